@@ -1,0 +1,32 @@
+/**
+ * One video to make, with every default filled in: what a job stores and what its tasks are planned from.
+ */
+export type SchedulerKind = "ddim" | "dpm";
+export type FrameSelection = "evenly" | "first";
+export type OutputKind = "mp4" | "latents" | "frames";
+
+/** Media uploaded before, named by the SHA-256 of its bytes (hex). */
+export type MediaReference = { readonly sha256: string };
+
+export type RenderSpec = {
+  readonly model: string;
+  readonly image: MediaReference;
+  readonly prompt: string;
+  readonly negativePrompt: string;
+  /** 1 to 3, in the order in which the model sees them. */
+  readonly references: readonly MediaReference[];
+  /** One for each reference. */
+  readonly referencePrompts: readonly string[];
+  /** 0 .. 2^63-1 as a decimal string: JSON has no 64-bit integers. */
+  readonly seed: string;
+  /** 1 .. 1000. */
+  readonly steps: number;
+  readonly guidanceScale: number;
+  readonly dynamicGuidance: boolean;
+  readonly scheduler: SchedulerKind;
+  readonly frameSelection: FrameSelection;
+  readonly outputs: readonly OutputKind[];
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+};
