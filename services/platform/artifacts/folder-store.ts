@@ -1,0 +1,117 @@
+/**
+ * Artifacts as files of one folder: `<root>/<first two hex digits>/<hash>`.
+ *
+ * A put copies into `<root>/partial`, hashes what it copied, flushes it, and renames it into place, so a crash
+ * leaves at most a partial file, which the next start removes.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { FarmError, toFarmError } from "../../domain/errors.ts";
+import type { ArtifactStat, ArtifactStore, ByteRange } from "./artifact-store.ts";
+
+const hashPattern = /^[0-9a-f]{64}$/;
+const partialMaxAgeMs = 24 * 3600 * 1000;
+
+/** A store in a folder that several processes and, over a network file system, several machines may share. */
+export async function openFolderStore(root: string): Promise<ArtifactStore> {
+  const partialFolder = join(root, "partial");
+  await inStore(async () => {
+    await mkdir(partialFolder, { recursive: true });
+    await removeOldPartials(partialFolder);
+  });
+  return {
+    put: (sha256, path, signal) => put(root, { sha256, path }, signal),
+    get: (sha256, range) => read(pathOf(root, sha256), range),
+    stat: (sha256) => statOf(pathOf(root, sha256)),
+    delete: (sha256) => inStore(() => rm(pathOf(root, sha256), { force: true })),
+  };
+}
+
+function pathOf(root: string, sha256: string): string {
+  if (!hashPattern.test(sha256)) throw new FarmError("ARTIFACT_UNKNOWN", { message: "an artifact's name is 64 hex digits" });
+  return join(root, sha256.slice(0, 2), sha256);
+}
+
+async function put(root: string, artifact: { readonly sha256: string; readonly path: string }, signal?: AbortSignal): Promise<void> {
+  const target = pathOf(root, artifact.sha256);
+  if ((await statOf(target)) !== undefined) return;
+  const partial = join(root, "partial", `${artifact.sha256}.${randomUUID()}`);
+  try {
+    const written = await inStore(() => copyHashed(artifact.path, partial, signal));
+    if (written !== artifact.sha256) {
+      throw new FarmError("ARTIFACT_CORRUPT", { message: `the bytes hash to ${written}, not to the announced ${artifact.sha256}` });
+    }
+    await inStore(async () => {
+      await mkdir(join(root, artifact.sha256.slice(0, 2)), { recursive: true });
+      await rename(partial, target);
+      await flushFolder(join(root, artifact.sha256.slice(0, 2)));
+    });
+  } finally {
+    await rm(partial, { force: true });
+  }
+}
+
+async function copyHashed(from: string, to: string, signal: AbortSignal | undefined): Promise<string> {
+  const hash = createHash("sha256");
+  const file = await open(to, "wx");
+  try {
+    for await (const chunk of createReadStream(from, signal === undefined ? {} : { signal }) as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      await file.writeFile(chunk);
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return hash.digest("hex");
+}
+
+async function flushFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+async function read(path: string, range: ByteRange | undefined): Promise<AsyncIterable<Uint8Array>> {
+  const found = await statOf(path);
+  if (found === undefined) throw new FarmError("ARTIFACT_MISSING");
+  if (range === undefined) return createReadStream(path);
+  const end = Math.min(range.end, found.sizeBytes);
+  return end <= range.start ? emptyBytes() : createReadStream(path, { start: range.start, end: end - 1 });
+}
+
+// eslint-disable-next-line @typescript-eslint/require-await -- an iterable of nothing
+async function* emptyBytes(): AsyncGenerator<Uint8Array> {
+  yield* [];
+}
+
+async function statOf(path: string): Promise<ArtifactStat | undefined> {
+  try {
+    const { size } = await stat(path);
+    return { sizeBytes: size };
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw toFarmError(thrown, "ARTIFACT_STORE_UNAVAILABLE");
+  }
+}
+
+async function removeOldPartials(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const { mtimeMs } = await stat(path);
+    if (Date.now() - mtimeMs > partialMaxAgeMs) await rm(path, { force: true });
+  }
+}
+
+async function inStore<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    throw toFarmError(thrown, "ARTIFACT_STORE_UNAVAILABLE");
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * Start and stop of everything long-lived.
+ *
+ * Invariants: components start in order and stop in reverse; stop before start and stop twice are safe;
+ * a failed start stops what had started. One AbortSignal per process flows down from here.
+ */
+import type { Logger } from "./logging.ts";
+import { toFarmError } from "../domain/errors.ts";
+
+/** Something long-lived. `stop` is safe before `start` and when called twice. */
+export type Component = {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+/** One component made of many: starts in order, stops in reverse. */
+export function sequence(components: readonly Component[]): Component {
+  let started: Component[] = [];
+  const stop = async (): Promise<void> => {
+    const running = started.reverse();
+    started = [];
+    for (const component of running) await component.stop();
+  };
+  return {
+    async start() {
+      for (const component of components) {
+        started.push(component);
+        try {
+          await component.start();
+        } catch (thrown) {
+          await stop();
+          throw thrown;
+        }
+      }
+    },
+    stop,
+  };
+}
+
+export type MainOptions = {
+  readonly component: Component;
+  readonly logger: Logger;
+  /** Stop when the IPC channel to the parent closes. */
+  readonly exitWithParent: boolean;
+  /** After this, the process ends even if stop hangs. */
+  readonly stopDeadlineMs: number;
+  /** Called once everything answers. */
+  readonly onReady: () => void;
+};
+
+/** Runs a service until SIGINT, SIGTERM or (if asked) the parent's end, then exits: 0 in order, 1 otherwise. */
+export async function runMain(options: MainOptions): Promise<void> {
+  const { component, logger } = options;
+  let stopping = false;
+  const stop = (reason: string): void => {
+    if (stopping) return;
+    stopping = true;
+    logger.info({ reason }, "stopping");
+    setTimeout(() => process.exit(1), options.stopDeadlineMs).unref();
+    component.stop().then(
+      () => process.exit(0),
+      (thrown: unknown) => {
+        logger.error({ err: thrown }, "stop failed");
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGINT", () => stop("SIGINT"));
+  process.on("SIGTERM", () => stop("SIGTERM"));
+  if (options.exitWithParent) process.on("disconnect", () => stop("parent ended"));
+  try {
+    await component.start();
+    options.onReady();
+  } catch (thrown) {
+    const error = toFarmError(thrown);
+    logger.fatal({ err: error, code: error.code, remedy: error.row.remedy }, `could not start: ${error.message}`);
+    process.exit(1);
+  }
+}
+
+/** Tells a parent that forked this process with an IPC channel that the service answers. */
+export function tellParent(message: Readonly<Record<string, unknown>>): void {
+  if (process.send !== undefined && process.connected) process.send(message);
+}

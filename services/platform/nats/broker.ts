@@ -1,0 +1,178 @@
+/**
+ * What the farm asks of NATS: addressing, load balancing, fan-out. Nothing here owns work.
+ *
+ * Invariants: the connection is kept for ever (it reconnects until closed); a request has a deadline and
+ * never retries by itself; a publish while cut off is dropped, not stored up.
+ */
+import { connect } from "@nats-io/transport-node";
+import { type Msg, type NatsConnection, RequestError, type Subscription, TimeoutError } from "@nats-io/nats-core";
+import { Svcm } from "@nats-io/services";
+import { FarmError } from "../../domain/errors.ts";
+import type { Logger } from "../logging.ts";
+
+export type BrokerOptions = {
+  readonly url: string;
+  /** Shown by the server among its connections. */
+  readonly name: string;
+  readonly logger: Logger;
+};
+
+export type RequestHandler = (payload: Uint8Array) => Promise<Uint8Array>;
+
+export type Endpoint = { readonly name: string; readonly subject: string; readonly handler: RequestHandler };
+
+export type Broker = {
+  /** One reply, or BROKER_UNAVAILABLE, COORDINATOR_UNAVAILABLE (nobody listens) or DEADLINE_PASSED. */
+  request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
+  /** Answers as a member of a discoverable NATS service group; the returned function ends it after what it began. */
+  serve(
+    service: { readonly name: string; readonly version: string; readonly group: string },
+    endpoints: readonly Endpoint[],
+  ): Promise<() => Promise<void>>;
+  publish(subject: string, payload: Uint8Array): void;
+  /** Calls back in order of arrival; the returned function ends the subscription. */
+  subscribe(subject: string, onMessage: (payload: Uint8Array, subject: string) => void): () => void;
+  /** Resolves once the server has seen everything sent so far; BROKER_UNAVAILABLE when cut off. */
+  flush(timeoutMs: number): Promise<void>;
+  isConnected(): boolean;
+  /** Called with each change; the returned function ends it. */
+  onConnectionChange(listener: (connected: boolean) => void): () => void;
+  /** For the JetStream side of platform/nats only. */
+  readonly connection: NatsConnection;
+  close(): Promise<void>;
+};
+
+/** Connects and stays connected; the first connection may come later than this call's return only if the server is down. */
+export async function connectBroker(options: BrokerOptions): Promise<Broker> {
+  const connection = await open(options);
+  const watch = watchStatus(connection, options.logger);
+  return {
+    request: (subject, payload, timeoutMs) => request(connection, { subject, payload, timeoutMs }),
+    serve: (service, endpoints) => serve(connection, service, { endpoints, logger: options.logger }),
+    publish: (subject, payload) => {
+      if (watch.isConnected()) connection.publish(subject, payload);
+    },
+    subscribe: (subject, onMessage) => subscribe(connection, subject, onMessage),
+    flush: (timeoutMs) => flush(connection, timeoutMs),
+    isConnected: watch.isConnected,
+    onConnectionChange: watch.onChange,
+    connection,
+    close: () => connection.close(),
+  };
+}
+
+async function open(options: BrokerOptions): Promise<NatsConnection> {
+  try {
+    return await connect({
+      servers: options.url,
+      name: options.name,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 250,
+      reconnectJitter: 100,
+      pingInterval: 5_000,
+      maxPingOut: 2,
+      timeout: 5_000,
+      waitOnFirstConnect: true,
+    });
+  } catch (thrown) {
+    throw new FarmError("BROKER_UNAVAILABLE", { message: `cannot connect to NATS at ${options.url}`, cause: thrown });
+  }
+}
+
+type StatusWatch = { readonly isConnected: () => boolean; readonly onChange: (listener: (connected: boolean) => void) => () => void };
+
+function watchStatus(connection: NatsConnection, logger: Logger): StatusWatch {
+  let connected = true;
+  const listeners = new Set<(connected: boolean) => void>();
+  const change = (now: boolean): void => {
+    if (now === connected) return;
+    connected = now;
+    logger.warn({ connected: now }, now ? "NATS is back" : "NATS is lost");
+    for (const listener of listeners) listener(now);
+  };
+  void (async () => {
+    for await (const status of connection.status()) {
+      if (status.type === "disconnect") change(false);
+      if (status.type === "reconnect") change(true);
+    }
+    change(false);
+  })();
+  return {
+    isConnected: () => connected && !connection.isClosed(),
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+async function request(
+  connection: NatsConnection,
+  call: { readonly subject: string; readonly payload: Uint8Array; readonly timeoutMs: number },
+): Promise<Uint8Array> {
+  try {
+    const reply = await connection.request(call.subject, call.payload, { timeout: call.timeoutMs });
+    return reply.data;
+  } catch (thrown) {
+    if (thrown instanceof RequestError && thrown.isNoResponders()) {
+      throw new FarmError("COORDINATOR_UNAVAILABLE", { message: `nobody answers on ${call.subject}`, cause: thrown });
+    }
+    if (thrown instanceof TimeoutError) {
+      throw new FarmError("DEADLINE_PASSED", { message: `no answer on ${call.subject} within ${call.timeoutMs} ms`, cause: thrown });
+    }
+    throw new FarmError("BROKER_UNAVAILABLE", { cause: thrown });
+  }
+}
+
+async function serve(
+  connection: NatsConnection,
+  service: { readonly name: string; readonly version: string; readonly group: string },
+  answering: { readonly endpoints: readonly Endpoint[]; readonly logger: Logger },
+): Promise<() => Promise<void>> {
+  const running = await new Svcm(connection).add({ name: service.name, version: service.version, queue: service.group });
+  const inFlight = new Set<Promise<void>>();
+  for (const endpoint of answering.endpoints) {
+    running.addEndpoint(endpoint.name, {
+      subject: endpoint.subject,
+      handler: (error, message) => {
+        if (error !== null) return;
+        const reply = answer(endpoint, message, answering.logger).finally(() => inFlight.delete(reply));
+        inFlight.add(reply);
+      },
+    });
+  }
+  return async () => {
+    await running.stop();
+    await Promise.allSettled(inFlight);
+  };
+}
+
+async function answer(endpoint: Endpoint, message: Msg, logger: Logger): Promise<void> {
+  try {
+    message.respond(await endpoint.handler(message.data));
+  } catch (thrown) {
+    // No reply: the asker's deadline passes and it sends the same sequence again.
+    logger.error({ err: thrown, endpoint: endpoint.name }, "a request failed");
+  }
+}
+
+function subscribe(connection: NatsConnection, subject: string, onMessage: (payload: Uint8Array, subject: string) => void): () => void {
+  const subscription: Subscription = connection.subscribe(subject, {
+    callback: (error, message) => {
+      if (error === null) onMessage(message.data, message.subject);
+    },
+  });
+  return () => subscription.unsubscribe();
+}
+
+async function flush(connection: NatsConnection, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new FarmError("BROKER_UNAVAILABLE")), timeoutMs);
+  });
+  try {
+    await Promise.race([connection.flush(), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

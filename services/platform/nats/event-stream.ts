@@ -1,0 +1,72 @@
+/**
+ * The JetStream copy of the event log (design §2): a stream that may be lost at any time.
+ *
+ * Invariant: per job, messages lie in order and without doubles, because each publish names the subject's
+ * expected last sequence; a publish that finds another is refused, not stored.
+ */
+import { jetstream, JetStreamApiError, jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
+import { toFarmError } from "../../domain/errors.ts";
+import type { Broker } from "./broker.ts";
+
+export type AppendOutcome = { readonly kind: "appended"; readonly sequence: number } | { readonly kind: "other_sequence" };
+
+export type EventStream = {
+  /** Makes the stream if it is not there. */
+  ensure(maxAgeMs: number): Promise<void>;
+  /** Sequence and payload of a subject's last message; undefined when it has none. */
+  last(subject: string): Promise<{ readonly sequence: number; readonly payload: Uint8Array } | undefined>;
+  /** Appends if the subject's last sequence is the expected one (0: it has none). */
+  append(message: { readonly subject: string; readonly payload: Uint8Array; readonly expectedSequence: number }): Promise<AppendOutcome>;
+};
+
+const streamNotFound = 10059;
+const wrongLastSequence = 10071;
+const noMessageFound = 10037;
+
+/** Opens the stream of a farm; every failure but the expected ones is BROKER_UNAVAILABLE. */
+export async function openEventStream(broker: Broker, stream: { readonly name: string; readonly subjects: string }): Promise<EventStream> {
+  const manager = await unavailable(jetstreamManager(broker.connection, { checkAPI: false }));
+  const client = jetstream(broker.connection);
+  return {
+    async ensure(maxAgeMs) {
+      const config = {
+        name: stream.name,
+        subjects: [stream.subjects],
+        retention: RetentionPolicy.Limits,
+        storage: StorageType.File,
+        max_age: maxAgeMs * 1_000_000,
+      };
+      const known = await expected(manager.streams.info(stream.name), streamNotFound);
+      if (known === undefined) await unavailable(manager.streams.add(config));
+    },
+    async last(subject) {
+      const message = await expected(manager.streams.getMessage(stream.name, { last_by_subj: subject }), noMessageFound);
+      return message === null || message === undefined ? undefined : { sequence: message.seq, payload: message.data };
+    },
+    async append({ subject, payload, expectedSequence }) {
+      const ack = await expected(
+        client.publish(subject, payload, { expect: { lastSubjectSequence: expectedSequence } }),
+        wrongLastSequence,
+      );
+      return ack === undefined ? { kind: "other_sequence" } : { kind: "appended", sequence: ack.seq };
+    },
+  };
+}
+
+async function unavailable<T>(promise: Promise<T>): Promise<T> {
+  try {
+    return await promise;
+  } catch (thrown) {
+    throw toFarmError(thrown, "BROKER_UNAVAILABLE");
+  }
+}
+
+/** The outcome, or undefined for one API error that the caller expects. */
+async function expected<T>(promise: Promise<T>, errorCode: number): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch (thrown) {
+    if (thrown instanceof JetStreamApiError && thrown.code === errorCode) return undefined;
+    throw toFarmError(thrown, "BROKER_UNAVAILABLE");
+  }
+}
