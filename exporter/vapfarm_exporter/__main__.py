@@ -1,0 +1,7 @@
+"""`python -m vapfarm_exporter` is `vapfarm-export`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

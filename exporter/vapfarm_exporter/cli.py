@@ -1,0 +1,89 @@
+"""The command `vapfarm-export`. Without a subcommand it exports a model repository, its first and main job.
+
+Exit codes: 0 done, 2 wrong usage, 3 bad checkpoint, 4 unsupported checkpoint, 5 an engine differs from its module,
+6 the output folder cannot be written. Progress goes to standard error.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from .errors import ExportError
+
+_DESCRIPTION = "Export a Video-As-Prompt checkpoint to a model repository (ONNX engines, config.pbtxt, farm.json)."
+_EXAMPLES = """\
+examples:
+  vapfarm-export --checkpoint ckpts/Video-As-Prompt-CogVideoX-5B --out models/vap-cogvideox
+  vapfarm-export --checkpoint test/fixtures/vap-cogvideox-tiny --out models/demo --weights random --force
+
+exit codes: 0 done, 2 wrong usage, 3 bad checkpoint, 4 unsupported checkpoint,
+            5 an engine differs from its module, 6 the output cannot be written
+"""
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vapfarm-export",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="DIR", help="checkpoint folder (has model_index.json)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="model repository to write, e.g. models/NAME")
+    parser.add_argument("--name", help="the model's name (default: the last part of --out)")
+    parser.add_argument("--model-version", default="1", metavar="VERSION", help="the model's version (default: 1)")
+    parser.add_argument("--weights", choices=("trained", "random"), default="trained", help="what the weights are, for farm.json")
+    parser.add_argument("--precision", choices=("fp32",), default="fp32", help="precision that engines compute in")
+    parser.add_argument("--fps", type=_positive, default=16, help="frames per second of rendered videos (default: 16)")
+    parser.add_argument(
+        "--max-references", type=int, choices=(1, 2, 3), default=3, help="most references of one render (default: 3)"
+    )
+    parser.add_argument("--force", action="store_true", help="replace --out if it exists")
+    return parser
+
+
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _export(arguments: Sequence[str]) -> None:
+    options = _parser().parse_args(arguments)
+    # torch takes seconds to import; --help and wrong usage need not wait for it.
+    from .cogvideox_manifest import ModelName
+    from .repository import ExportRequest, export_repository
+
+    out = options.out.absolute()
+    request = ExportRequest(
+        checkpoint=options.checkpoint,
+        out=out,
+        model=ModelName(options.name or out.name, options.model_version, options.weights, options.fps),
+        max_references=options.max_references,
+        precision=options.precision,
+        force=options.force,
+    )
+    export_repository(request, _progress)
+
+
+# Further commands get a name here; a first argument that names none belongs to the export.
+_COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"repository": _export}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code (argparse itself exits with 2 on wrong usage)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    command = _COMMANDS.get(given[0]) if given else None
+    try:
+        (command or _export)(given[1:] if command else given)
+    except ExportError as error:
+        print(f"vapfarm-export: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
