@@ -1,0 +1,43 @@
+// Who may import whom (style.md): domain ← platform ← coordinator, worker, cli, which never import each other;
+// each heavy package has one home.
+const heavy = (name, packages, home) => ({
+  name,
+  severity: "error",
+  from: { path: "^services/", pathNot: `${home}|^services/gen/` },
+  to: { path: `node_modules/(${packages})/` },
+});
+const apart = (part, others) => ({
+  name: `${part}-apart`,
+  severity: "error",
+  from: { path: `^services/${part}/` },
+  to: { path: `^services/(${others})/` },
+});
+
+module.exports = {
+  forbidden: [
+    { name: "no-cycles", severity: "error", from: { pathNot: "^services/gen/" }, to: { circular: true } },
+    { name: "domain-is-pure", severity: "error", from: { path: "^services/domain/" }, to: { pathNot: "^services/domain/" } },
+    {
+      name: "platform-below-services",
+      severity: "error",
+      from: { path: "^services/platform/" },
+      to: { path: "^services/(coordinator|worker|cli)/" },
+    },
+    apart("coordinator", "worker|cli"),
+    apart("worker", "coordinator|cli"),
+    apart("cli", "coordinator|worker"),
+    heavy("prisma-in-store", "@prisma/client|@prisma/adapter-pg", "^services/coordinator/store/"),
+    heavy("grpc-in-platform", "@grpc/grpc-js|@grpc/reflection|grpc-health-check", "^services/platform/grpc/"),
+    heavy("nats-in-platform", "@nats-io/[^/]+", "^services/platform/nats/"),
+    heavy("onnxruntime-in-engines", "onnxruntime-node", "^services/worker/runtime/engines/"),
+    heavy("postgres-driver-in-database", "pg", "^services/(platform/database|coordinator/store)/"),
+    { name: "no-unresolved", severity: "error", from: { path: "^services/" }, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    exclude: { path: "^services/gen/" },
+    tsConfig: { fileName: "tsconfig.json" },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "require", "node", "default", "types"] },
+  },
+};

@@ -1,0 +1,54 @@
+# Every target does its own set-up; npm is all that must be there (and Python 3 for the exporter).
+SHELL := bash
+.DEFAULT_GOAL := help
+BIN := $(CURDIR)/node_modules/.bin
+export PATH := $(BIN):$(PATH)
+
+.PHONY: help setup demo test lint types bench verify exporter-setup exporter-test format clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+setup: node_modules/.installed services/gen/.generated ## Install packages and generate code
+
+node_modules/.installed: package.json package-lock.json .npmrc
+	npm ci
+	bash tools/finish-install.sh
+	@touch $@
+
+services/gen/.generated: node_modules/.installed tools/generate.sh $(shell find proto prisma -type f 2>/dev/null)
+	bash tools/generate.sh
+	@touch $@
+
+demo: setup ## A whole farm on this machine renders the bundled clip, shows the result, stops
+	./vapfarm demo
+
+test: setup ## Every TypeScript test: unit, contract, integration, fault, e2e
+	vitest run
+
+lint: setup ## ESLint, Prettier, knip, dependency-cruiser, buf
+	bash tools/lint.sh
+
+types: setup ## The TypeScript compiler, checking only
+	tsc --noEmit -p .
+
+bench: setup ## The benchmarks in full; prints what they measured
+	node test/bench/main.ts
+
+exporter-setup: .venv/.installed ## The exporter's locked Python environment in .venv
+
+.venv/.installed: exporter/requirements.lock exporter/pyproject.toml
+	bash exporter/setup.sh
+	@touch $@
+
+exporter-test: exporter-setup ## ruff and pytest of the exporter
+	bash tools/exporter-test.sh
+
+verify: ## Everything that CI runs; prints seconds for each part and the total
+	bash tools/verify.sh
+
+format: setup ## Let Prettier write
+	prettier --write .
+
+clean: ## Remove what set-up made
+	rm -rf node_modules services/gen .venv .cache

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Every static check but the types; all run, the first failure decides the exit code.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/node_modules/.bin:$PATH"
+failed=0
+check() {
+  local name=$1
+  shift
+  if "$@"; then echo "ok    $name"; else echo "FAIL  $name"; failed=1; fi
+}
+check eslint eslint . --max-warnings 0
+check prettier prettier --check --log-level warn .
+check knip knip --no-progress
+check dependency-cruiser depcruise --config .dependency-cruiser.cjs services
+check buf bash -c 'cd proto && buf lint'
+exit "$failed"
