@@ -8,22 +8,14 @@
 import { FarmError } from "../errors.ts";
 import type { FrameSelection } from "../render-spec.ts";
 
-export type FrameChoice = {
-  /** Frames that the clip has. */
-  readonly length: number;
-  /** Frames that the model takes. */
-  readonly count: number;
-  readonly selection: FrameSelection;
-};
-
-/** Indices into the clip, ascending, `count` of them; a clip that is too short for `first` is MEDIA_TOO_SHORT. */
-export function selectFrames(choice: FrameChoice): readonly number[] {
-  if (!Number.isInteger(choice.length) || choice.length < 1) throw new FarmError("MEDIA_EMPTY");
-  switch (choice.selection) {
+/** Indices into a clip of `available` frames, ascending, `count` of them; a clip that is too short for `first` is MEDIA_TOO_SHORT. */
+export function selectFrames(selection: FrameSelection, available: number, count: number): readonly number[] {
+  if (!Number.isInteger(available) || available < 1) throw new FarmError("MEDIA_EMPTY");
+  switch (selection) {
     case "evenly":
-      return evenly(choice.length, choice.count);
+      return evenly(available, count);
     case "first":
-      return first(choice.length, choice.count);
+      return first(available, count);
   }
 }
 

@@ -48,6 +48,11 @@ export function createLanczosResizer(from: ImageSize, to: ImageSize): ImageResiz
   };
 }
 
+/** Resizes a single image; for many of one size make the resizer once. */
+export function resizeLanczos(pixels: Uint8Array, from: ImageSize, to: ImageSize): Uint8Array {
+  return createLanczosResizer(from, to)(pixels);
+}
+
 function requireSize(size: ImageSize): void {
   const valid = Number.isSafeInteger(size.height) && Number.isSafeInteger(size.width) && size.height > 0 && size.width > 0;
   if (!valid) throw new FarmError("STAGE_INPUT_INVALID", { message: `${size.width}x${size.height} is no image size` });

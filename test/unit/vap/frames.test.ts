@@ -59,15 +59,11 @@ describe("frames chosen evenly", () => {
 
 describe("the first frames", () => {
   test("are refused when the clip is too short", () => {
-    expect(() => selectFrames({ length: 16, count: 17, selection: "first" })).toThrow(
-      expect.objectContaining({ code: "MEDIA_TOO_SHORT" }) as Error,
-    );
-    expect(selectFrames({ length: 30, count: 3, selection: "first" })).toEqual([0, 1, 2]);
+    expect(() => selectFrames("first", 16, 17)).toThrow(expect.objectContaining({ code: "MEDIA_TOO_SHORT" }) as Error);
+    expect(selectFrames("first", 30, 3)).toEqual([0, 1, 2]);
   });
 
   test("of a clip without frames do not exist", () => {
-    expect(() => selectFrames({ length: 0, count: 3, selection: "evenly" })).toThrow(
-      expect.objectContaining({ code: "MEDIA_EMPTY" }) as Error,
-    );
+    expect(() => selectFrames("evenly", 0, 3)).toThrow(expect.objectContaining({ code: "MEDIA_EMPTY" }) as Error);
   });
 });

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { createLanczosResizer } from "../../../services/domain/vap/lanczos.ts";
+import { createLanczosResizer, resizeLanczos } from "../../../services/domain/vap/lanczos.ts";
 
 /**
  * Each case: pixels from the generator below, resized by Pillow 11.3.0 (`Image.fromarray(a).resize((W, H), Image.LANCZOS)`), SHA-256 of the
@@ -25,7 +25,7 @@ describe("the Lanczos resize", () => {
     const raw = noise(height * width * 3, seed);
     const pixels = binary ? raw.map((level) => (level > 127 ? 255 : 0)) : raw;
     const before = pixels.slice();
-    const resized = createLanczosResizer({ height, width }, { height: to[0], width: to[1] })(pixels);
+    const resized = resizeLanczos(pixels, { height, width }, { height: to[0], width: to[1] });
     expect(createHash("sha256").update(resized).digest("hex")).toBe(sha256);
     expect(pixels).toEqual(before);
   });
