@@ -163,7 +163,8 @@ def _check_sizes(parsed: TransformerConfig) -> None:
     if parsed.in_channels != 2 * parsed.out_channels:
         problems.append(f"in_channels {parsed.in_channels} is not twice out_channels {parsed.out_channels} (noise and image)")
     if parsed.sample_height % parsed.patch or parsed.sample_width % parsed.patch:
-        problems.append(f"{parsed.sample_height}x{parsed.sample_width} latents do not divide into patches of {parsed.patch}")
+        sizes = f"sample_height {parsed.sample_height} and sample_width {parsed.sample_width}"
+        problems.append(f"{sizes} do not divide into patches of {parsed.patch}")
     if (parsed.sample_frames - 1) % parsed.temporal_ratio:
         problems.append(f"sample_frames {parsed.sample_frames} is not 1 + a multiple of {parsed.temporal_ratio}")
     if problems:
