@@ -7,3 +7,6 @@ mkdir -p services/gen
 (cd proto && buf generate)
 rpc=node_modules/google-proto-files/google/rpc
 buf generate node_modules/google-proto-files --template proto/buf.gen.google.yaml --path "$rpc/error_details.proto" --path "$rpc/status.proto"
+
+# The client is made by WebAssembly: the schema engine is never run, and named only so that nothing is downloaded.
+PRISMA_SCHEMA_ENGINE_BINARY=/bin/true prisma generate --schema prisma/schema.prisma --no-hints
