@@ -1,0 +1,11 @@
+/**
+ * Runs the benchmarks and prints their figures: `node test/bench/main.ts [--short]`.
+ */
+import { numerics } from "./numerics.ts";
+import { type Bench, printFigures } from "./report.ts";
+
+const benches: readonly Bench[] = [numerics];
+const short = process.argv.includes("--short");
+
+if (short) process.stdout.write("short form: shows that the benchmarks work; the figures are noise\n");
+for (const bench of benches) printFigures(bench, await bench.run(short));
