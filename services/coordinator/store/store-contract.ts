@@ -167,7 +167,12 @@ export type ClaimView = {
   readonly jobIds: readonly string[];
 };
 
-export type ReportOutcome = { readonly attemptId: string; readonly disposition: Disposition };
+export type ReportOutcome = {
+  readonly attemptId: string;
+  readonly disposition: Disposition;
+  /** Stage of the attempt, for counting; absent when the attempt is not known. */
+  readonly stage?: string | undefined;
+};
 export type LevelView = { readonly attemptId: string; readonly level: Level };
 export type Refusal = { readonly kind: "refused"; readonly code: string; readonly message: string; readonly farmEpoch: number };
 
@@ -272,6 +277,8 @@ export type ReapOutcome = {
 /** Jobs: what clients submit and read. */
 export type JobStore = {
   submitJob(job: SubmitJob): Promise<SubmitOutcome>;
+  /** The job that this idempotency key of the tenant made, so that a repeat is answered before anything is checked anew. */
+  findSubmitted(tenant: string, idempotencyKey: string): Promise<{ readonly jobId: string; readonly bodyDigest: string } | undefined>;
   getJob(tenant: string, jobId: string): Promise<JobView | undefined>;
   /** In order of number, at most `limit`. */
   listEvents(jobId: string, afterNumber: number, limit: number): Promise<readonly EventView[]>;

@@ -8,6 +8,7 @@
  * | vf.<farm>.<pool>.report        | ReportRequest → ReportResponse       | request/reply, service group      |
  * | vf.<farm>.worker.<worker id>   | WorkerSignal                         | publish, may be lost              |
  * | vf.<farm>.progress.<job id>    | ProgressMessage                      | publish, may be lost              |
+ * | vf.<farm>.hint.<job id>        | nothing                              | publish: the job has new events   |
  * | vf.<farm>.events.<job id>      | JobEvent                             | JetStream, copy of the event rows |
  */
 import { FarmError } from "../../domain/errors.ts";
@@ -18,6 +19,7 @@ export type Subjects = {
   report(pool: string): string;
   worker(workerId: string): string;
   progress(jobId: string): string;
+  hint(jobId: string): string;
   events(jobId: string): string;
   /** Name of the stream that holds the copy of the event log. */
   readonly eventStream: string;
@@ -44,6 +46,7 @@ export function subjectsOf(farm: string): Subjects {
     report: (pool) => `${root}.${subjectToken(pool)}.report`,
     worker: (workerId) => `${root}.worker.${subjectToken(workerId)}`,
     progress: (jobId) => `${root}.progress.${subjectToken(jobId)}`,
+    hint: (jobId) => `${root}.hint.${subjectToken(jobId)}`,
     events: (jobId) => `${root}.events.${subjectToken(jobId)}`,
     eventStream: `VF_${farm}_EVENTS`,
     allEvents: `${root}.events.*`,
