@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { TorchGenerator } from "../../../services/domain/vap/torch-random.ts";
+import { maxDifference } from "../../support/golden.ts";
 
 /**
  * Each sequence: `g = torch.Generator("cpu").manual_seed(seed)`, then `torch.randn(n, generator=g)` for each size, by torch 2.13.0 on CPU.
@@ -14,14 +15,6 @@ const { sequences } = JSON.parse(readFileSync(fixture, "utf8")) as { sequences: 
 function expectedValues(sequence: Sequence): Float32Array {
   const bytes = Uint8Array.from(Buffer.from(sequence.values, "base64"));
   return new Float32Array(bytes.buffer);
-}
-
-function maxDifference(left: ArrayLike<number>, right: ArrayLike<number>): number {
-  expect(left.length).toBe(right.length);
-  return Array.from({ length: left.length }, (_, index) => Math.abs((left[index] ?? NaN) - (right[index] ?? NaN))).reduce(
-    (max, difference) => (difference <= max ? max : difference),
-    0,
-  );
 }
 
 describe("torch's CPU generator", () => {

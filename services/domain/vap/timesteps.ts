@@ -1,0 +1,79 @@
+/**
+ * Which training timesteps a render of N steps visits (spec §3.1; diffusers scheduling_ddim_cogvideox.py, set_timesteps).
+ *
+ * The reference's quirk is kept: the timestep that a step goes *to* is `t − trunc(1000 / N)`, whatever the next step starts from, so that for an
+ * N that does not divide 1000 they differ and the last step may stop short of a clean picture (N = 7). Callers warn about it.
+ * One thing is not kept: for 62 values of N (61 is the first) numpy's arange in the reference yields one timestep too many, −1. It indexes the table
+ * from its end and replaces the finished latents by noise. Such a timestep does not exist in training; it is left out, so that N steps are N.
+ */
+import { FarmError } from "../errors.ts";
+import type { SchedulerConfig } from "./scheduler-config.ts";
+
+export type SamplingStep = {
+  /** 0 .. N−1. */
+  readonly index: number;
+  /** What the model is told. */
+  readonly timestep: number;
+  /** Where the step goes; below 0 means the end. */
+  readonly previous: number;
+  /** Where the step before started; absent in the first step. */
+  readonly back: number | undefined;
+};
+
+/** The steps of a render in order; a count outside 1..trainTimesteps is FIELD_INVALID. */
+export function samplingSteps(config: SchedulerConfig, steps: number): readonly SamplingStep[] {
+  requireSteps(config, steps);
+  const timesteps = spacedTimesteps(config, steps).filter((timestep) => timestep >= 0);
+  const stride = Math.trunc(config.trainTimesteps / steps);
+  return timesteps.map((timestep, index) => ({ index, timestep, previous: timestep - stride, back: timesteps[index - 1] }));
+}
+
+/** Whether steps lead into one another; where not, a render carries a warning. */
+export function stepsDivideSchedule(config: SchedulerConfig, steps: number): boolean {
+  return config.trainTimesteps % steps === 0;
+}
+
+function requireSteps(config: SchedulerConfig, steps: number): void {
+  if (Number.isInteger(steps) && steps >= 1 && steps <= config.trainTimesteps) return;
+  const remedy = `choose 1 to ${config.trainTimesteps} steps`;
+  throw new FarmError("FIELD_INVALID", {
+    message: `${steps} steps are out of range`,
+    details: { fields: [{ field: "steps", reason: `${steps} is out of range`, remedy }] },
+  });
+}
+
+function spacedTimesteps(config: SchedulerConfig, steps: number): readonly number[] {
+  switch (config.timestepSpacing) {
+    case "trailing":
+      return trailing(config.trainTimesteps, steps);
+    case "leading":
+      return leading(config.trainTimesteps, steps).map((timestep) => timestep + config.stepsOffset);
+    case "linspace":
+      return linspace(config.trainTimesteps, steps);
+  }
+}
+
+/** round(arange(total, 0, −total/steps)) − 1: numpy's count is a rounded quotient, and its stride the difference of its first two values. */
+function trailing(total: number, steps: number): readonly number[] {
+  const ratio = total / steps;
+  const count = Math.ceil(total / ratio);
+  const stride = total - ratio - total;
+  return Array.from({ length: count }, (_, index) => roundHalfEven(total + index * stride) - 1);
+}
+
+function leading(total: number, steps: number): readonly number[] {
+  const ratio = Math.trunc(total / steps);
+  return Array.from({ length: steps }, (_, index) => (steps - 1 - index) * ratio);
+}
+
+function linspace(total: number, steps: number): readonly number[] {
+  if (steps === 1) return [0];
+  const stride = (total - 1) / (steps - 1);
+  return Array.from({ length: steps }, (_, index) => (index === 0 ? total - 1 : roundHalfEven((steps - 1 - index) * stride)));
+}
+
+/** numpy's rounding of non-negative numbers: ties go to the even neighbour. */
+function roundHalfEven(value: number): number {
+  const rounded = Math.round(value);
+  return rounded - value === 0.5 && rounded % 2 === 1 ? rounded - 1 : rounded;
+}
