@@ -32,10 +32,12 @@ const elementBytes: Readonly<Record<FileDtype, number>> = { F32: 4, I64: 8, U8: 
 const fileDtypes: Readonly<Record<TensorDtype, FileDtype>> = { float32: "F32", int64: "I64", uint8: "U8" };
 
 /**
- * Reads a whole file. Tensors are views of `bytes` where alignment allows, copies where not.
+ * Reads a whole file. Tensors are views of the file's bytes where alignment allows, copies where not.
  * Damage is ARTIFACT_CORRUPT; a dtype that no stage uses is STAGE_INPUT_INVALID.
  */
-export function decodeSafetensors(bytes: Uint8Array): SafetensorsFile {
+export function decodeSafetensors(file: Uint8Array): SafetensorsFile {
+  // A plain view: a subclass (Node's Buffer) would shine through in the tensors, and its slice() does not copy.
+  const bytes = new Uint8Array(file.buffer, file.byteOffset, file.byteLength);
   const headerBytes = readHeaderLength(bytes);
   const dataStart = headerLengthBytes + headerBytes;
   const header = parseHeader(bytes.subarray(headerLengthBytes, dataStart));

@@ -80,6 +80,16 @@ describe("a safetensors file", () => {
     expect(tensors.get("x")?.data).toEqual(new Float32Array([1.5]));
   });
 
+  test("gives plain arrays also from a Node buffer that lies anywhere", () => {
+    const file = encodeSafetensors({ x: float32([1], new Float32Array([1.5])), y: uint8([2], new Uint8Array([7, 8])) });
+    for (const shift of [0, 1, 2, 3]) {
+      const buffer = Buffer.concat([Buffer.alloc(shift), file]).subarray(shift);
+      const { tensors } = decodeSafetensors(buffer);
+      expect(tensors.get("x")?.data).toEqual(new Float32Array([1.5]));
+      expect(tensors.get("y")?.data).toEqual(new Uint8Array([7, 8]));
+    }
+  });
+
   test("is refused with a typed error when cut short anywhere", () => {
     const file = encodeSafetensors({ x: float32([3], new Float32Array(3)), y: uint8([5], new Uint8Array(5)) });
     for (let length = 0; length < file.byteLength; length += 1) {
