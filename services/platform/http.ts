@@ -41,13 +41,21 @@ async function answer(options: HttpOptions, request: IncomingMessage, response: 
       return;
     }
     case "/metrics": {
-      send(response, { status: 200, body: await options.metrics.registry.metrics(), type: options.metrics.registry.contentType });
+      send(response, await scrape(options.metrics));
       return;
     }
     default: {
       send(response, { status: 404, body: "not found\n" });
       return;
     }
+  }
+}
+
+async function scrape({ registry }: Metrics): Promise<Answer> {
+  try {
+    return { status: 200, body: await registry.metrics(), type: registry.contentType };
+  } catch (thrown) {
+    return { status: 500, body: `${toFarmError(thrown).message}\n` };
   }
 }
 

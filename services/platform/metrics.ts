@@ -7,6 +7,13 @@ export type Metrics = {
   readonly registry: Registry;
   counter(name: string, help: string, labels?: readonly string[]): Counter;
   gauge(name: string, help: string, labels?: readonly string[]): Gauge;
+  /** A gauge that is set anew at each scrape; `sample` must not throw. */
+  sampledGauge(options: {
+    readonly name: string;
+    readonly help: string;
+    readonly labels?: readonly string[];
+    readonly sample: (gauge: Gauge) => Promise<void>;
+  }): Gauge;
   histogram(options: {
     readonly name: string;
     readonly help: string;
@@ -24,6 +31,16 @@ export function createMetrics(): Metrics {
     registry,
     counter: (name, help, labels = []) => new Counter({ name, help, labelNames: [...labels], registers }),
     gauge: (name, help, labels = []) => new Gauge({ name, help, labelNames: [...labels], registers }),
+    sampledGauge: ({ name, help, labels = [], sample }) =>
+      new Gauge({
+        name,
+        help,
+        labelNames: [...labels],
+        registers,
+        async collect() {
+          await sample(this);
+        },
+      }),
     histogram: ({ name, help, labels = [], buckets }) =>
       new Histogram({ name, help, labelNames: [...labels], buckets: [...buckets], registers }),
   };

@@ -1,0 +1,226 @@
+/**
+ * The only place of the coordinator that builds things: settings and opened resources in, one component out.
+ *
+ * Order: workers are answered before clients are, and stopping goes the other way round: watchers are sent away, calls end, duties give
+ * their rows back, workers get their last answers, then connections close.
+ */
+import { randomBytes, randomUUID } from "node:crypto";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { FarmError } from "../domain/errors.ts";
+import type { ArtifactStore } from "../platform/artifacts/artifact-store.ts";
+import { createGrpcServer } from "../platform/grpc/server.ts";
+import { createHttpServer } from "../platform/http.ts";
+import { type Component, sequence } from "../platform/lifecycle.ts";
+import type { Logger } from "../platform/logging.ts";
+import type { MediaReader } from "../platform/media/media-reader.ts";
+import { createMetrics } from "../platform/metrics.ts";
+import type { Broker } from "../platform/nats/broker.ts";
+import { type EventStream, openEventStream } from "../platform/nats/event-stream.ts";
+import { subjectsOf } from "../platform/nats/subjects.ts";
+import type { CoordinatorConfig } from "./config.ts";
+import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
+import { createDispatchService } from "./dispatch/dispatch-service.ts";
+import { createCanary } from "./duties/canary.ts";
+import { createCollection } from "./duties/collection.ts";
+import { createDuty, type Duty, type DutySpec } from "./duties/duty.ts";
+import { createPromotion } from "./duties/promotion.ts";
+import { createPrune } from "./duties/prune.ts";
+import { createReaper } from "./duties/reaper.ts";
+import { createRelay } from "./duties/relay.ts";
+import { createSweep } from "./duties/sweep.ts";
+import { createWatchHub, type WatchHub } from "./events/watch-hub.ts";
+import { createCoordinatorMetrics, type CoordinatorMetrics } from "./metrics.ts";
+import { createCallerLookup } from "./rpc/caller.ts";
+import { createFarmService } from "./rpc/farm-service.ts";
+import { createSlots } from "./rpc/slots.ts";
+import type { ServedModel } from "./rpc/submit-render.ts";
+import type { Aftermath, Store } from "./store/store-contract.ts";
+
+/** What a coordinator works with; opened before, closed after it. */
+export type Resources = {
+  readonly store: Store;
+  readonly broker: Broker;
+  readonly artifacts: ArtifactStore;
+  readonly media: Pick<MediaReader, "inspect">;
+  readonly models: () => Promise<ReadonlyMap<string, ServedModel>>;
+};
+
+/** How often what happens by itself happens; tests shorten it. */
+export type Timings = {
+  readonly canaryMs: number;
+  readonly reapMs: number;
+  readonly promotionMs: number;
+  readonly sweepMs: number;
+  readonly relayMs: number;
+  readonly collectionMs: number;
+  readonly pruneMs: number;
+  readonly dutyHoldMs: number;
+  readonly watchPollMs: number;
+};
+
+export const defaultTimings: Timings = {
+  canaryMs: 1_000,
+  reapMs: 1_000,
+  promotionMs: 500,
+  sweepMs: 30_000,
+  relayMs: 1_000,
+  collectionMs: 60_000,
+  pruneMs: 600_000,
+  dutyHoldMs: 10_000,
+  watchPollMs: 2_000,
+};
+
+export type Coordinator = Component & {
+  /** Known once started. */
+  grpcAddress(): string;
+  httpAddress(): string;
+};
+
+export type CoordinatorOptions = {
+  readonly config: CoordinatorConfig;
+  readonly resources: Resources;
+  readonly logger: Logger;
+  readonly timings?: Partial<Timings>;
+};
+
+const version = "0.1.0";
+const maxMessageBytes = 4 * 1024 * 1024;
+const drainMs = 5_000;
+const secondLookMs = 300;
+const uploadIdleMs = 60_000;
+const uploadMaxAgeMs = 24 * 3600 * 1000;
+const dayMs = 24 * 3600 * 1000;
+const protoFolder = join(import.meta.dirname, "../../proto");
+
+type Parts = Omit<CoordinatorOptions, "timings"> & {
+  readonly timings: Timings;
+  readonly metrics: CoordinatorMetrics;
+  readonly hub: WatchHub;
+  readonly announcer: Announcer;
+  /** Names this coordinator among those that share the duties. */
+  readonly holder: string;
+};
+
+/** A coordinator that does not run yet. */
+export function createCoordinator(options: CoordinatorOptions): Coordinator {
+  const { config, resources, logger } = options;
+  const { store, broker } = resources;
+  const registry = createMetrics();
+  const metrics = createCoordinatorMetrics(registry, store, logger);
+  const subjects = subjectsOf(config.VAPFARM_FARM);
+  const hub = createWatchHub({ broker, subjects });
+  const onEvents = (): void => relay.nudge();
+  const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents });
+  const parts: Parts = { ...options, timings: { ...defaultTimings, ...options.timings }, metrics, hub, announcer, holder: randomUUID() };
+  const relay = dutyOf(relaySpec(parts), parts);
+  const http = createHttpServer({ address: config.VAPFARM_HTTP_ADDRESS, ready: () => readiness(resources), metrics: registry });
+  const temporaryFolder = join(config.VAPFARM_STATE_FOLDER, "uploads");
+  const grpc = createGrpcServer({
+    address: config.VAPFARM_GRPC_ADDRESS,
+    services: [farmService(parts, temporaryFolder)],
+    maxMessageBytes,
+    reflection: { protoFolder, files: ["vapfarm/v1/farm.proto"] },
+    drainMs,
+  });
+  const component = sequence([uploadFolder(temporaryFolder), dispatch(parts), ...duties(parts), relay, http, grpc, hub]);
+  return { ...component, grpcAddress: () => grpc.address(), httpAddress: () => http.address() };
+}
+
+async function readiness({ store, broker }: Resources): Promise<void> {
+  if (!broker.isConnected()) throw new FarmError("BROKER_UNAVAILABLE");
+  await store.ping();
+}
+
+/** Makes the folder and removes what a crash left in it; other coordinators may be using it too. */
+function uploadFolder(path: string): Component {
+  return {
+    async start() {
+      await mkdir(path, { recursive: true });
+      for (const name of await readdir(path)) {
+        const { mtimeMs } = await stat(join(path, name)).catch(() => ({ mtimeMs: Infinity }));
+        if (Date.now() - mtimeMs > uploadMaxAgeMs) await rm(join(path, name), { force: true });
+      }
+    },
+    stop: () => Promise.resolve(),
+  };
+}
+
+function dispatch({ config, resources, announcer, metrics }: Parts): Component {
+  return createDispatchService({
+    store: resources.store,
+    broker: resources.broker,
+    subjects: subjectsOf(config.VAPFARM_FARM),
+    pools: config.VAPFARM_POOLS.map(({ name }) => name),
+    version,
+    onCommitted: announcer.announce,
+    observer: metrics,
+  });
+}
+
+function farmService({ config, resources, logger, metrics, hub, announcer, timings }: Parts, temporaryFolder: string) {
+  const { store, artifacts, media, models } = resources;
+  const onCommitted = (aftermath: Aftermath): void => announcer.announce([aftermath]);
+  return createFarmService({
+    callers: createCallerLookup(config.VAPFARM_CALLERS),
+    logger,
+    onEnd: metrics.onCall,
+    submit: { store, models, onCommitted, newJobId: randomUUID, drawSeed, now: () => new Date() },
+    watch: { store, hub, pollMs: timings.watchPollMs },
+    cancel: { store, onCommitted },
+    upload: {
+      store,
+      artifacts,
+      inspect: (path, signal) => media.inspect(path, signal),
+      inspections: createSlots(config.VAPFARM_MEDIA_INSPECTIONS),
+      temporaryFolder,
+      maxBytes: config.VAPFARM_MEDIA_MAX_BYTES,
+      idleMs: uploadIdleMs,
+    },
+    download: { store, artifacts },
+    overview: store,
+  });
+}
+
+/** 32 bits: torch's CPU generator uses no more of a seed. */
+function drawSeed(): bigint {
+  return BigInt(randomBytes(4).readUInt32BE());
+}
+
+function dutyOf(spec: DutySpec, { resources, logger, metrics, timings, holder }: Parts): Duty {
+  return createDuty(spec, { store: resources.store, holder, holdMs: timings.dutyHoldMs, logger, onRound: metrics.onRound });
+}
+
+function duties(parts: Parts): readonly Duty[] {
+  const { config, resources, logger, metrics, timings, announcer, holder } = parts;
+  const { store, artifacts, broker } = resources;
+  const [pool] = config.VAPFARM_POOLS;
+  if (pool === undefined) throw new FarmError("CONFIG_INVALID", { message: "a coordinator needs a pool" });
+  const subject = subjectsOf(config.VAPFARM_FARM).beat(pool.name);
+  const onCommitted = (aftermath: Aftermath): void => announcer.announce([aftermath]);
+  const clock = (): number => performance.now();
+  const sessionId = `canary-${holder}`;
+  const specs: readonly DutySpec[] = [
+    createCanary({ broker, subject, pool: pool.name, sessionId, intervalMs: timings.canaryMs, clock }),
+    createReaper({ store, intervalMs: timings.reapMs, logger, onCommitted, onReap: metrics.onReap }),
+    createPromotion({ store, intervalMs: timings.promotionMs, onCommitted }),
+    createSweep({ store, intervalMs: timings.sweepMs, logger, onCommitted, onRepaired: metrics.onRepaired }),
+    createCollection({ store, artifacts, intervalMs: timings.collectionMs, logger }),
+    createPrune({ store, intervalMs: timings.pruneMs, logger }),
+  ];
+  return specs.map((spec) => dutyOf(spec, parts));
+}
+
+function relaySpec({ config, resources, metrics, timings }: Parts) {
+  const subjects = subjectsOf(config.VAPFARM_FARM);
+  const openStream = (): Promise<EventStream> =>
+    openEventStream(resources.broker, { name: subjects.eventStream, subjects: subjects.allEvents });
+  return createRelay({
+    store: resources.store,
+    openStream,
+    subjectOf: (jobId) => subjects.events(jobId),
+    intervalMs: timings.relayMs,
+    maxAgeMs: config.VAPFARM_EVENT_STREAM_DAYS * dayMs,
+    onUnsent: metrics.onUnsent,
+  });
+}

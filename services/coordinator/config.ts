@@ -1,0 +1,68 @@
+/**
+ * The coordinator's settings: environment → validated, frozen values. Pure; the README's table is tested against this schema.
+ */
+import { z } from "zod";
+import {
+  jsonSetting,
+  listenAddress,
+  parseConfig,
+  positiveInteger,
+  secret,
+  secretString,
+  switchFlag,
+  type Environment,
+} from "../platform/config.ts";
+import { defaultMediaLimits } from "../platform/media/limits.ts";
+import { roles } from "./rpc/caller.ts";
+
+const name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "must be 1 to 64 letters, digits, - or _");
+const pool = z.object({ name, profile: z.string().min(1) });
+const caller = z.object({
+  token: z
+    .string()
+    .regex(/^\S{16,}$/, "must have at least 16 characters and no spaces")
+    .transform(secret),
+  tenant: name,
+  role: z.enum(roles),
+});
+
+function hasDistinct<T>(items: readonly T[], keyOf: (item: T) => string): boolean {
+  return new Set(items.map(keyOf)).size === items.length;
+}
+
+/** Environment variable → its schema. */
+export const coordinatorSchema = z.object({
+  DATABASE_URL: secretString,
+  NATS_URL: z.string().min(1),
+  VAPFARM_FARM: name.default("local"),
+  VAPFARM_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
+  VAPFARM_MODELS: z.string().min(1),
+  VAPFARM_ARTIFACTS: z.string().min(1),
+  VAPFARM_STATE_FOLDER: z.string().min(1),
+  VAPFARM_HTTP_ADDRESS: listenAddress.default("127.0.0.1:0"),
+  VAPFARM_GRPC_ADDRESS: listenAddress.default("127.0.0.1:0"),
+  VAPFARM_POOLS: jsonSetting(
+    z
+      .array(pool)
+      .min(1)
+      .refine((pools) => hasDistinct(pools, (one) => one.name), "pools must have distinct names"),
+  ),
+  VAPFARM_CALLERS: jsonSetting(z.array(caller).min(1)).optional(),
+  VAPFARM_LEASE_MS: positiveInteger.default(15_000),
+  VAPFARM_FFMPEG: z.string().min(1).optional(),
+  VAPFARM_MEDIA_MAX_BYTES: positiveInteger.default(defaultMediaLimits.bytes),
+  VAPFARM_MEDIA_MAX_PIXELS: positiveInteger.default(defaultMediaLimits.pixelsPerFrame),
+  VAPFARM_MEDIA_MAX_FRAMES: positiveInteger.default(defaultMediaLimits.frames),
+  VAPFARM_MEDIA_DECODE_MS: positiveInteger.default(defaultMediaLimits.decodeMs),
+  VAPFARM_MEDIA_MEMORY_BYTES: positiveInteger.default(defaultMediaLimits.memoryBytes),
+  VAPFARM_MEDIA_INSPECTIONS: positiveInteger.default(2),
+  VAPFARM_EVENT_STREAM_DAYS: positiveInteger.default(7),
+  VAPFARM_EXIT_WITH_PARENT: switchFlag.default(false),
+});
+
+export type CoordinatorConfig = Readonly<z.output<typeof coordinatorSchema>>;
+
+/** Reads the coordinator's settings; throws CONFIG_INVALID listing every wrong one. */
+export function readCoordinatorConfig(environment: Environment): CoordinatorConfig {
+  return parseConfig(coordinatorSchema, environment);
+}

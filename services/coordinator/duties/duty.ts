@@ -1,0 +1,110 @@
+/**
+ * A duty: work on a timer that one coordinator at a time does.
+ *
+ * Invariants: a round runs only while this process holds the duty's row, and its writes carry the row's epoch, so a holder that
+ * stalled past its time changes nothing; a failed round is logged and counted and the next one comes as ever. Start and stop are safe
+ * when called twice, and stop waits for the round that runs and gives the row back.
+ */
+import { type ErrorCode, toFarmError } from "../../domain/errors.ts";
+import { pause } from "../../platform/deadline.ts";
+import type { Component } from "../../platform/lifecycle.ts";
+import type { Logger } from "../../platform/logging.ts";
+import type { DutyStore } from "../store/store-contract.ts";
+
+export type DutySpec = {
+  readonly name: string;
+  readonly intervalMs: number;
+  /** One round; the epoch goes into every write. */
+  run(epoch: number, signal: AbortSignal): Promise<void>;
+};
+
+export type RoundOutcome = "ran" | "not_held" | "failed";
+
+export type Round = {
+  readonly duty: string;
+  readonly outcome: RoundOutcome;
+  /** Why it failed. */
+  readonly code?: ErrorCode;
+};
+
+export type DutyOptions = {
+  readonly store: Pick<DutyStore, "holdDuty" | "releaseDuty">;
+  /** Names this process among the coordinators. */
+  readonly holder: string;
+  readonly holdMs: number;
+  readonly logger: Logger;
+  /** Told of each round, for counting and for tests to wait on. */
+  readonly onRound: (round: Round) => void;
+};
+
+export type Duty = Component & {
+  /** Lets the next round begin at once instead of after the interval. */
+  nudge(): void;
+};
+
+type Hold = { readonly epoch: number; readonly sinceMs: number };
+
+/** A duty that does not run yet. */
+export function createDuty(spec: DutySpec, options: DutyOptions): Duty {
+  let running: { readonly abort: AbortController; readonly done: Promise<void> } | undefined;
+  let nudged = new AbortController();
+  const loop = async (signal: AbortSignal): Promise<void> => {
+    let hold: Hold | undefined;
+    while (!signal.aborted) {
+      nudged = new AbortController();
+      hold = await round(spec, options, { hold, signal });
+      await pause(spec.intervalMs, AbortSignal.any([signal, nudged.signal]));
+    }
+    if (hold !== undefined) await release(spec, options);
+  };
+  return {
+    start() {
+      if (running !== undefined) return Promise.resolve();
+      const abort = new AbortController();
+      running = { abort, done: loop(abort.signal) };
+      return Promise.resolve();
+    },
+    async stop() {
+      const stopping = running;
+      running = undefined;
+      stopping?.abort.abort();
+      await stopping?.done;
+    },
+    nudge: () => nudged.abort(),
+  };
+}
+
+type RoundState = { readonly hold: Hold | undefined; readonly signal: AbortSignal };
+
+/** One round; the hold to go on with, or undefined when it must be taken anew. */
+async function round(spec: DutySpec, options: DutyOptions, state: RoundState): Promise<Hold | undefined> {
+  try {
+    const hold = await keepHold(spec, options, state.hold);
+    if (hold === undefined) {
+      options.onRound({ duty: spec.name, outcome: "not_held" });
+      return undefined;
+    }
+    await spec.run(hold.epoch, state.signal);
+    options.onRound({ duty: spec.name, outcome: "ran" });
+    return hold;
+  } catch (thrown) {
+    const error = toFarmError(thrown);
+    if (!state.signal.aborted) options.logger.warn({ duty: spec.name, code: error.code, err: error }, "a round of a duty failed");
+    options.onRound({ duty: spec.name, outcome: "failed", code: error.code });
+    return undefined;
+  }
+}
+
+/** Renews after a third of the time, so that most rounds cost one statement less. */
+async function keepHold(spec: DutySpec, { store, holder, holdMs }: DutyOptions, hold: Hold | undefined): Promise<Hold | undefined> {
+  const sinceMs = performance.now();
+  if (hold !== undefined && sinceMs - hold.sinceMs < holdMs / 3) return hold;
+  const taken = await store.holdDuty(spec.name, holder, holdMs);
+  return taken === undefined ? undefined : { epoch: taken.epoch, sinceMs };
+}
+
+async function release(spec: DutySpec, { store, holder, logger }: DutyOptions): Promise<void> {
+  await store.releaseDuty(spec.name, holder).catch((thrown: unknown) => {
+    logger.debug({ duty: spec.name, err: thrown }, "could not give a duty back; its time runs out by itself");
+  });
+}

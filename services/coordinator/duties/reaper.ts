@@ -1,0 +1,36 @@
+/**
+ * The reaper: ends sessions whose lease ran out, so that their tasks run again (design §4.4).
+ *
+ * The store decides in one transaction whether the beat path is proven and how much may be reaped at once; this duty tells of it.
+ */
+import type { Logger } from "../../platform/logging.ts";
+import type { Aftermath, DutyStore, ReapOutcome } from "../store/store-contract.ts";
+import type { DutySpec } from "./duty.ts";
+
+export type ReaperOptions = {
+  readonly store: Pick<DutyStore, "reap">;
+  readonly intervalMs: number;
+  readonly logger: Logger;
+  readonly onCommitted: (aftermath: Aftermath) => void;
+  readonly onReap: (outcome: ReapOutcome) => void;
+};
+
+/** The reaper's rounds. */
+export function createReaper({ store, intervalMs, logger, onCommitted, onReap }: ReaperOptions): DutySpec {
+  let heldBack: string | undefined;
+  return {
+    name: "reaper",
+    intervalMs,
+    async run(epoch) {
+      const outcome = await store.reap(epoch);
+      onReap(outcome);
+      const { kind, sessions, attempts, reason, massLapse } = outcome;
+      if (massLapse)
+        logger.error({ sessions, attempts, reason }, "much of a pool lapsed at once: look at the network, NATS and the workers");
+      if (kind === "reaped") logger.warn({ sessions, attempts }, "leases ran out: their tasks run again");
+      if (kind === "held_back" && reason !== heldBack) logger.info({ reason }, "reaping is held back");
+      heldBack = kind === "held_back" ? reason : undefined;
+      onCommitted(outcome.aftermath);
+    },
+  };
+}

@@ -1,0 +1,96 @@
+/**
+ * The relay: copies unsent event rows to the JetStream stream, in order per job (design §2).
+ *
+ * Invariants: a row is marked only once its copy is in the stream; each append names the subject's expected last sequence, so two relays
+ * (one of them stalled) cannot double or reorder. When the sequence is another, the stream's last message says how far the copy is: its event
+ * number or above needs no sending. A lost stream is made anew and gets the rows that are unsent; the log itself is in Postgres.
+ */
+import { toFarmError } from "../../domain/errors.ts";
+import { JobEvent } from "../../gen/proto/vapfarm/v1/farm.ts";
+import type { EventStream } from "../../platform/nats/event-stream.ts";
+import { eventToProto } from "../rpc/job-mapping.ts";
+import type { DutyStore, EventView } from "../store/store-contract.ts";
+import type { DutySpec } from "./duty.ts";
+
+export type RelayOptions = {
+  readonly store: Pick<DutyStore, "unsentEvents" | "markEventsSent">;
+  readonly openStream: () => Promise<EventStream>;
+  readonly subjectOf: (jobId: string) => string;
+  readonly intervalMs: number;
+  readonly maxAgeMs: number;
+  /** Told how many rows a round found unsent. */
+  readonly onUnsent: (rows: number) => void;
+};
+
+const pageSize = 500;
+const maxKnownSubjects = 10_000;
+
+/** The relay's rounds; the stream is opened in the first and again after a failure. */
+export function createRelay(options: RelayOptions): DutySpec {
+  let stream: EventStream | undefined;
+  const lastSequences = new Map<string, number>();
+  return {
+    name: "relay",
+    intervalMs: options.intervalMs,
+    async run(_epoch, signal) {
+      try {
+        stream ??= await openEnsured(options);
+        await copyAll({ ...options, stream, lastSequences }, signal);
+      } catch (thrown) {
+        stream = undefined;
+        lastSequences.clear();
+        throw toFarmError(thrown, "BROKER_UNAVAILABLE");
+      }
+    },
+  };
+}
+
+async function openEnsured({ openStream, maxAgeMs }: RelayOptions): Promise<EventStream> {
+  const stream = await openStream();
+  await stream.ensure(maxAgeMs);
+  return stream;
+}
+
+type Copying = RelayOptions & { readonly stream: EventStream; readonly lastSequences: Map<string, number> };
+
+async function copyAll(copying: Copying, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const events = await copying.store.unsentEvents(pageSize);
+    copying.onUnsent(events.length);
+    for (const [jobId, ofJob] of Map.groupBy(events, ({ jobId }) => jobId)) {
+      if (signal.aborted) return;
+      await copyJob(copying, jobId, ofJob);
+    }
+    if (events.length < pageSize || signal.aborted) break;
+  }
+  copying.onUnsent(0);
+  if (copying.lastSequences.size > maxKnownSubjects) copying.lastSequences.clear();
+}
+
+async function copyJob(copying: Copying, jobId: string, events: readonly EventView[]): Promise<void> {
+  let copied = 0;
+  try {
+    for (const event of events.toSorted((left, right) => left.number - right.number)) {
+      await copyEvent(copying, event);
+      copied = event.number;
+    }
+  } finally {
+    if (copied > 0) await copying.store.markEventsSent(jobId, copied);
+  }
+}
+
+async function copyEvent({ stream, lastSequences, subjectOf }: Copying, event: EventView): Promise<void> {
+  const subject = subjectOf(event.jobId);
+  const payload = JobEvent.encode(eventToProto(event)).finish();
+  for (;;) {
+    const expectedSequence = lastSequences.get(subject) ?? 0;
+    const outcome = await stream.append({ subject, payload, expectedSequence });
+    if (outcome.kind === "appended") {
+      lastSequences.set(subject, outcome.sequence);
+      return;
+    }
+    const last = await stream.last(subject);
+    lastSequences.set(subject, last?.sequence ?? 0);
+    if (last !== undefined && JobEvent.decode(last.payload).number >= BigInt(event.number)) return;
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * Who calls: tenant and role, from the call's bearer token.
+ *
+ * Without configured callers every call is `local/admin` (a farm on one machine, loopback only). With callers, a call
+ * without a known token is refused. Tokens are kept and compared as hashes only.
+ */
+import { createHash } from "node:crypto";
+import { FarmError } from "../../domain/errors.ts";
+
+export const roles = ["reader", "member", "admin"] as const;
+/** What a caller may do: a reader only reads, a member also submits, uploads and cancels, an admin everything. */
+export type Role = (typeof roles)[number];
+
+export type Caller = { readonly tenant: string; readonly role: Role };
+
+export type ConfiguredCaller = Caller & { readonly token: { reveal(): string } };
+
+/** The caller of a call, given its `authorization` header; throws CALLER_UNKNOWN. */
+export type CallerLookup = (authorization: string | undefined) => Caller;
+
+export const localAdmin: Caller = { tenant: "local", role: "admin" };
+
+/** Looks callers up by token; undefined configuration means that everybody is local/admin. */
+export function createCallerLookup(configured: readonly ConfiguredCaller[] | undefined): CallerLookup {
+  if (configured === undefined) return () => localAdmin;
+  const byHash = new Map(configured.map(({ token, tenant, role }) => [hashOf(token.reveal()), { tenant, role }]));
+  return (authorization) => {
+    const token = /^Bearer ([^\s]+)$/i.exec(authorization ?? "")?.[1];
+    const caller = token === undefined ? undefined : byHash.get(hashOf(token));
+    if (caller === undefined) throw new FarmError("CALLER_UNKNOWN");
+    return caller;
+  };
+}
+
+/** Throws CALLER_NOT_ALLOWED unless the caller's role includes the needed one. */
+export function requireRole(caller: Caller, needed: Role): void {
+  if (roles.indexOf(caller.role) >= roles.indexOf(needed)) return;
+  throw new FarmError("CALLER_NOT_ALLOWED", { message: `role ${caller.role} may not do this; it needs ${needed}` });
+}
+
+function hashOf(token: string): string {
+  return createHash("sha256").update(token).digest("hex");
+}

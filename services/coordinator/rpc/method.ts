@@ -1,0 +1,86 @@
+/**
+ * What every method of FarmService has around its own work: the caller and its role, metrics by outcome, a log line for what should
+ * not happen.
+ */
+import { type FarmError, toFarmError } from "../../domain/errors.ts";
+import { type CallContext, clientStream, serverStream, unary } from "../../platform/grpc/handlers.ts";
+import type { Logger } from "../../platform/logging.ts";
+import { type Caller, type CallerLookup, requireRole, type Role } from "./caller.ts";
+
+/** One call: who asks, when it must stop. */
+export type Call = { readonly caller: Caller; readonly signal: AbortSignal };
+
+export type MethodOptions = {
+  readonly callers: CallerLookup;
+  readonly logger: Logger;
+  /** Told of each ended call: method, code ("OK" or a farm code), seconds. */
+  readonly onEnd: (call: { readonly method: string; readonly code: string; readonly seconds: number }) => void;
+};
+
+export type MethodSpec = { readonly name: string; readonly needs: Role };
+
+export type Methods = {
+  unary<Q, A>(spec: MethodSpec, handler: (request: Q, call: Call) => Promise<A>): ReturnType<typeof unary<Q, A>>;
+  serverStream<Q, A>(spec: MethodSpec, handler: (request: Q, call: Call) => AsyncIterable<A>): ReturnType<typeof serverStream<Q, A>>;
+  clientStream<Q, A>(
+    spec: MethodSpec,
+    handler: (requests: AsyncIterable<Q>, call: Call) => Promise<A>,
+  ): ReturnType<typeof clientStream<Q, A>>;
+};
+
+/** The wrappers for one service. */
+export function createMethods(options: MethodOptions): Methods {
+  const observe = createObserver(options);
+  const enter = (spec: MethodSpec, context: CallContext): Call => {
+    const caller = options.callers(context.header("authorization"));
+    requireRole(caller, spec.needs);
+    return { caller, signal: context.signal };
+  };
+  return {
+    unary: (spec, handler) => unary((request, context) => observe(spec, async () => handler(request, enter(spec, context)))),
+    serverStream: (spec, handler) =>
+      serverStream((request, context) => observedStream(spec, observe, () => handler(request, enter(spec, context)))),
+    clientStream: (spec, handler) =>
+      clientStream((requests, context) => observe(spec, async () => handler(requests, enter(spec, context)))),
+  };
+}
+
+type Observer = <T>(spec: MethodSpec, work: () => Promise<T>) => Promise<T>;
+
+function createObserver({ logger, onEnd }: MethodOptions): Observer {
+  return async (spec, work) => {
+    const begun = performance.now();
+    const end = (code: string): void => onEnd({ method: spec.name, code, seconds: (performance.now() - begun) / 1000 });
+    try {
+      const outcome = await work();
+      end("OK");
+      return outcome;
+    } catch (thrown) {
+      const error = toFarmError(thrown);
+      end(error.code);
+      logFailure(logger, spec.name, error);
+      throw thrown;
+    }
+  };
+}
+
+function logFailure(logger: Logger, method: string, error: FarmError): void {
+  if (error.row.status === "INTERNAL") logger.error({ err: error, code: error.code, method }, "a call failed");
+  else logger.debug({ code: error.code, reason: error.message, method }, "a call was refused");
+}
+
+async function* observedStream<A>(spec: MethodSpec, observe: Observer, open: () => AsyncIterable<A>): AsyncGenerator<A> {
+  const ended = Promise.withResolvers<undefined>();
+  const observed = observe(spec, () => ended.promise);
+  observed.catch(() => undefined);
+  try {
+    yield* open();
+    ended.resolve(undefined);
+  } catch (thrown) {
+    ended.reject(toFarmError(thrown));
+    throw thrown;
+  } finally {
+    // A caller that leaves early has had what it wanted.
+    ended.resolve(undefined);
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * A bound on how much of one kind of work runs at a time; the rest waits in order of arrival.
+ */
+import { FarmError } from "../../domain/errors.ts";
+
+export type Slots = {
+  /** Runs the work when a slot is free; a caller that goes while it waits gives up its place. */
+  use<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T>;
+};
+
+export function createSlots(count: number): Slots {
+  let free = count;
+  const waiting: (() => void)[] = [];
+  const release = (): void => {
+    const next = waiting.shift();
+    if (next === undefined) free += 1;
+    else next();
+  };
+  const take = (signal: AbortSignal): Promise<void> => {
+    if (free > 0) {
+      free -= 1;
+      return Promise.resolve();
+    }
+    return waitForTurn(waiting, signal);
+  };
+  return {
+    async use(signal, work) {
+      await take(signal);
+      try {
+        return await work();
+      } finally {
+        release();
+      }
+    },
+  };
+}
+
+function waitForTurn(waiting: (() => void)[], signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      waiting.splice(waiting.indexOf(turn), 1);
+      reject(new FarmError("STAGE_CANCELLED", { message: "the caller went while waiting" }));
+    };
+    const turn = (): void => {
+      signal.removeEventListener("abort", leave);
+      resolve();
+    };
+    if (signal.aborted) {
+      reject(new FarmError("STAGE_CANCELLED", { message: "the caller went while waiting" }));
+      return;
+    }
+    signal.addEventListener("abort", leave, { once: true });
+    waiting.push(turn);
+  });
+}

@@ -1,0 +1,94 @@
+/**
+ * What a client asks for when it submits a render, before any default is filled in, and how it becomes a RenderSpec.
+ *
+ * Pure: the model's facts and the drawn seed are arguments. `completeRender` expects a request in which
+ * render-rules.ts found nothing wrong.
+ */
+import type { FrameSelection, MediaReference, OutputKind, RenderSpec, SchedulerKind } from "./render-spec.ts";
+
+/** A wire enum's value: absent, known, or one that this version does not know. */
+export type Choice<T extends string> = T | "unspecified" | "unrecognized";
+
+export type RenderRequest = {
+  readonly model: string;
+  readonly image: MediaReference | undefined;
+  readonly prompt: string;
+  readonly negativePrompt: string | undefined;
+  readonly references: readonly MediaReference[];
+  readonly referencePrompts: readonly string[];
+  readonly seed: bigint | undefined;
+  readonly steps: number | undefined;
+  readonly guidance: { readonly scale: number; readonly dynamic: boolean } | undefined;
+  readonly scheduler: Choice<SchedulerKind>;
+  readonly frameSelection: Choice<FrameSelection>;
+  readonly outputs: readonly Choice<OutputKind>[];
+  readonly width: number | undefined;
+  readonly height: number | undefined;
+  readonly frames: number | undefined;
+};
+
+export type SubmitRequest = {
+  readonly render: RenderRequest | undefined;
+  /** Empty: no idempotency. */
+  readonly idempotencyKey: string;
+  readonly jobClass: Choice<"production" | "benchmark">;
+  readonly priority: number;
+  readonly deadline: Date | undefined;
+  readonly reuse: Choice<"all" | "inputs" | "none">;
+};
+
+/** What a request is checked against and completed from, taken from the model's manifest. */
+export type ModelFacts = {
+  readonly name: string;
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+  readonly maxReferences: number;
+  readonly scheduler: SchedulerKind;
+  readonly defaults: {
+    readonly steps: number;
+    readonly guidanceScale: number;
+    readonly dynamicGuidance: boolean;
+    readonly negativePrompt: string;
+  };
+};
+
+/** The render with every default of its model filled in; `drawnSeed` serves when the request names none. */
+export function completeRender(request: RenderRequest, model: ModelFacts, drawnSeed: bigint): RenderSpec {
+  const outputs = request.outputs.filter(isKnown);
+  return {
+    model: model.name,
+    image: request.image ?? { sha256: "" },
+    prompt: request.prompt,
+    negativePrompt: request.negativePrompt ?? model.defaults.negativePrompt,
+    references: request.references,
+    referencePrompts: request.referencePrompts,
+    seed: (request.seed ?? drawnSeed).toString(),
+    steps: request.steps ?? model.defaults.steps,
+    guidanceScale: request.guidance?.scale ?? model.defaults.guidanceScale,
+    dynamicGuidance: request.guidance?.dynamic ?? model.defaults.dynamicGuidance,
+    scheduler: isKnown(request.scheduler) ? request.scheduler : model.scheduler,
+    frameSelection: isKnown(request.frameSelection) ? request.frameSelection : "evenly",
+    outputs: outputs.length === 0 ? ["mp4"] : outputs,
+    width: model.width,
+    height: model.height,
+    frames: model.frames,
+  };
+}
+
+function isKnown<T extends string>(choice: Choice<T>): choice is T {
+  return choice !== "unspecified" && choice !== "unrecognized";
+}
+
+/** What a client should know of a render that was accepted as it is. */
+export type RenderWarning = { readonly code: string; readonly message: string };
+
+/** Warnings that follow from the settings alone; a function of the spec, so nothing needs to be stored. */
+export function renderWarnings(spec: Pick<RenderSpec, "steps">): readonly RenderWarning[] {
+  if (1000 % spec.steps === 0) return [];
+  const stride = Math.floor(1000 / spec.steps);
+  const message =
+    `${spec.steps} steps do not divide 1000: as in the reference, each step aims ${stride} timesteps down while the next one starts from ` +
+    "a rounded multiple of 1000/steps, so steps do not meet exactly; choose a divisor of 1000 to avoid it";
+  return [{ code: "STEPS_DO_NOT_DIVIDE_1000", message }];
+}
