@@ -92,6 +92,7 @@ export const errorTable = {
   STAGE_CANCELLED: row("CANCELLED", "transient", ["the stage was cancelled", "nothing to do"]),
   STAGE_OUT_OF_MEMORY: row("RESOURCE_EXHAUSTED", "capacity", ["the device ran out of memory", "use a device with more memory"]),
   STAGE_HUNG: row("DEADLINE_EXCEEDED", "unexplained", ["the stage made no progress and was killed", "look at the device's health"]),
+  RUNTIME_BUSY: row("UNAVAILABLE", "transient", ["the stage runtime is running another stage", "run one stage at a time on each runtime"]),
   RUNTIME_DIED: row("UNAVAILABLE", "unexplained", ["the stage runtime ended unexpectedly", "read the worker's log around that time"]),
   RUNTIME_START_FAILED: row("UNAVAILABLE", "worker", ["the stage runtime did not start", "read the worker's log"]),
   // Artifacts.
@@ -132,6 +133,10 @@ export const errorTable = {
   DATABASE_MIGRATION_FAILED: row("FAILED_PRECONDITION", "infrastructure", [
     "a migration failed",
     "read the cause; nothing was applied halfway",
+  ]),
+  DATABASE_SCHEMA_OLD: row("FAILED_PRECONDITION", "infrastructure", [
+    "the database's schema is older than this release needs",
+    "run `vapfarm migrate` with DATABASE_URL set, then start again",
   ]),
   BROKER_UNAVAILABLE: row("UNAVAILABLE", "infrastructure", ["NATS does not answer", "check NATS and NATS_URL"]),
   COORDINATOR_UNAVAILABLE: row("UNAVAILABLE", "infrastructure", ["no coordinator answers", "check that a coordinator runs"]),
