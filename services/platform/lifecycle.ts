@@ -5,7 +5,7 @@
  * a failed start stops what had started. One AbortSignal per process flows down from here.
  */
 import type { Logger } from "./logging.ts";
-import { toFarmError } from "../domain/errors.ts";
+import { type FarmError, toFarmError } from "../domain/errors.ts";
 
 /** Something long-lived. `stop` is safe before `start` and when called twice. */
 export type Component = {
@@ -46,6 +46,8 @@ export type MainOptions = {
   readonly stopDeadlineMs: number;
   /** Called once everything answers. */
   readonly onReady: () => void;
+  /** Resolves with the reason when the service cannot go on: it then stops in order and exits with 1. */
+  readonly ended?: Promise<FarmError>;
 };
 
 /** Runs a service until SIGINT, SIGTERM or (if asked) the parent's end, then exits: 0 in order, 1 otherwise. */
@@ -58,7 +60,7 @@ export async function runMain(options: MainOptions): Promise<void> {
     logger.info({ reason }, "stopping");
     setTimeout(() => process.exit(1), options.stopDeadlineMs).unref();
     component.stop().then(
-      () => process.exit(0),
+      () => process.exit(),
       (thrown: unknown) => {
         logger.error({ err: thrown }, "stop failed");
         process.exit(1);
@@ -68,6 +70,11 @@ export async function runMain(options: MainOptions): Promise<void> {
   process.on("SIGINT", () => stop("SIGINT"));
   process.on("SIGTERM", () => stop("SIGTERM"));
   if (options.exitWithParent) process.on("disconnect", () => stop("parent ended"));
+  void options.ended?.then((error) => {
+    logger.fatal({ err: error, code: error.code, remedy: error.row.remedy }, `cannot go on: ${error.message}`);
+    process.exitCode = 1;
+    stop(error.code);
+  });
   try {
     await component.start();
     options.onReady();

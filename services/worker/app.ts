@@ -1,0 +1,195 @@
+/**
+ * Builds the worker: the only place where its parts meet.
+ *
+ * Order of start: runtime, then NATS, then the agent, so that a worker that asks for work can do it. Stop goes the other way: the agent
+ * drains while NATS and the runtime are still there.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { FarmError } from "../domain/errors.ts";
+import { openArtifactStore } from "../platform/artifacts/open-store.ts";
+import { createHttpServer, type HttpServer } from "../platform/http.ts";
+import { type Component, sequence } from "../platform/lifecycle.ts";
+import type { Logger } from "../platform/logging.ts";
+import { createMetrics } from "../platform/metrics.ts";
+import type { ModelManifest } from "../platform/models/manifest.ts";
+import { listModels } from "../platform/models/repository.ts";
+import { type Broker, connectBroker } from "../platform/nats/broker.ts";
+import { subjectsOf } from "../platform/nats/subjects.ts";
+import type { WorkerConfig } from "./config.ts";
+import { describeWorker, readWorkerId } from "./identity.ts";
+import { type Agent, createAgent } from "./session/agent.ts";
+import { type AgentMetrics, createAgentMetrics } from "./session/agent-metrics.ts";
+import type { AgentTimings } from "./session/agent-ports.ts";
+import type { TransferPort } from "./session/attempt-ports.ts";
+import { type Clock, systemClock } from "./session/clock.ts";
+import { openPidFile } from "./supervise/pid-file.ts";
+import { createRuntimeSupervisor, type RuntimeSupervisor } from "./supervise/runtime-supervisor.ts";
+import { openArtifactCache } from "./transfer/artifact-cache.ts";
+import { openScratch } from "./transfer/scratch.ts";
+import { createTransfer } from "./transfer/workspace.ts";
+
+export type WorkerApp = Component & {
+  httpAddress(): string;
+  /** Resolves with the reason when the worker cannot go on. */
+  readonly ended: Promise<FarmError>;
+};
+
+export type WorkerAppOptions = {
+  readonly config: WorkerConfig;
+  readonly logger: Logger;
+  /** The runtime's environment. */
+  readonly runtimeEnvironment: Readonly<Record<string, string>>;
+  /** The runtime's program; the farm's own unless a test brings another. */
+  readonly runtimeEntry?: string;
+  /** Other intervals than the farm's, for tests. */
+  readonly timings?: Partial<AgentTimings>;
+};
+
+const runtimeEntry = fileURLToPath(new URL("runtime/main.ts", import.meta.url));
+const runtimeReadyMs = 120_000;
+const restart = { firstMs: 500, mostMs: 30_000 } as const;
+const storeRetry = { firstMs: 500, mostMs: 15_000 } as const;
+const cancelGraceMs = 5_000;
+
+const farmTimings = {
+  beatMs: 3_000,
+  requestMs: 5_000,
+  pollMs: 10_000,
+  settleMs: 10_000,
+  farewellMs: 3_000,
+  progressMs: 250,
+  retry: { firstMs: 100, mostMs: 1_000 },
+} as const satisfies Partial<AgentTimings>;
+
+/** Longest that an orderly stop takes, in ms. */
+export function stopDeadlineMs(config: WorkerConfig): number {
+  return config.drainMs + farmTimings.settleMs + farmTimings.farewellMs + 5_000;
+}
+
+/** Nothing runs before `start`. */
+export function createWorkerApp(options: WorkerAppOptions): WorkerApp {
+  const metrics = createMetrics();
+  const worker = new Worker(options, createAgentMetrics(metrics));
+  const http: HttpServer = createHttpServer({ address: options.config.httpAddress, metrics, ready: () => worker.ready() });
+  return { ...sequence([http, worker]), httpAddress: () => http.address(), ended: worker.ended.promise };
+}
+
+/** What must be opened before the agent can be built. */
+type Opened = {
+  readonly workerId: string;
+  readonly models: readonly ModelManifest[];
+  readonly transfer: TransferPort;
+  readonly broker: Broker;
+};
+
+class Worker implements Component {
+  readonly ended = Promise.withResolvers<FarmError>();
+  private readonly options: WorkerAppOptions;
+  private readonly metrics: AgentMetrics;
+  private readonly clock: Clock = systemClock();
+  private socketFolder: string | undefined;
+  private broker: Broker | undefined;
+  private supervisor: RuntimeSupervisor | undefined;
+  private agent: Agent | undefined;
+
+  constructor(options: WorkerAppOptions, metrics: AgentMetrics) {
+    this.options = options;
+    this.metrics = metrics;
+  }
+
+  async start(): Promise<void> {
+    const { config, logger } = this.options;
+    const workerId = await readWorkerId(config.folder);
+    const models = await listModels(config.modelsFolder);
+    const transfer = await this.openTransfer();
+    this.supervisor = await this.createSupervisor();
+    await this.supervisor.start();
+    this.broker = await connectBroker({ url: config.natsUrl, name: `worker ${config.name}`, logger });
+    this.agent = this.createAgent({ workerId, models, transfer, broker: this.broker }, this.supervisor);
+    void this.agent.ended.then((error) => this.ended.resolve(error));
+    await this.agent.start();
+    logger.info({ workerId, pool: config.pool, models: models.map(({ name }) => name) }, "worker ready");
+  }
+
+  async stop(): Promise<void> {
+    await this.agent?.stop();
+    await this.supervisor?.stop();
+    await this.broker?.close();
+    if (this.socketFolder !== undefined) await rm(this.socketFolder, { recursive: true, force: true });
+  }
+
+  ready(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.broker?.isConnected() !== true) throw new FarmError("BROKER_UNAVAILABLE");
+      if (this.agent === undefined) throw new FarmError("COORDINATOR_UNAVAILABLE");
+      this.agent.checkReady();
+      resolve();
+    });
+  }
+
+  private async openTransfer(): Promise<TransferPort> {
+    const { config, logger } = this.options;
+    const scratch = await openScratch(join(config.folder, "scratch"), logger);
+    const cache = await openArtifactCache(join(config.folder, "cache"), config.cacheBytes);
+    const store = await openArtifactStore(config.artifacts);
+    return createTransfer({ scratch, cache, store, clock: this.clock, draw: Math.random, retry: storeRetry });
+  }
+
+  private async createSupervisor(): Promise<RuntimeSupervisor> {
+    const { config, logger, runtimeEnvironment } = this.options;
+    this.socketFolder = await mkdtemp(join(tmpdir(), "vf-"));
+    const entry = this.options.runtimeEntry ?? runtimeEntry;
+    const { clock } = this;
+    return createRuntimeSupervisor({
+      clock,
+      logger,
+      draw: Math.random,
+      pidFile: openPidFile({ path: join(config.folder, "runtime.pid"), entry, clock }),
+      entry,
+      socketFolder: this.socketFolder,
+      environment: runtimeEnvironment,
+      provider: config.providers.join(","),
+      readyMs: runtimeReadyMs,
+      restart,
+      onRestart: () => this.metrics.runtimeRestarted(),
+    });
+  }
+
+  private createAgent(opened: Opened, runtime: RuntimeSupervisor): Agent {
+    const { config, logger, timings } = this.options;
+    const { workerId, models, transfer, broker } = opened;
+    const facts = { workerId, name: config.name, pool: config.pool, models };
+    const limits = {
+      stallMs: config.stallMs,
+      loadMs: config.loadLimitMs,
+      unknownStepMs: config.loadLimitMs,
+      fetchMs: config.transferLimitMs,
+      uploadMs: config.transferLimitMs,
+      cancelGraceMs,
+    };
+    return createAgent({
+      clock: this.clock,
+      link: broker,
+      logger,
+      draw: Math.random,
+      subjects: subjectsOf(config.farm),
+      pool: config.pool,
+      workerId,
+      workerName: config.name,
+      timings: { ...farmTimings, outageLimitMs: config.outageLimitMs, drainMs: config.drainMs, ...timings },
+      metrics: this.metrics,
+      runtime,
+      attempt: { transfer, limits, modelFolder: (model) => folderOf(models, model) },
+      worker: () => describeWorker(facts, runtime.description()),
+    });
+  }
+}
+
+function folderOf(models: readonly ModelManifest[], name: string): string {
+  const model = models.find((candidate) => candidate.name === name);
+  if (model !== undefined) return model.folder;
+  throw new FarmError("MODEL_INVALID", { message: `this worker has no model "${name}"` });
+}

@@ -1,0 +1,110 @@
+/**
+ * Settings of a worker: environment → validated, frozen configuration. Pure; only main.ts reads the environment.
+ */
+import { hostname } from "node:os";
+import { isAbsolute } from "node:path";
+import { z } from "zod";
+import { type Environment, listenAddress, parseConfig, positiveInteger, switchFlag } from "../platform/config.ts";
+import type { LogLevel } from "../platform/logging.ts";
+
+const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const satisfies readonly LogLevel[];
+const subjectToken = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be letters, digits, "-" and "_"');
+const absolutePath = z.string().refine(isAbsolute, "must be an absolute path");
+const providerList = z
+  .string()
+  .transform((text) => text.split(",").map((name) => name.trim()))
+  .pipe(z.array(z.string().regex(/^[a-z0-9]+$/, "must be provider names separated by commas")).min(1));
+
+/** The table of settings; README.md lists the same. */
+export const workerSettings = z.object({
+  NATS_URL: z.string().min(1),
+  VAPFARM_FARM: subjectToken.default("local"),
+  VAPFARM_POOL: subjectToken.default("default"),
+  VAPFARM_WORKER_NAME: z.string().min(1).max(200).optional(),
+  VAPFARM_WORKER_FOLDER: absolutePath,
+  VAPFARM_MODELS: absolutePath,
+  VAPFARM_ARTIFACTS: z.string().min(1),
+  VAPFARM_PROVIDERS: providerList.default(["cpu"]),
+  VAPFARM_THREADS: positiveInteger.default(1),
+  VAPFARM_FFMPEG: z.string().min(1).optional(),
+  VAPFARM_CACHE_BYTES: z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .default(4 * 1024 ** 3),
+  VAPFARM_OUTAGE_LIMIT_MS: positiveInteger.default(600_000),
+  VAPFARM_DRAIN_MS: positiveInteger.default(30_000),
+  VAPFARM_STALL_MS: positiveInteger.default(30_000),
+  VAPFARM_LOAD_LIMIT_MS: positiveInteger.default(600_000),
+  VAPFARM_TRANSFER_LIMIT_MS: positiveInteger.default(600_000),
+  VAPFARM_HTTP_ADDRESS: listenAddress.default("127.0.0.1:0"),
+  VAPFARM_LOG_LEVEL: z.enum(levels).default("info"),
+  VAPFARM_EXIT_WITH_PARENT: switchFlag.default(false),
+});
+
+export type WorkerConfig = {
+  readonly natsUrl: string;
+  readonly farm: string;
+  readonly pool: string;
+  readonly name: string;
+  /** Holds the worker's id, the runtime's pid file, scratch and cache. */
+  readonly folder: string;
+  readonly modelsFolder: string;
+  readonly artifacts: string;
+  /** Execution providers in order; every one must be accepted. */
+  readonly providers: readonly string[];
+  readonly threads: number;
+  readonly ffmpegPath: string | undefined;
+  readonly cacheBytes: number;
+  readonly outageLimitMs: number;
+  readonly drainMs: number;
+  readonly stallMs: number;
+  readonly loadLimitMs: number;
+  readonly transferLimitMs: number;
+  readonly httpAddress: string;
+  readonly logLevel: LogLevel;
+  readonly exitWithParent: boolean;
+};
+
+/** Reads the settings. Throws CONFIG_INVALID. */
+export function readWorkerConfig(environment: Environment): WorkerConfig {
+  const settings = parseConfig(workerSettings, environment);
+  return Object.freeze({
+    natsUrl: settings.NATS_URL,
+    farm: settings.VAPFARM_FARM,
+    pool: settings.VAPFARM_POOL,
+    name: settings.VAPFARM_WORKER_NAME ?? hostname(),
+    folder: settings.VAPFARM_WORKER_FOLDER,
+    modelsFolder: settings.VAPFARM_MODELS,
+    artifacts: settings.VAPFARM_ARTIFACTS,
+    providers: settings.VAPFARM_PROVIDERS,
+    threads: settings.VAPFARM_THREADS,
+    ffmpegPath: settings.VAPFARM_FFMPEG,
+    cacheBytes: settings.VAPFARM_CACHE_BYTES,
+    outageLimitMs: settings.VAPFARM_OUTAGE_LIMIT_MS,
+    drainMs: settings.VAPFARM_DRAIN_MS,
+    stallMs: settings.VAPFARM_STALL_MS,
+    loadLimitMs: settings.VAPFARM_LOAD_LIMIT_MS,
+    transferLimitMs: settings.VAPFARM_TRANSFER_LIMIT_MS,
+    httpAddress: settings.VAPFARM_HTTP_ADDRESS,
+    logLevel: settings.VAPFARM_LOG_LEVEL,
+    exitWithParent: settings.VAPFARM_EXIT_WITH_PARENT,
+  });
+}
+
+// What the agent itself is told by, and secrets: none of a runtime's business.
+const notForRuntime = /^(NATS_|DATABASE_URL$|NODE_CHANNEL_|VAPFARM_(ARTIFACTS|CALLERS|EXIT_WITH_PARENT|HTTP_ADDRESS)$)/;
+
+/** The environment of the runtime: the machine's own, the settings that runtime and agent share, and what this agent asks of it. */
+export function runtimeEnvironment(config: WorkerConfig, environment: Environment): Readonly<Record<string, string>> {
+  const shared = Object.entries(environment).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && !notForRuntime.test(entry[0]),
+  );
+  return {
+    ...Object.fromEntries(shared),
+    VAPFARM_RUNTIME_PROVIDERS: config.providers.join(","),
+    VAPFARM_RUNTIME_THREADS: String(config.threads),
+    VAPFARM_LOG_LEVEL: config.logLevel,
+    ...(config.ffmpegPath === undefined ? {} : { VAPFARM_FFMPEG: config.ffmpegPath }),
+  };
+}

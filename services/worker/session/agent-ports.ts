@@ -1,0 +1,60 @@
+/**
+ * What the agent needs of the world; app.ts wires the real ones, tests their own.
+ */
+import type { WorkerDescription } from "../../gen/proto/vapfarm/v1/dispatch.ts";
+import type { Logger } from "../../platform/logging.ts";
+import type { Subjects } from "../../platform/nats/subjects.ts";
+import type { AgentMetrics } from "./agent-metrics.ts";
+import type { AttemptPorts, RuntimePort } from "./attempt-ports.ts";
+import type { BackOff } from "./back-off.ts";
+import type { Clock } from "./clock.ts";
+import type { Link } from "./exchange.ts";
+
+/** The side of NATS that the agent uses. */
+export type AgentLink = Link & {
+  publish(subject: string, payload: Uint8Array): void;
+  subscribe(subject: string, onMessage: (payload: Uint8Array) => void): () => void;
+  flush(timeoutMs: number): Promise<void>;
+};
+
+/** The supervised runtime. */
+export type SupervisedRuntime = RuntimePort & {
+  isReady(): boolean;
+  /** Called when it comes up or goes down; the returned function ends it. */
+  onChange(listener: () => void): () => void;
+  restarts(): number;
+};
+
+export type AgentTimings = {
+  readonly beatMs: number;
+  /** Until a `next` or `report` is sent again. */
+  readonly requestMs: number;
+  /** The slow poll that makes good lost wakes. */
+  readonly pollMs: number;
+  readonly outageLimitMs: number;
+  readonly drainMs: number;
+  /** After a drain: for what was stopped to be reported. */
+  readonly settleMs: number;
+  readonly farewellMs: number;
+  /** Least time between two messages of live progress. */
+  readonly progressMs: number;
+  readonly retry: BackOff;
+};
+
+export type AgentPorts = {
+  readonly clock: Clock;
+  readonly link: AgentLink;
+  readonly logger: Logger;
+  /** Uniform in [0, 1), for jitter. */
+  readonly draw: () => number;
+  readonly subjects: Subjects;
+  readonly pool: string;
+  readonly workerId: string;
+  readonly workerName: string;
+  readonly timings: AgentTimings;
+  readonly metrics: AgentMetrics;
+  readonly runtime: SupervisedRuntime;
+  readonly attempt: Pick<AttemptPorts, "transfer" | "modelFolder" | "limits">;
+  /** What the worker is at this moment. */
+  readonly worker: () => WorkerDescription;
+};

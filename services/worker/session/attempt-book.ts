@@ -1,0 +1,126 @@
+/**
+ * Which attempts this worker holds, and which of their reports nobody has answered yet.
+ *
+ * An attempt is held from its claim until its report is answered. It belongs to the session that claimed it: a later session neither
+ * lists nor renews it, but still delivers its report, for the books.
+ */
+import { type AttemptBeat, AttemptPhase as WirePhase, type AttemptReport } from "../../gen/proto/vapfarm/v1/dispatch.ts";
+import type { Attempt } from "./attempt.ts";
+import type { AttemptLevelName, AttemptPhase, StopReason } from "./attempt-words.ts";
+
+type Holding = {
+  readonly attempt: Attempt;
+  readonly sessionId: string;
+  computing: boolean;
+  report: AttemptReport | undefined;
+  /** False when the farm was restored: nobody knows the attempt any more. */
+  reportable: boolean;
+};
+
+const mostReportsAtOnce = 16;
+
+const wirePhases = {
+  fetch: WirePhase.ATTEMPT_PHASE_FETCH,
+  compute: WirePhase.ATTEMPT_PHASE_COMPUTE,
+  finish: WirePhase.ATTEMPT_PHASE_FINISH,
+} as const satisfies Record<AttemptPhase, WirePhase>;
+
+/** The attempts of one worker with one slot. */
+export class AttemptBook {
+  private readonly holdings = new Map<string, Holding>();
+  private readonly onChange: () => void;
+
+  constructor(onChange: () => void) {
+    this.onChange = onChange;
+  }
+
+  /** Takes an attempt in and follows it to its report. */
+  hold(attempt: Attempt, sessionId: string): void {
+    const holding: Holding = { attempt, sessionId, computing: true, report: undefined, reportable: true };
+    this.holdings.set(attempt.claim.attemptId, holding);
+    void attempt.computed.then(() => {
+      holding.computing = false;
+      this.onChange();
+    });
+    void attempt.ended.then((report) => {
+      holding.report = report;
+      if (!holding.reportable) this.holdings.delete(attempt.claim.attemptId);
+      this.onChange();
+    });
+  }
+
+  has(attemptId: string): boolean {
+    return this.holdings.has(attemptId);
+  }
+
+  find(attemptId: string): Attempt | undefined {
+    return this.holdings.get(attemptId)?.attempt;
+  }
+
+  isEmpty(): boolean {
+    return this.holdings.size === 0;
+  }
+
+  /** Whether no attempt fetches or computes. */
+  slotFree(): boolean {
+    return !this.some((holding) => holding.computing);
+  }
+
+  /** Attempts between compute and report. */
+  finishing(): number {
+    return [...this.holdings.values()].filter(({ computing, report }) => !computing && report === undefined).length;
+  }
+
+  idsOf(sessionId: string): string[] {
+    return [...this.holdings].filter(([, holding]) => holding.sessionId === sessionId).map(([attemptId]) => attemptId);
+  }
+
+  /** What a beat of this session renews: all it holds, but for runs that stand still. */
+  beatsOf(sessionId: string): AttemptBeat[] {
+    return [...this.holdings.values()].filter((holding) => holding.sessionId === sessionId && holding.attempt.isRenewable()).map(beatOf);
+  }
+
+  /** Reports that nobody answered yet, oldest first. */
+  waitingReports(): readonly AttemptReport[] {
+    const reports = [...this.holdings.values()].map(({ report }) => report).filter((report) => report !== undefined);
+    return reports.slice(0, mostReportsAtOnce);
+  }
+
+  /** The coordinator has answered these reports: nothing is left to do for them. */
+  release(attemptIds: readonly string[]): void {
+    for (const attemptId of attemptIds) this.holdings.delete(attemptId);
+    this.onChange();
+  }
+
+  applyLevel(attemptId: string, level: AttemptLevelName): void {
+    this.holdings.get(attemptId)?.attempt.applyLevel(level);
+  }
+
+  stopAll(reason: StopReason): void {
+    for (const { attempt } of this.holdings.values()) attempt.stop(reason);
+  }
+
+  /** The farm was restored: what is held ends, and none of it is told. */
+  forgetAll(): void {
+    for (const [attemptId, holding] of this.holdings) {
+      holding.reportable = false;
+      holding.attempt.stop("session_ended");
+      if (holding.report !== undefined) this.holdings.delete(attemptId);
+    }
+    this.onChange();
+  }
+
+  /** All attempts with what they do, for live progress. */
+  running(): readonly Attempt[] {
+    return [...this.holdings.values()].filter(({ report }) => report === undefined).map(({ attempt }) => attempt);
+  }
+
+  private some(matches: (holding: Holding) => boolean): boolean {
+    return [...this.holdings.values()].some(matches);
+  }
+}
+
+function beatOf({ attempt }: Holding): AttemptBeat {
+  const { phase, step, steps } = attempt.view();
+  return { attemptId: attempt.claim.attemptId, phase: wirePhases[phase], step, steps, announcedArtifacts: [] };
+}

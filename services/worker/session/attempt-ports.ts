@@ -1,0 +1,62 @@
+/**
+ * What an attempt needs of the rest of the agent; each port is implemented by a folder of its own, and faked in tests.
+ */
+import type { ClaimInput, ProducedArtifact } from "../../gen/proto/vapfarm/v1/dispatch.ts";
+import type { RunStageRequest, StageInput, StageOutput, StageProgress, StageResult } from "../../gen/proto/vapfarm/v1/stage.ts";
+import type { Clock } from "./clock.ts";
+import type { StallLimits } from "./hang.ts";
+
+export type RunOptions = {
+  /** Aborting cancels the run at its next step. */
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: StageProgress) => void;
+  /** After an abort, how long the runtime may take to come free before it is killed. */
+  readonly cancelGraceMs: () => number;
+};
+
+/** The stage runtime, whichever process it is at the moment. */
+export type RuntimePort = {
+  /**
+   * Runs one stage. Rejects with the runtime's FarmError, RUNTIME_DIED when the process ended, STAGE_CANCELLED after an abort. An
+   * abort rejects at once; the next run waits until the cancelled one has let go.
+   */
+  run(request: RunStageRequest, options: RunOptions): Promise<StageResult>;
+  /** Kills the process; the run of the moment rejects with RUNTIME_DIED, another process is started. */
+  kill(reason: string): void;
+};
+
+/** A produced file, hashed. */
+export type ProducedFile = { readonly artifact: ProducedArtifact; readonly path: string };
+
+/** One attempt's own folder. */
+export type Workspace = {
+  /** Empty at first. */
+  readonly outputFolder: string;
+  /** Brings the inputs here, hash-checked; a FarmError with `details.badInputs` names those that are missing or corrupt. */
+  fetch(inputs: readonly ClaimInput[], signal: AbortSignal): Promise<StageInput[]>;
+  hash(outputs: readonly StageOutput[], signal: AbortSignal): Promise<readonly ProducedFile[]>;
+  put(files: readonly ProducedFile[], signal: AbortSignal): Promise<void>;
+  /** Removes the folder; never rejects. */
+  close(): Promise<void>;
+};
+
+export type TransferPort = { open(): Promise<Workspace> };
+
+export type AttemptLimits = StallLimits & {
+  readonly fetchMs: number;
+  readonly uploadMs: number;
+  readonly cancelGraceMs: number;
+};
+
+export type AttemptPorts = {
+  readonly clock: Clock;
+  readonly runtime: RuntimePort;
+  readonly transfer: TransferPort;
+  /** Absolute folder of a model that this worker holds; throws MODEL_INVALID otherwise. */
+  readonly modelFolder: (model: string) => string;
+  /** Resolves once a beat that named the artifacts was answered: their rows are pending then. */
+  readonly announce: (attemptId: string, artifacts: readonly ProducedArtifact[], signal: AbortSignal) => Promise<void>;
+  /** Called with each change of phase or step. */
+  readonly onChange: () => void;
+  readonly limits: AttemptLimits;
+};

@@ -1,0 +1,169 @@
+/**
+ * One try of one task on this worker: fetch → compute → finish, and the report of how it ended.
+ *
+ * Invariants: it always ends, with exactly one report; `computed` settles as soon as the device is free for another; a stop takes effect
+ * in whatever phase it meets; nothing is put into the store before its rows are announced.
+ */
+import type { AttemptReport, TaskClaim } from "../../gen/proto/vapfarm/v1/dispatch.ts";
+import type { RunStageRequest, StageInput, StageResult } from "../../gen/proto/vapfarm/v1/stage.ts";
+import { FarmError } from "../../domain/errors.ts";
+import { failureReport, successReport } from "./attempt-report.ts";
+import type { AttemptPorts, ProducedFile, Workspace } from "./attempt-ports.ts";
+import type { AttemptLevelName, AttemptPhase, StopReason } from "./attempt-words.ts";
+import { responseTo } from "./level-response.ts";
+import { createRunWatch, type RunWatch } from "./run-watch.ts";
+import { withinLimit } from "./time-limit.ts";
+
+export type AttemptView = {
+  readonly phase: AttemptPhase;
+  readonly step: number;
+  readonly steps: number;
+  /** Expected time left of the run in ms, 0 while unknown. */
+  readonly remainingMs: number;
+};
+
+export type Attempt = {
+  readonly claim: TaskClaim;
+  view(): AttemptView;
+  /** False once its run stands still for too long: it is then not renewed. */
+  isRenewable(): boolean;
+  applyLevel(level: AttemptLevelName): void;
+  stop(reason: StopReason): void;
+  /** Why it was told to stop, if it was. */
+  stopReason(): StopReason | undefined;
+  /** Settles when the device is free for another attempt. */
+  readonly computed: Promise<void>;
+  /** Never rejects. */
+  readonly ended: Promise<AttemptReport>;
+};
+
+/** Begins the attempt. */
+export function startAttempt(claim: TaskClaim, ports: AttemptPorts): Attempt {
+  const run = new AttemptRun(claim, ports);
+  const computed = Promise.withResolvers<undefined>();
+  return {
+    claim,
+    view: () => run.view(),
+    isRenewable: () => !run.watch.isHung(),
+    applyLevel: (level) => run.applyLevel(level),
+    stop: (reason) => run.stop(reason),
+    stopReason: () => run.stopped,
+    computed: computed.promise,
+    ended: run.toEnd(() => computed.resolve(undefined)),
+  };
+}
+
+class AttemptRun {
+  readonly claim: TaskClaim;
+  readonly ports: AttemptPorts;
+  readonly watch: RunWatch;
+  stopped: StopReason | undefined;
+  private phase: AttemptPhase = "fetch";
+  private readonly stopping = new AbortController();
+  private times = { fetchMs: 0, loadMs: 0, computeMs: 0, deviceMs: 0, finishMs: 0 };
+
+  constructor(claim: TaskClaim, ports: AttemptPorts) {
+    this.claim = claim;
+    this.ports = ports;
+    this.watch = createRunWatch({ claim, ports });
+  }
+
+  view(): AttemptView {
+    return { phase: this.phase, ...this.watch.view() };
+  }
+
+  applyLevel(level: AttemptLevelName): void {
+    const reason = responseTo(level, this.phase);
+    if (reason !== undefined) this.stop(reason);
+  }
+
+  stop(reason: StopReason): void {
+    if (this.stopped !== undefined) return;
+    this.stopped = reason;
+    this.stopping.abort();
+  }
+
+  async toEnd(onComputed: () => void): Promise<AttemptReport> {
+    const { attemptId } = this.claim;
+    try {
+      return await this.inWorkspace(onComputed);
+    } catch (thrown) {
+      const end = { thrown, stopped: this.stopped, hung: this.watch.isHung() };
+      return failureReport(attemptId, end, this.times);
+    } finally {
+      onComputed();
+    }
+  }
+
+  private async inWorkspace(onComputed: () => void): Promise<AttemptReport> {
+    const workspace = await this.ports.transfer.open();
+    try {
+      const inputs = await this.fetch(workspace);
+      const result = await this.compute(workspace, inputs);
+      this.enter("finish");
+      onComputed();
+      const startedAtMs = this.ports.clock.nowMs();
+      const files = await this.finish(workspace, result);
+      this.times = { ...this.times, finishMs: this.ports.clock.nowMs() - startedAtMs };
+      return successReport(this.claim.attemptId, { result, outputs: files.map(({ artifact }) => artifact) }, this.times);
+    } finally {
+      await workspace.close();
+    }
+  }
+
+  private enter(phase: AttemptPhase): void {
+    this.phase = phase;
+    this.ports.onChange();
+  }
+
+  private async fetch(workspace: Workspace): Promise<StageInput[]> {
+    const { clock, limits } = this.ports;
+    const startedAtMs = clock.nowMs();
+    const limit = { clock, ms: limits.fetchMs, signal: this.stopping.signal, what: "fetching the inputs" };
+    const inputs = await withinLimit(limit, (signal) => workspace.fetch(this.claim.inputs, signal));
+    this.times = { ...this.times, fetchMs: clock.nowMs() - startedAtMs };
+    return inputs;
+  }
+
+  private async compute(workspace: Workspace, inputs: StageInput[]): Promise<StageResult> {
+    const { clock, runtime } = this.ports;
+    if (this.stopped !== undefined) throw new FarmError("STAGE_CANCELLED");
+    const request = this.requestFor(workspace, inputs);
+    this.enter("compute");
+    const startedAtMs = clock.nowMs();
+    this.watch.begin();
+    try {
+      const result = await runtime.run(request, {
+        signal: this.stopping.signal,
+        onProgress: (progress) => this.watch.onProgress(progress),
+        cancelGraceMs: () => this.watch.cancelGraceMs(),
+      });
+      const { loadMs, computeMs, deviceMs } = result;
+      this.times = { ...this.times, loadMs, computeMs, deviceMs };
+      return result;
+    } catch (thrown) {
+      this.times = { ...this.times, deviceMs: clock.nowMs() - startedAtMs };
+      throw thrown;
+    } finally {
+      this.watch.end();
+    }
+  }
+
+  private requestFor(workspace: Workspace, inputs: StageInput[]): RunStageRequest {
+    const { attemptId, engineDigests, parameters, model } = this.claim;
+    const modelFolder = this.ports.modelFolder(model);
+    return { runId: attemptId, modelFolder, engineDigests, parameters, inputs, outputFolder: workspace.outputFolder };
+  }
+
+  private finish(workspace: Workspace, result: StageResult): Promise<readonly ProducedFile[]> {
+    const { clock, limits, announce } = this.ports;
+    const limit = { clock, ms: limits.uploadMs, signal: this.stopping.signal, what: "storing the outputs" };
+    return withinLimit(limit, async (signal) => {
+      const files = await workspace.hash(result.outputs, signal);
+      const artifacts = files.map(({ artifact }) => artifact);
+      await announce(this.claim.attemptId, artifacts, signal);
+      await workspace.put(files, signal);
+      return files;
+    });
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * The agent's side of `next` and `report`: one request in flight, each answered before the next one is written.
+ *
+ * Invariant: what a request says of the worker (held attempts, reports, free slots) is true when it is written; when it is sent again it
+ * keeps its bytes, and what changed meanwhile goes into the next one.
+ */
+import {
+  type AttemptReport,
+  type AttemptReportOutcome,
+  type NextAnswer,
+  NextRequest,
+  type Refusal,
+  type ReportAnswer,
+  ReportRequest,
+  type WorkerDescription,
+} from "../../gen/proto/vapfarm/v1/dispatch.ts";
+import type { AttemptBook } from "./attempt-book.ts";
+import { backOffMs } from "./back-off.ts";
+import { sleep } from "./clock.ts";
+import { exchange, type ExchangePorts } from "./exchange.ts";
+import { createLatch, type Latch } from "./latch.ts";
+import { responseToRefusal } from "./refusal-response.ts";
+import type { Session } from "./session.ts";
+import { chooseTurn } from "./turn.ts";
+import { readNext, readReport, type Reply } from "./wire.ts";
+
+export type ConversationPorts = {
+  readonly exchange: ExchangePorts;
+  readonly book: AttemptBook;
+  readonly subjects: { readonly next: string; readonly report: string };
+  readonly pool: string;
+  readonly pollMs: number;
+  readonly session: () => Session;
+  readonly worker: () => WorkerDescription;
+  readonly runtimeReady: () => boolean;
+  readonly onClaim: (claim: NonNullable<NextAnswer["claim"]>, session: Session) => void;
+  readonly onLevels: (levels: NextAnswer["levels"]) => void;
+  readonly onOutcomes: (outcomes: readonly AttemptReportOutcome[], asked: readonly AttemptReport[]) => void;
+  readonly onRefusal: (refusal: Refusal, session: Session) => void;
+  /** The coordinator had nothing for the free slot. */
+  readonly onNothing: () => void;
+};
+
+type Asked = { readonly session: Session; readonly reports: readonly AttemptReport[] };
+
+/** The loop; `run` ends when the signal aborts or the last word was answered. */
+export class Conversation {
+  private readonly ports: ConversationPorts;
+  private readonly latch: Latch;
+  private askWanted = true;
+  private pollDueAtMs = 0;
+  private draining = false;
+  private leaving = false;
+  private left = false;
+  private refusals = 0;
+
+  constructor(ports: ConversationPorts) {
+    this.ports = ports;
+    this.latch = createLatch(ports.exchange.clock);
+  }
+
+  /** There may be work: ask as soon as a slot is free. */
+  wake(): void {
+    this.askWanted = true;
+    this.latch.fire();
+  }
+
+  /** Something that a turn depends on has changed. */
+  look(): void {
+    this.latch.fire();
+  }
+
+  /** Ask for nothing while this holds. */
+  setDraining(draining: boolean): void {
+    if (draining === this.draining) return;
+    this.draining = draining;
+    this.wake();
+  }
+
+  /** Says the last word, then ends the loop. */
+  leave(): void {
+    this.leaving = true;
+    this.latch.fire();
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !this.left) {
+      await this.turn(signal);
+      // A new session answers the first refusal at once; a coordinator that goes on refusing is not to be flooded.
+      if (this.refusals > 1) await this.waitAfterRefusals(signal);
+    }
+  }
+
+  private waitAfterRefusals(signal: AbortSignal): Promise<void> {
+    const { clock, backOff, draw } = this.ports.exchange;
+    return sleep(clock, backOffMs(this.refusals, backOff, draw()), signal);
+  }
+
+  private async turn(signal: AbortSignal): Promise<void> {
+    const { book, exchange: edge } = this.ports;
+    const nowMs = edge.clock.nowMs();
+    const turn = chooseTurn({
+      nowMs,
+      opened: this.ports.session().opened,
+      draining: this.draining,
+      leaving: this.leaving,
+      runtimeReady: this.ports.runtimeReady(),
+      slotFree: book.slotFree(),
+      finishing: book.finishing(),
+      askWanted: this.askWanted,
+      pollDueAtMs: this.pollDueAtMs,
+      waitingReports: book.waitingReports().length,
+    });
+    if (turn.kind === "wait") await this.latch.wait(turn.untilMs === undefined ? undefined : Math.max(0, turn.untilMs - nowMs), signal);
+    else if (turn.kind === "next") await this.next(turn.freeSlots, signal);
+    else await this.report(signal);
+  }
+
+  private async next(freeSlots: number, signal: AbortSignal): Promise<void> {
+    const { book, session, worker, subjects } = this.ports;
+    const asked = { session: session(), reports: book.waitingReports() };
+    if (freeSlots > 0) this.askWanted = false;
+    const heldAttemptIds = book.idsOf(asked.session.id);
+    const request = { header: asked.session.nextHeader(), worker: worker(), heldAttemptIds, freeSlots, reports: [...asked.reports] };
+    const payload = NextRequest.encode(request).finish();
+    const answered = await this.ask({ subject: subjects.next, payload, read: readNext }, asked.session, signal);
+    if (answered === undefined || this.refused(answered.answer, asked.session)) return;
+    asked.session.renew(answered.answer.answer, answered.sentAtMs);
+    this.schedulePoll();
+    this.left = this.leaving;
+    this.take(answered.answer.answer, { ...asked, freeSlots });
+  }
+
+  private async report(signal: AbortSignal): Promise<void> {
+    const { book, session, subjects, pool } = this.ports;
+    const asked = { session: session(), reports: book.waitingReports() };
+    const payload = ReportRequest.encode({ header: asked.session.nextHeader(), pool, reports: [...asked.reports] }).finish();
+    const answered = await this.ask({ subject: subjects.report, payload, read: readReport }, asked.session, signal);
+    if (answered === undefined || this.refused(answered.answer, asked.session)) return;
+    this.ports.onOutcomes(answered.answer.answer.reportOutcomes, asked.reports);
+  }
+
+  private take(answer: NextAnswer, asked: Asked & { readonly freeSlots: number }): void {
+    this.ports.onOutcomes(answer.reportOutcomes, asked.reports);
+    this.ports.onLevels(answer.levels);
+    if (answer.claim !== undefined) this.ports.onClaim(answer.claim, asked.session);
+    else if (asked.freeSlots > 0) this.ports.onNothing();
+  }
+
+  /** Sends until answered; undefined when the agent stops or the session ended meanwhile. */
+  private async ask<A extends NextAnswer | ReportAnswer>(
+    request: { readonly subject: string; readonly payload: Uint8Array; readonly read: (reply: Uint8Array) => Reply<A> | undefined },
+    session: Session,
+    signal: AbortSignal,
+  ) {
+    const either = AbortSignal.any([session.signal, signal]);
+    const read = (bytes: Uint8Array): Reply<A> | undefined => {
+      const reply = request.read(bytes);
+      return reply?.kind === "refusal" && responseToRefusal(reply.refusal.code) === "retry" ? undefined : reply;
+    };
+    const answered = await exchange(this.ports.exchange, { ...request, read, signal: either });
+    return session === this.ports.session() ? answered : undefined;
+  }
+
+  private refused<A>(reply: Reply<A>, session: Session): reply is Extract<Reply<A>, { kind: "refusal" }> {
+    if (reply.kind === "answer") {
+      this.refusals = 0;
+      return false;
+    }
+    this.refusals += 1;
+    this.left = this.leaving;
+    this.wake();
+    this.ports.onRefusal(reply.refusal, session);
+    return true;
+  }
+
+  private schedulePoll(): void {
+    const { clock, draw } = this.ports.exchange;
+    // ±20 %, so that the workers of a farm do not ask in step.
+    this.pollDueAtMs = clock.nowMs() + this.ports.pollMs * (0.8 + 0.4 * draw());
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * What a worker does when the coordinator says how it sees an attempt (design §2: levels).
+ */
+import type { AttemptPhase, AttemptLevelName, StopReason } from "./attempt-words.ts";
+
+/**
+ * Why an attempt must stop, or undefined to go on.
+ *
+ * A revoked one stops in every phase, because its result would be dropped. An unwanted or preempted one stops only while that saves
+ * device time: once it finishes, the result is paid for and may serve a later job. A drain lets what runs end.
+ */
+export function responseTo(level: AttemptLevelName, phase: AttemptPhase): StopReason | undefined {
+  switch (level) {
+    case "wanted":
+    case "drain": {
+      return undefined;
+    }
+    case "revoked": {
+      return "revoked";
+    }
+    case "unwanted":
+    case "preempt": {
+      return phase === "finish" ? undefined : level;
+    }
+  }
+}

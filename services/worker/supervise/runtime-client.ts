@@ -1,0 +1,70 @@
+/**
+ * Calls to one runtime over stage.proto: what a run gives, what its failure means.
+ */
+import { FarmError, toFarmError } from "../../domain/errors.ts";
+import { type DescribeRuntimeResponse, RunStageRequest, StageServiceClient, type StageResult } from "../../gen/proto/vapfarm/v1/stage.ts";
+import { callServerStream, callUnary, connectClient } from "../../platform/grpc/client.ts";
+import type { RunOptions } from "../session/attempt-ports.ts";
+
+export type RuntimeClient = {
+  describe(): Promise<DescribeRuntimeResponse>;
+  /** Rejects with the runtime's error; RUNTIME_DIED when the connection broke. */
+  run(request: RunStageRequest, options: Pick<RunOptions, "signal" | "onProgress">): Promise<StageResult>;
+  /** Resolves when the runtime has let go of a cancelled run. */
+  untilFree(signal: AbortSignal): Promise<void>;
+  close(): void;
+};
+
+const maxMessageBytes = 16 * 1024 * 1024;
+const describeMs = 10_000;
+// Progress decides when a run is given up, not its length.
+const runMs = 14 * 24 * 3600 * 1000;
+
+/** Connects with the first call. */
+export function connectRuntime(address: string): RuntimeClient {
+  const client = connectClient(StageServiceClient, address, maxMessageBytes);
+  return {
+    describe: () => callUnary(client.describeRuntime.bind(client), {}, { deadlineMs: describeMs }),
+    run: (request, options) => run(client, request, options),
+    untilFree: (signal) => untilFree(client, signal),
+    close: () => client.close(),
+  };
+}
+
+async function run(
+  client: StageServiceClient,
+  request: RunStageRequest,
+  { signal, onProgress }: Pick<RunOptions, "signal" | "onProgress">,
+): Promise<StageResult> {
+  let result: StageResult | undefined;
+  try {
+    for await (const { event } of callServerStream(client.runStage.bind(client), request, { deadlineMs: runMs, signal })) {
+      if (event?.$case === "progress") onProgress(event.value);
+      if (event?.$case === "result") result = event.value;
+    }
+  } catch (thrown) {
+    throw signal.aborted ? new FarmError("STAGE_CANCELLED", { cause: thrown }) : failureOf(thrown);
+  }
+  if (result === undefined) throw new FarmError("STAGE_FAILED", { message: "the runtime ended the run without a result" });
+  return result;
+}
+
+/** A broken connection carries none of the farm's codes, and between two processes of one machine it means that the runtime is gone. */
+function failureOf(thrown: unknown): FarmError {
+  const error = toFarmError(thrown);
+  return error.code === "COORDINATOR_UNAVAILABLE" ? new FarmError("RUNTIME_DIED", { cause: thrown }) : error;
+}
+
+/**
+ * The runtime begins a run only when a cancelled one before it has let go, so a run that can only be refused (a model that is nowhere)
+ * comes back just then.
+ */
+async function untilFree(client: StageServiceClient, signal: AbortSignal): Promise<void> {
+  const request = RunStageRequest.create({
+    runId: "probe",
+    modelFolder: "/nonexistent",
+    outputFolder: "/nonexistent",
+    parameters: { kind: { $case: "textEncode", value: { prompt: "" } } },
+  });
+  await run(client, request, { signal, onProgress: () => undefined }).catch(() => undefined);
+}

@@ -1,0 +1,212 @@
+/**
+ * Keeps one stage runtime alive: starts it, restarts it with back-off, kills it when it hangs or will not let go.
+ *
+ * Invariants: at most one runtime of this worker folder runs; `isReady` is true only while it answers and is free of cancelled work; a run
+ * always settles, because the process's end settles it.
+ */
+import { rm } from "node:fs/promises";
+import { FarmError, toFarmError } from "../../domain/errors.ts";
+import type { DescribeRuntimeResponse, RunStageRequest, StageResult } from "../../gen/proto/vapfarm/v1/stage.ts";
+import type { Component } from "../../platform/lifecycle.ts";
+import type { Logger } from "../../platform/logging.ts";
+import type { SupervisedRuntime } from "../session/agent-ports.ts";
+import type { RunOptions } from "../session/attempt-ports.ts";
+import { type BackOff, backOffMs } from "../session/back-off.ts";
+import { type Clock, settledWithin, sleep } from "../session/clock.ts";
+import type { PidFile } from "./pid-file.ts";
+import { connectRuntime, type RuntimeClient } from "./runtime-client.ts";
+import { launchRuntime, type RuntimeProcess } from "./runtime-process.ts";
+
+export type RuntimeSupervisor = Component &
+  SupervisedRuntime & {
+    /** What the newest runtime said of itself; resident engines as of its last run. */
+    description(): DescribeRuntimeResponse | undefined;
+  };
+
+export type SupervisorOptions = {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly draw: () => number;
+  readonly pidFile: PidFile;
+  readonly entry: string;
+  /** Short: a unix socket's path has at most 107 bytes. */
+  readonly socketFolder: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** What the runtime must say it runs on. */
+  readonly provider: string;
+  readonly readyMs: number;
+  readonly restart: BackOff;
+  readonly onRestart: () => void;
+};
+
+/** Builds it; nothing runs before `start`, which fails with the reason if the first runtime does not come up. */
+export function createRuntimeSupervisor(options: SupervisorOptions): RuntimeSupervisor {
+  return new Supervisor(options);
+}
+
+type Running = { readonly process: RuntimeProcess; readonly client: RuntimeClient };
+
+class Supervisor implements RuntimeSupervisor {
+  private readonly options: SupervisorOptions;
+  private readonly listeners = new Set<() => void>();
+  private readonly stopping = new AbortController();
+  private running: Running | undefined;
+  private described: DescribeRuntimeResponse | undefined;
+  private settling: Promise<void> | undefined;
+  private restarting: Promise<void> = Promise.resolve();
+  private launches = 0;
+  private failures = 0;
+
+  constructor(options: SupervisorOptions) {
+    this.options = options;
+  }
+
+  async start(): Promise<void> {
+    const { logger, pidFile } = this.options;
+    if (await pidFile.endPrevious()) logger.warn("killed the stage runtime that an earlier agent left");
+    await this.launch();
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    this.running?.process.kill();
+    await this.running?.process.exited;
+    await this.restarting;
+    await this.options.pidFile.remove();
+  }
+
+  isReady(): boolean {
+    return this.running !== undefined && this.settling === undefined;
+  }
+
+  description(): DescribeRuntimeResponse | undefined {
+    return this.described;
+  }
+
+  restarts(): number {
+    return Math.max(0, this.launches - 1);
+  }
+
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  kill(reason: string): void {
+    this.options.logger.error({ reason, processId: this.running?.process.processId }, "killing the stage runtime");
+    this.running?.process.kill();
+  }
+
+  async run(request: RunStageRequest, options: RunOptions): Promise<StageResult> {
+    await this.settling;
+    const running = this.running;
+    if (running === undefined) throw new FarmError("RUNTIME_DIED", { message: "no stage runtime is up" });
+    try {
+      const result = await running.client.run(request, options);
+      this.failures = 0;
+      return result;
+    } catch (thrown) {
+      throw await this.meaningOf(toFarmError(thrown), running);
+    } finally {
+      if (options.signal.aborted) this.settle(running, options.cancelGraceMs());
+      else void this.describe(running).catch(() => undefined);
+    }
+  }
+
+  /** A run whose process is gone died of that, whatever the broken call says. */
+  private async meaningOf(error: FarmError, running: Running): Promise<FarmError> {
+    if (error.code !== "RUNTIME_DIED" && error.code !== "INTERNAL") return error;
+    // The call and the process break in any order; the process's end tells more.
+    const gone = await settledWithin(this.options.clock, 1_000, running.process.exited);
+    if (!gone && error.code === "INTERNAL") return error;
+    if (!gone) running.process.kill();
+    return new FarmError("RUNTIME_DIED", { message: `the stage runtime ended (${await running.process.exited})`, cause: error });
+  }
+
+  /** After a cancel: not ready until the runtime has let go of the run, which it must within the grace. */
+  private settle(running: Running, graceMs: number): void {
+    const ended = new AbortController();
+    const free = Promise.race([running.client.untilFree(ended.signal), running.process.exited]);
+    const settling = settledWithin(this.options.clock, graceMs, free).then((inTime) => {
+      ended.abort();
+      if (!inTime && this.running === running) this.kill(`a cancelled run did not end within ${Math.round(graceMs)} ms`);
+      this.settling = undefined;
+      this.tell();
+    });
+    this.settling = settling;
+  }
+
+  private async launch(): Promise<void> {
+    this.launches += 1;
+    const { entry, environment, readyMs, pidFile, socketFolder } = this.options;
+    const socket = `${socketFolder}/${this.launches}.sock`;
+    const process = await launchRuntime({
+      entry,
+      environment: { ...environment, VAPFARM_RUNTIME_ADDRESS: `unix:${socket}` },
+      readyMs,
+      signal: this.stopping.signal,
+      onSpawned: (processId) => pidFile.write(processId),
+    });
+    const running = { process, client: connectRuntime(process.address) };
+    try {
+      this.check(await this.describe(running));
+    } catch (thrown) {
+      process.kill();
+      running.client.close();
+      throw thrown;
+    }
+    this.running = running;
+    void process.exited.then((how) => this.onExit(running, { how, socket }));
+    if (this.stopping.signal.aborted) process.kill();
+    this.tell();
+  }
+
+  private async describe(running: Running): Promise<DescribeRuntimeResponse> {
+    this.described = await running.client.describe();
+    return this.described;
+  }
+
+  private check({ provider, profile }: DescribeRuntimeResponse): void {
+    if (provider !== this.options.provider) {
+      const message = `the runtime runs on "${provider}", "${this.options.provider}" was asked for`;
+      throw new FarmError("PROVIDER_UNAVAILABLE", { message });
+    }
+    if (profile === "") throw new FarmError("RUNTIME_START_FAILED", { message: "the runtime does not say its profile" });
+  }
+
+  private async onExit(running: Running, { how, socket }: { readonly how: string; readonly socket: string }): Promise<void> {
+    running.client.close();
+    this.running = undefined;
+    this.tell();
+    await rm(socket, { force: true });
+    if (this.stopping.signal.aborted) return;
+    this.options.logger.error({ how, processId: running.process.processId }, "the stage runtime ended; starting another");
+    this.restarting = this.restart();
+  }
+
+  private async restart(): Promise<void> {
+    const { clock, logger, restart, draw, onRestart } = this.options;
+    while (!this.isStopping()) {
+      // The first restart is immediate: most deaths are of one run, not of the machine.
+      if (this.failures > 0) await sleep(clock, backOffMs(this.failures, restart, draw()), this.stopping.signal);
+      this.failures += 1;
+      if (this.isStopping()) return;
+      onRestart();
+      try {
+        await this.launch();
+        return;
+      } catch (thrown) {
+        const error = toFarmError(thrown, "RUNTIME_START_FAILED");
+        logger.error({ err: error, code: error.code, remedy: error.row.remedy }, `the stage runtime did not start: ${error.message}`);
+      }
+    }
+  }
+
+  private isStopping(): boolean {
+    return this.stopping.signal.aborted;
+  }
+
+  private tell(): void {
+    for (const listener of this.listeners) listener();
+  }
+}
