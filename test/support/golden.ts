@@ -10,7 +10,7 @@ export const goldenNames = ["cogvideox-ddim-1ref", "cogvideox-dpm-1ref", "cogvid
 export type GoldenName = (typeof goldenNames)[number];
 
 /** Settings that a case was rendered with, as its metadata names them. */
-export type GoldenSettings = {
+type GoldenSettings = {
   readonly scheduler: string;
   readonly steps: number;
   readonly guidance_scale: number;

@@ -22,7 +22,7 @@ import { TorchGenerator } from "./torch-random.ts";
 import type { TorchRandomState } from "./torch-random.ts";
 
 /** Extents of a model's latents, T, C, h and w of [1,T,C,h,w]. */
-export type LatentShape = { readonly frames: number; readonly channels: number; readonly height: number; readonly width: number };
+type LatentShape = { readonly frames: number; readonly channels: number; readonly height: number; readonly width: number };
 
 export type DenoiseSettings = {
   readonly seed: bigint;
@@ -48,7 +48,7 @@ export type DenoiseMoments = {
 };
 
 /** What the model sees unchanged in every step, all float32 and scaled. */
-export type DenoiseConditions = {
+type DenoiseConditions = {
   /** [1,1,C,h,w]. */
   readonly imageLatents: Float32Tensor;
   /** [n,T,C,h,w]. */
@@ -102,7 +102,7 @@ export function beginDenoise(settings: DenoiseSettings, moments: DenoiseMoments)
 }
 
 /** The steps of a render without its inputs. */
-export function planDenoise(settings: DenoiseSettings): DenoisePlan {
+function planDenoise(settings: DenoiseSettings): DenoisePlan {
   const steps = samplingSteps(settings.scheduler, settings.steps);
   const scales = guidanceScales(settings, steps);
   const { frames, channels, height, width } = settings.latentShape;

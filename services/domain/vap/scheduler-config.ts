@@ -7,7 +7,7 @@
 import { FarmError } from "../errors.ts";
 import type { SchedulerKind } from "../render-spec.ts";
 
-export type TimestepSpacing = "trailing" | "leading" | "linspace";
+type TimestepSpacing = "trailing" | "leading" | "linspace";
 
 export type SchedulerConfig = {
   readonly kind: SchedulerKind;
