@@ -25,20 +25,24 @@ export type RelayOptions = {
 const pageSize = 500;
 const maxKnownSubjects = 10_000;
 
+/** How far a subject's copy is: the last message's sequence in the stream and its event number. */
+type Copy = { readonly sequence: number; readonly number: number };
+const noCopy: Copy = { sequence: 0, number: 0 };
+
 /** The relay's rounds; the stream is opened in the first and again after a failure. */
 export function createRelay(options: RelayOptions): DutySpec {
   let stream: EventStream | undefined;
-  const lastSequences = new Map<string, number>();
+  const copies = new Map<string, Copy>();
   return {
     name: "relay",
     intervalMs: options.intervalMs,
     async run(_epoch, signal) {
       try {
         stream ??= await openEnsured(options);
-        await copyAll({ ...options, stream, lastSequences }, signal);
+        await copyAll({ ...options, stream, copies }, signal);
       } catch (thrown) {
         stream = undefined;
-        lastSequences.clear();
+        copies.clear();
         throw toFarmError(thrown, "BROKER_UNAVAILABLE");
       }
     },
@@ -51,7 +55,7 @@ async function openEnsured({ openStream, maxAgeMs }: RelayOptions): Promise<Even
   return stream;
 }
 
-type Copying = RelayOptions & { readonly stream: EventStream; readonly lastSequences: Map<string, number> };
+type Copying = RelayOptions & { readonly stream: EventStream; readonly copies: Map<string, Copy> };
 
 async function copyAll(copying: Copying, signal: AbortSignal): Promise<void> {
   for (;;) {
@@ -64,7 +68,7 @@ async function copyAll(copying: Copying, signal: AbortSignal): Promise<void> {
     if (events.length < pageSize || signal.aborted) break;
   }
   copying.onUnsent(0);
-  if (copying.lastSequences.size > maxKnownSubjects) copying.lastSequences.clear();
+  if (copying.copies.size > maxKnownSubjects) copying.copies.clear();
 }
 
 async function copyJob(copying: Copying, jobId: string, events: readonly EventView[]): Promise<void> {
@@ -79,18 +83,22 @@ async function copyJob(copying: Copying, jobId: string, events: readonly EventVi
   }
 }
 
-async function copyEvent({ stream, lastSequences, subjectOf }: Copying, event: EventView): Promise<void> {
+async function copyEvent({ stream, copies, subjectOf }: Copying, event: EventView): Promise<void> {
   const subject = subjectOf(event.jobId);
   const payload = JobEvent.encode(eventToProto(event)).finish();
   for (;;) {
-    const expectedSequence = lastSequences.get(subject) ?? 0;
-    const outcome = await stream.append({ subject, payload, expectedSequence });
+    const copy = copies.get(subject) ?? noCopy;
+    if (copy.number >= event.number) return;
+    const outcome = await stream.append({ subject, payload, expectedSequence: copy.sequence });
     if (outcome.kind === "appended") {
-      lastSequences.set(subject, outcome.sequence);
+      copies.set(subject, { sequence: outcome.sequence, number: event.number });
       return;
     }
-    const last = await stream.last(subject);
-    lastSequences.set(subject, last?.sequence ?? 0);
-    if (last !== undefined && JobEvent.decode(last.payload).number >= BigInt(event.number)) return;
+    copies.set(subject, await readCopy(stream, subject));
   }
+}
+
+async function readCopy(stream: EventStream, subject: string): Promise<Copy> {
+  const last = await stream.last(subject);
+  return last === undefined ? noCopy : { sequence: last.sequence, number: Number(JobEvent.decode(last.payload).number) };
 }

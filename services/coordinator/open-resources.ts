@@ -1,0 +1,83 @@
+/**
+ * Opens what a coordinator works with, in an order in which each failure has one cause: settings, schema, store, NATS, artifacts, ffmpeg.
+ */
+import { join } from "node:path";
+import { openArtifactStore } from "../platform/artifacts/open-store.ts";
+import { openPool } from "../platform/database/pool.ts";
+import { requireMigrations } from "../platform/database/pending-migrations.ts";
+import type { Component } from "../platform/lifecycle.ts";
+import type { Logger } from "../platform/logging.ts";
+import { createMediaReader } from "../platform/media/media-reader.ts";
+import { connectBroker } from "../platform/nats/broker.ts";
+import { findFfmpeg } from "../platform/programs/ffmpeg.ts";
+import type { Resources } from "./app.ts";
+import type { CoordinatorConfig } from "./config.ts";
+import { createModelCatalogue } from "./model-catalogue.ts";
+import { createServedModels } from "./served-models.ts";
+import { openStore } from "./store/store.ts";
+import type { Store } from "./store/store-contract.ts";
+import { FarmError } from "../domain/errors.ts";
+
+const projectFolder = join(import.meta.dirname, "../..");
+const connections = 10;
+const beatConnections = 2;
+
+/** Opens everything; what was opened is closed again when something fails. */
+export async function openResources(config: CoordinatorConfig, logger: Logger): Promise<Resources & { readonly closing: Component }> {
+  const [pool] = config.VAPFARM_POOLS;
+  if (pool === undefined) throw new FarmError("CONFIG_INVALID", { message: "VAPFARM_POOLS names no pool" });
+  const artifacts = await openArtifactStore(config.VAPFARM_ARTIFACTS);
+  const catalogue = createModelCatalogue(config.VAPFARM_MODELS, logger);
+  const names = [...(await catalogue.models()).keys()];
+  logger.info({ models: names, pool: pool.name }, "models found");
+  const media = await openMedia(config);
+  const store = await openCoordinatorStore(config);
+  try {
+    const broker = await connectBroker({ url: config.NATS_URL, name: "vapfarm-coordinator", logger });
+    const closing = closer(async () => {
+      await broker.close();
+      await store.close();
+    });
+    return { store, broker, artifacts, media, models: createServedModels(catalogue, pool), closing };
+  } catch (thrown) {
+    await store.close();
+    throw thrown;
+  }
+}
+
+async function openMedia(config: CoordinatorConfig) {
+  const cacheFolder = config.VAPFARM_CACHE ?? join(projectFolder, ".cache");
+  const { path } = await findFfmpeg({ configured: config.VAPFARM_FFMPEG, cacheFolder, searchPath: config.PATH });
+  const limits = {
+    bytes: config.VAPFARM_MEDIA_MAX_BYTES,
+    pixelsPerFrame: config.VAPFARM_MEDIA_MAX_PIXELS,
+    frames: config.VAPFARM_MEDIA_MAX_FRAMES,
+    decodeMs: config.VAPFARM_MEDIA_TIMEOUT_MS,
+    memoryBytes: config.VAPFARM_MEDIA_MEMORY_BYTES,
+  };
+  return createMediaReader({ ffmpegPath: path, limits });
+}
+
+async function openCoordinatorStore(config: CoordinatorConfig): Promise<Store> {
+  const url = config.DATABASE_URL.reveal();
+  await requireMigrations({ url, folder: join(projectFolder, "prisma/migrations") });
+  return openStore({
+    pool: openPool({ url, applicationName: "vapfarm-coordinator", connections }),
+    beatPool: openPool({ url, applicationName: "vapfarm-coordinator-beats", connections: beatConnections }),
+    farm: config.VAPFARM_FARM,
+    leaseMs: config.VAPFARM_LEASE_MS,
+    pools: config.VAPFARM_POOLS,
+  });
+}
+
+function closer(close: () => Promise<void>): Component {
+  let isOpen = true;
+  return {
+    start: () => Promise.resolve(),
+    async stop() {
+      if (!isOpen) return;
+      isOpen = false;
+      await close();
+    },
+  };
+}
