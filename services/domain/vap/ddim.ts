@@ -6,7 +6,7 @@
  * Coefficients are float64 and rounded to float32 before they multiply, and each operation is rounded to float32: what torch does with a
  * float32 tensor and a 0-dim float64 one.
  */
-import { alphaAt } from "./noise-schedule.ts";
+import { alphaAfter, alphaAt } from "./noise-schedule.ts";
 import type { NoiseSchedule } from "./noise-schedule.ts";
 import type { SamplingStep } from "./timesteps.ts";
 
@@ -17,7 +17,7 @@ export function ddimStep(
   input: { readonly latents: Float32Array; readonly velocity: Float32Array },
 ): Float32Array {
   const alpha = alphaAt(schedule, step.timestep);
-  const alphaPrevious = alphaAt(schedule, step.previous);
+  const alphaPrevious = alphaAfter(schedule, step.previous);
   const ratio = Math.sqrt((1 - alphaPrevious) / (1 - alpha));
   const sampleWeight = Math.fround(ratio);
   const predictionWeight = Math.fround(Math.sqrt(alphaPrevious) - Math.sqrt(alpha) * ratio);

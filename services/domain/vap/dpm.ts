@@ -11,7 +11,7 @@
  * At ᾱ = 0 and ᾱ = 1 λ is infinite and every coefficient that is used is still finite. Rounding is as in ddim.ts.
  */
 import { predictOriginal } from "./ddim.ts";
-import { alphaAt } from "./noise-schedule.ts";
+import { alphaAfter, alphaAt } from "./noise-schedule.ts";
 import type { NoiseSchedule } from "./noise-schedule.ts";
 import type { SamplingStep } from "./timesteps.ts";
 
@@ -35,7 +35,7 @@ export type DpmOutput = {
 /** Takes the step; results are fresh arrays. */
 export function dpmStep(schedule: NoiseSchedule, step: SamplingStep, input: DpmInput): DpmOutput {
   const alpha = alphaAt(schedule, step.timestep);
-  const alphaPrevious = alphaAt(schedule, step.previous);
+  const alphaPrevious = alphaAfter(schedule, step.previous);
   const prediction = predictOriginal(alpha, input.latents, input.velocity);
   const h = halfLogSnr(alphaPrevious) - halfLogSnr(alpha);
   const firstNoise = input.drawNoise();

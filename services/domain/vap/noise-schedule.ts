@@ -24,10 +24,14 @@ export function createNoiseSchedule(config: SchedulerConfig): NoiseSchedule {
   return { alphasCumprod, finalAlphaCumprod: config.setAlphaToOne ? 1 : (alphasCumprod[0] ?? 1) };
 }
 
-/** ᾱ at a timestep; below 0 the final one. */
+/** ᾱ where a step goes to; below 0 the final one. */
+export function alphaAfter(schedule: NoiseSchedule, previous: number): number {
+  return previous < 0 ? schedule.finalAlphaCumprod : alphaAt(schedule, previous);
+}
+
+/** ᾱ where a step starts; −1 is the table's last entry, as Python reads it (see timesteps.ts). */
 export function alphaAt(schedule: NoiseSchedule, timestep: number): number {
-  if (timestep < 0) return schedule.finalAlphaCumprod;
-  const alpha = schedule.alphasCumprod[timestep];
+  const alpha = schedule.alphasCumprod.at(timestep);
   if (alpha === undefined) throw new FarmError("MODEL_INVALID", { message: `timestep ${timestep} is beyond the training schedule` });
   return alpha;
 }

@@ -3,16 +3,16 @@
  *
  * The reference's quirk is kept: the timestep that a step goes *to* is `t − trunc(1000 / N)`, whatever the next step starts from, so that for an
  * N that does not divide 1000 they differ and the last step may stop short of a clean picture (N = 7). Callers warn about it.
- * One thing is not kept: for 62 values of N (61 is the first) numpy's arange in the reference yields one timestep too many, −1. It indexes the table
- * from its end and replaces the finished latents by noise. Such a timestep does not exist in training; it is left out, so that N steps are N.
+ * So is another: for 62 values of N (61 is the first) numpy's arange in the reference yields one timestep too many, −1, which its table reads
+ * from the end (ᾱ = 0) and which replaces the finished latents by −v. The numbers equal the reference's there too; callers warn.
  */
 import { FarmError } from "../errors.ts";
 import type { SchedulerConfig } from "./scheduler-config.ts";
 
 export type SamplingStep = {
-  /** 0 .. N−1. */
+  /** 0 .. N−1, or N where the reference's table has one entry more. */
   readonly index: number;
-  /** What the model is told. */
+  /** What the model is told; −1 in the reference's surplus step. */
   readonly timestep: number;
   /** Where the step goes; below 0 means the end. */
   readonly previous: number;
@@ -23,7 +23,7 @@ export type SamplingStep = {
 /** The steps of a render in order; a count outside 1..trainTimesteps is FIELD_INVALID. */
 export function samplingSteps(config: SchedulerConfig, steps: number): readonly SamplingStep[] {
   requireSteps(config, steps);
-  const timesteps = spacedTimesteps(config, steps).filter((timestep) => timestep >= 0);
+  const timesteps = spacedTimesteps(config, steps);
   const stride = Math.trunc(config.trainTimesteps / steps);
   return timesteps.map((timestep, index) => ({ index, timestep, previous: timestep - stride, back: timesteps[index - 1] }));
 }
