@@ -35,6 +35,8 @@ export type RunningPostgres = {
   /** postgres://… of the farm's database, its password included. */
   readonly url: string;
   readonly port: number;
+  /** Settles when the server has ended, wanted or not, with how it ended. */
+  readonly ended: Promise<string>;
   /** Ends the server in order; safe to call twice. */
   stop(): Promise<void>;
 };
@@ -51,8 +53,9 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   const server = await launch({ ...options, account, binaries, port });
   const password = await readFile(passwordPath(options.folder), "utf8");
   const url = `postgres://${owner}:${password}@127.0.0.1:${port}/${owner}`;
+  const ended = new Promise<string>((resolve) => server.once("exit", (code, signal) => resolve(String(signal ?? code))));
   await createDatabase(url);
-  return { url, port, stop: () => stop(server) };
+  return { url, port, ended, stop: () => stop(server) };
 }
 
 const passwordPath = (folder: string): string => join(folder, "vapfarm.password");

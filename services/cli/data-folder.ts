@@ -1,0 +1,103 @@
+/**
+ * Where a farm of this machine keeps its data, and the endpoint file by which other commands find it.
+ */
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import type { Environment } from "../platform/config.ts";
+
+/** Places inside one data folder. */
+export type DataLayout = {
+  readonly folder: string;
+  readonly postgres: string;
+  readonly nats: string;
+  readonly artifacts: string;
+  readonly coordinator: string;
+  readonly logs: string;
+  readonly lockFile: string;
+  readonly processesFile: string;
+  readonly farmFile: string;
+  worker(name: string): string;
+};
+
+/** The layout is part of what survives a restart: names never change. */
+export function layoutOf(folder: string): DataLayout {
+  return {
+    folder,
+    postgres: join(folder, "postgres"),
+    nats: join(folder, "nats"),
+    artifacts: join(folder, "artifacts"),
+    coordinator: join(folder, "coordinator"),
+    logs: join(folder, "logs"),
+    lockFile: join(folder, "up.lock"),
+    processesFile: join(folder, "processes.json"),
+    farmFile: join(folder, "farm.json"),
+    worker: (name) => join(folder, "workers", name),
+  };
+}
+
+/** As root /var/lib/vapfarm (the database runs as another user, who cannot enter /root), else below the user's data home. */
+export function defaultDataFolder(environment: Environment, isRoot: boolean): string {
+  if (isRoot) return "/var/lib/vapfarm";
+  const dataHome = environment["XDG_DATA_HOME"];
+  return join(dataHome === undefined || dataHome === "" ? join(homedir(), ".local", "share") : dataHome, "vapfarm");
+}
+
+/** --data, else VAPFARM_DATA, else the default. */
+export function dataFolderOf(given: string | undefined, environment: Environment): string {
+  const named = given ?? environment["VAPFARM_DATA"];
+  if (named !== undefined && named !== "") return resolve(named);
+  return defaultDataFolder(environment, process.getuid?.() === 0);
+}
+
+const farmFileSchema = z.object({
+  grpcAddress: z.string(),
+  natsUrl: z.string(),
+  databaseUrl: z.string(),
+  artifacts: z.string(),
+  models: z.string(),
+  upProcessId: z.number(),
+  processes: z.array(z.object({ name: z.string(), processId: z.number(), httpAddress: z.string().optional() })),
+});
+
+/** What a running farm tells other commands of its user (the database's password too, so nobody else may read it). */
+export type FarmFile = z.output<typeof farmFileSchema>;
+
+/** Undefined when there is no readable endpoint file: no farm runs on that folder. */
+export async function readFarmFile(path: string): Promise<FarmFile | undefined> {
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  if (text === undefined) return undefined;
+  try {
+    return farmFileSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Readers see the whole file or the one before. */
+export async function writeFarmFile(path: string, farm: FarmFile): Promise<void> {
+  await writeAtomically(path, `${JSON.stringify(farm, undefined, 2)}\n`);
+}
+
+/** Replaces a small private file in one step. */
+export async function writeAtomically(path: string, text: string): Promise<void> {
+  const partial = `${path}.partial`;
+  await rm(partial, { force: true });
+  const file = await open(partial, "wx", 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(partial, path);
+}
+
+/** Makes the folders; others may pass through the root folder (the database's user must) but not list it. */
+export async function makeDataFolders(layout: DataLayout): Promise<void> {
+  await mkdir(layout.folder, { recursive: true, mode: 0o711 });
+  for (const folder of [layout.nats, layout.artifacts, layout.coordinator, layout.logs]) {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  }
+}

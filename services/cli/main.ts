@@ -1,0 +1,27 @@
+/**
+ * The vapfarm CLI's process: the only place of the CLI that reads `process`.
+ */
+import { fileURLToPath } from "node:url";
+import { toFarmError } from "../domain/errors.ts";
+import type { CliContext } from "./context.ts";
+import { exitCodes } from "./exit-codes.ts";
+import { createInterrupts } from "./interrupts.ts";
+import { createOutput } from "./output.ts";
+import { runCommandLine } from "./program.ts";
+import { reportError } from "./report-error.ts";
+
+const context: CliContext = {
+  environment: process.env,
+  output: createOutput(process),
+  interrupts: createInterrupts(process),
+  projectFolder: fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, ""),
+  workingFolder: process.cwd(),
+  canAsk: process.stdin.isTTY && process.stderr.isTTY,
+};
+
+try {
+  process.exit(await runCommandLine(process.argv.slice(2), context));
+} catch (thrown) {
+  reportError(context.output, toFarmError(thrown), false);
+  process.exit(exitCodes.failed);
+}

@@ -1,0 +1,106 @@
+/**
+ * `render` on a farm: upload, submit, watch, download, contact sheet.
+ */
+import { resolve } from "node:path";
+import { type Job, JobState } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { FrameSelection } from "../../gen/proto/vapfarm/v1/stage.ts";
+import { hashFile } from "../../platform/artifacts/fetch.ts";
+import type { CliContext } from "../context.ts";
+import { type ExitCode, exitCodes } from "../exit-codes.ts";
+import type { FarmClient } from "../farm-client.ts";
+import { renderOutputPath } from "../file-transfer.ts";
+import { bytesText } from "../text-table.ts";
+import { trySheet } from "./make-sheet.ts";
+import { type RenderOptions, requestOf, type UploadedMedia } from "./render-options.ts";
+import { printReport, type RenderReport, reportOf } from "./report.ts";
+import { submitRequestToProto } from "./submit-proto.ts";
+import { watchToEnd } from "./watch-to-end.ts";
+
+/** Renders and returns the report; undefined when the person left before the end. */
+export async function renderOnFarm(context: CliContext, options: RenderOptions, client: FarmClient): Promise<RenderReport | undefined> {
+  const asJson = options.json === true;
+  const { signal } = context.interrupts;
+  const media = await uploadAll(context, options, client);
+  const submitted = await client.submit(submitRequestToProto(requestOf(options, media)), signal);
+  if (!asJson) context.output.note(`job ${submitted.jobId} on ${client.endpoint.address}`);
+  if (options.detach === true) return reportOf(submitted, {});
+  const outcome = await watchToEnd(context, { client, job: submitted, asJson });
+  if (outcome.kind === "left") return undefined;
+  const files = await download(outcome.job, { client, folder: resolve(context.workingFolder, options.out), signal });
+  const sheet = await sheetOf(context, options, { job: outcome.job, files });
+  return reportOf(outcome.job, { ...files, ...sheet });
+}
+
+/** The same, printed. */
+export async function renderAndPrint(context: CliContext, options: RenderOptions, client: FarmClient): Promise<ExitCode> {
+  const report = await renderOnFarm(context, options, client);
+  if (report === undefined) return exitCodes.interrupted;
+  if (options.detach === true && options.json !== true) {
+    context.output.line(report.jobId);
+    context.output.note(`watch it: vapfarm watch ${report.jobId ?? ""}; cancel it: vapfarm cancel ${report.jobId ?? ""}`);
+    return exitCodes.ok;
+  }
+  return printReport(context.output, report, options.json === true);
+}
+
+async function uploadAll(context: CliContext, options: RenderOptions, client: FarmClient): Promise<UploadedMedia> {
+  const uploaded = new Map<string, string>();
+  const upload = async (path: string): Promise<string> => {
+    const { sha256 } = await hashFile(path);
+    if (!uploaded.has(sha256)) uploaded.set(sha256, await uploadOne(context, { path, client, asJson: options.json === true }));
+    return uploaded.get(sha256) ?? sha256;
+  };
+  const image = await upload(options.image);
+  const references: string[] = [];
+  for (const path of options.reference) references.push(await upload(path));
+  return { image, references };
+}
+
+type OneUpload = { readonly path: string; readonly client: FarmClient; readonly asJson: boolean };
+
+async function uploadOne({ output, interrupts }: CliContext, { path, client, asJson }: OneUpload): Promise<string> {
+  let shown = -1;
+  const onProgress = (sent: number, total: number): void => {
+    const percent = total === 0 ? 100 : Math.floor((sent * 100) / total);
+    if (asJson || !output.isTty || percent === shown) return;
+    shown = percent;
+    output.errorStream.write(`\rupload ${path} ${percent}% of ${bytesText(total)}`);
+  };
+  const answer = await client.upload(path, { signal: interrupts.signal, onProgress }).finally(() => {
+    if (shown >= 0) output.errorStream.write("\r\u001b[K");
+  });
+  const frames = answer.kind === "video" ? `, ${answer.frames} frames` : "";
+  if (!asJson)
+    output.note(`uploaded ${path}: ${answer.kind} ${answer.width}x${answer.height}${frames}, ${bytesText(Number(answer.sizeBytes))}`);
+  return answer.sha256;
+}
+
+export type Download = { readonly client: FarmClient; readonly folder: string; readonly signal: AbortSignal };
+
+/** Downloads all that a job made; what it is → path. */
+export async function download(job: Job, { client, folder, signal }: Download): Promise<Readonly<Record<string, string>>> {
+  const files: Record<string, string> = {};
+  for (const { name } of job.artifacts) {
+    const path = renderOutputPath(folder, job.jobId, name);
+    await client.download({ jobId: job.jobId, name, path }, signal);
+    files[name] = path;
+  }
+  return files;
+}
+
+/** The facts of the render that the sheet shows; the farm filled them in. */
+async function sheetOf(context: CliContext, options: RenderOptions, { job, files }: Finished): Promise<Readonly<Record<string, string>>> {
+  const { render } = job;
+  if (job.state !== JobState.JOB_STATE_SUCCEEDED || render === undefined) return {};
+  const facts = {
+    seed: (render.seed ?? 0n).toString(),
+    steps: render.steps ?? 0,
+    size: { width: render.width ?? 0, height: render.height ?? 0, frames: render.frames ?? 0 },
+    frameSelection: render.frameSelection === FrameSelection.FRAME_SELECTION_FIRST ? ("first" as const) : ("evenly" as const),
+    fps: job.fps,
+    hasRandomWeights: job.modelWeights === "random",
+  };
+  return trySheet(context, options, { facts, files });
+}
+
+type Finished = { readonly job: Job; readonly files: Readonly<Record<string, string>> };

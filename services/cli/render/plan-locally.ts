@@ -1,0 +1,82 @@
+/**
+ * From flags to a planned graph without a farm: the same rules, defaults and plan as the coordinator's.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { type ErrorCode, FarmError } from "../../domain/errors.ts";
+import { completeRender, renderWarnings, type RenderWarning } from "../../domain/render-request.ts";
+import { type RuleViolation, type UploadFacts, violationsOf } from "../../domain/render-rules.ts";
+import type { RenderSpec } from "../../domain/render-spec.ts";
+import { type PlannedTask, planRender } from "../../domain/stage-graph.ts";
+import { parseSchedulerConfig } from "../../domain/vap/scheduler-config.ts";
+import { hashFile } from "../../platform/artifacts/fetch.ts";
+import type { MediaReader } from "../../platform/media/media-reader.ts";
+import type { ModelManifest } from "../../platform/models/manifest.ts";
+import { listModels } from "../../platform/models/repository.ts";
+import type { CliContext } from "../context.ts";
+import { type RenderOptions, requestOf } from "./render-options.ts";
+
+export type LocalPlan = {
+  readonly manifest: ModelManifest;
+  readonly render: RenderSpec;
+  readonly tasks: readonly PlannedTask[];
+  readonly warnings: readonly RenderWarning[];
+  /** SHA-256 → the user's own file. */
+  readonly media: ReadonlyMap<string, string>;
+};
+
+export type Planning = { readonly reader: MediaReader; readonly profile: string; readonly runId: string };
+
+/** Throws what the farm would answer: every violation at once. */
+export async function planLocally(context: CliContext, options: RenderOptions, planning: Planning): Promise<LocalPlan> {
+  const models = await listModels(options.models ?? join(context.projectFolder, "models"));
+  const { media, uploads, hashes } = await inspectAll(options, planning.reader, context.interrupts.signal);
+  const request = requestOf(options, hashes);
+  const facts = new Map(models.map((manifest) => [manifest.name, factsOf(manifest)]));
+  const violations = violationsOf(request, { models: facts, uploads, now: new Date() });
+  const manifest = models.find(({ name }) => name === options.model);
+  if (violations.length > 0 || manifest === undefined || request.render === undefined) throw refusal(violations);
+  const render = completeRender(request.render, factsOf(manifest), BigInt.asUintN(63, randomBytes(8).readBigUInt64LE()));
+  const tasks = planRender({
+    render,
+    model: { name: manifest.name, fps: manifest.fps, engineDigests: digestsOf(manifest) },
+    pool: "local",
+    profile: planning.profile,
+    tenant: "local",
+    jobId: planning.runId,
+    reuse: "none",
+    sha256: (bytes) => createHash("sha256").update(bytes).digest("hex"),
+  });
+  return { manifest, render, tasks, warnings: renderWarnings(render), media };
+}
+
+function factsOf(manifest: ModelManifest) {
+  const { name, width, height, frames, maxReferences, defaults } = manifest;
+  return { name, width, height, frames, maxReferences, defaults, scheduler: parseSchedulerConfig(manifest.scheduler).kind };
+}
+
+function digestsOf({ engines }: ModelManifest): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(engines).map(([name, { digest }]) => [name, digest]));
+}
+
+async function inspectAll(options: RenderOptions, reader: MediaReader, signal: AbortSignal) {
+  const media = new Map<string, string>();
+  const uploads = new Map<string, UploadFacts>();
+  const inspect = async (path: string): Promise<string> => {
+    const { sha256 } = await hashFile(path, signal);
+    if (!uploads.has(sha256)) uploads.set(sha256, await reader.inspect(path, signal));
+    media.set(sha256, path);
+    return sha256;
+  };
+  const image = await inspect(options.image);
+  const references: string[] = [];
+  for (const path of options.reference) references.push(await inspect(path));
+  return { media, uploads, hashes: { image, references } };
+}
+
+function refusal(violations: readonly RuleViolation[]): FarmError {
+  const codes = new Set<ErrorCode>(violations.map(({ code }) => code));
+  const [only] = codes;
+  const message = violations.map(({ field, reason }) => `${field}: ${reason}`).join("; ");
+  return new FarmError(codes.size === 1 && only !== undefined ? only : "FIELD_INVALID", { message, details: { fields: violations } });
+}

@@ -1,0 +1,134 @@
+/**
+ * The flags of `render` as commander hands them over, and the request that they mean.
+ *
+ * Only what the wire cannot carry is refused here (FIELD_INVALID, the field's path as the farm spells it);
+ * every other rule is the farm's, so that a request over gRPC and one from the CLI are judged alike.
+ */
+import { FarmError, type FieldViolation } from "../../domain/errors.ts";
+import type { Choice, RenderRequest, SubmitRequest } from "../../domain/render-request.ts";
+
+export type RenderOptions = {
+  readonly model: string;
+  readonly image: string;
+  readonly prompt: string;
+  readonly negativePrompt?: string;
+  readonly reference: readonly string[];
+  readonly referencePrompt: readonly string[];
+  readonly seed?: string;
+  readonly steps?: string;
+  readonly guidanceScale?: string;
+  readonly dynamicGuidance?: boolean;
+  readonly scheduler?: string;
+  readonly framesSelection?: string;
+  readonly outputs?: string;
+  readonly priority?: string;
+  readonly idempotencyKey?: string;
+  readonly reuse?: string;
+  readonly out: string;
+  readonly detach?: boolean;
+  readonly local?: boolean;
+  readonly json?: boolean;
+  readonly address?: string;
+  readonly data?: string;
+  readonly models?: string;
+  readonly threads?: string;
+};
+
+/** SHA-256 of what was uploaded, in the order of the flags. */
+export type UploadedMedia = { readonly image: string; readonly references: readonly string[] };
+
+const schedulers = ["ddim", "dpm"] as const;
+const selections = ["evenly", "first"] as const;
+const outputKinds = ["mp4", "latents", "frames"] as const;
+const reuses = ["all", "inputs", "none"] as const;
+
+/** What a request is made of once media are known; throws FIELD_INVALID with every violation. */
+export function requestOf(options: RenderOptions, media: UploadedMedia): SubmitRequest {
+  const violations: FieldViolation[] = [];
+  const request: SubmitRequest = {
+    render: renderOf(options, media, violations),
+    idempotencyKey: options.idempotencyKey ?? "",
+    jobClass: "unspecified",
+    priority: whole(options.priority, "priority", violations) ?? 0,
+    deadline: undefined,
+    reuse: choice({ field: "reuse", value: options.reuse, choices: reuses }, violations),
+  };
+  if (violations.length > 0) throw invalid(violations);
+  return request;
+}
+
+/** The same checks before anything was uploaded. */
+export function checkOptions(options: RenderOptions): void {
+  requestOf(options, { image: "", references: [] });
+}
+
+function renderOf(options: RenderOptions, media: UploadedMedia, violations: FieldViolation[]): RenderRequest {
+  const named = (options.outputs ?? "").split(",").filter((part) => part !== "");
+  return {
+    model: options.model,
+    image: { sha256: media.image },
+    prompt: options.prompt,
+    negativePrompt: options.negativePrompt,
+    references: media.references.map((sha256) => ({ sha256 })),
+    referencePrompts: options.referencePrompt,
+    seed: seedOf(options.seed, violations),
+    steps: whole(options.steps, "render.steps", violations),
+    guidance: guidanceOf(options, violations),
+    scheduler: choice({ field: "render.scheduler", value: options.scheduler, choices: schedulers }, violations),
+    frameSelection: choice({ field: "render.frame_selection", value: options.framesSelection, choices: selections }, violations),
+    outputs: named.map((value, index) => choice({ field: `render.outputs[${index}]`, value, choices: outputKinds }, violations)),
+    width: undefined,
+    height: undefined,
+    frames: undefined,
+  };
+}
+
+function guidanceOf(options: RenderOptions, violations: FieldViolation[]): RenderRequest["guidance"] {
+  const { guidanceScale, dynamicGuidance } = options;
+  if (guidanceScale === undefined && dynamicGuidance === undefined) return undefined;
+  if (guidanceScale === undefined || dynamicGuidance === undefined) {
+    const reason = "the farm takes scale and dynamic together, or neither";
+    violations.push({ field: "render.guidance", reason, remedy: "give --guidance-scale and one of --[no-]dynamic-guidance" });
+    return undefined;
+  }
+  const scale = guidanceScale.trim() === "" ? Number.NaN : Number(guidanceScale);
+  if (!Number.isFinite(scale)) {
+    violations.push({
+      field: "render.guidance.scale",
+      reason: `"${guidanceScale}" is no finite number`,
+      remedy: "give a number such as 6",
+    });
+  }
+  return { scale, dynamic: dynamicGuidance };
+}
+
+function seedOf(text: string | undefined, violations: FieldViolation[]): bigint | undefined {
+  if (text === undefined) return undefined;
+  const seed = /^-?\d{1,19}$/.test(text) ? BigInt(text) : undefined;
+  if (seed !== undefined && BigInt.asIntN(64, seed) === seed) return seed;
+  violations.push({ field: "render.seed", reason: `"${text}" is no seed`, remedy: "give a whole number from 0 to 2^63-1" });
+  return undefined;
+}
+
+function whole(text: string | undefined, field: string, violations: FieldViolation[]): number | undefined {
+  if (text === undefined) return undefined;
+  const value = /^-?\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (Math.trunc(value) === value && Math.abs(value) < 2 ** 31) return value;
+  violations.push({ field, reason: `"${text}" is no whole number`, remedy: "give a whole number" });
+  return undefined;
+}
+
+type ChoiceText<T> = { readonly field: string; readonly value: string | undefined; readonly choices: readonly T[] };
+
+function choice<T extends string>({ field, value, choices }: ChoiceText<T>, violations: FieldViolation[]): Choice<T> {
+  if (value === undefined) return "unspecified";
+  const known = choices.find((each) => each === value);
+  if (known !== undefined) return known;
+  violations.push({ field, reason: `"${value}" is unknown`, remedy: `choose of ${choices.join(", ")}` });
+  return "unrecognized";
+}
+
+function invalid(fields: readonly FieldViolation[]): FarmError {
+  const message = fields.map(({ field, reason }) => `${field}: ${reason}`).join("; ");
+  return new FarmError("FIELD_INVALID", { message, details: { fields } });
+}

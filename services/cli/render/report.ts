@@ -1,0 +1,107 @@
+/**
+ * The end of a render: what it made, how long each stage took, what to know about it.
+ */
+import type { Job, TaskSummary } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { JobState } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { type ExitCode, exitCodes } from "../exit-codes.ts";
+import type { Output } from "../output.ts";
+import { randomWeightsNote } from "../sheet/contact-sheet.ts";
+import { seconds, textTable } from "../text-table.ts";
+
+export type StageReport = {
+  readonly stage: string;
+  readonly label: string;
+  readonly computeMs: number;
+  readonly loadMs: number;
+  readonly attempts: number;
+  readonly worker: string;
+  readonly provider: string;
+  readonly isReused: boolean;
+};
+
+export type RenderReport = {
+  /** Undefined for a render without a farm. */
+  readonly jobId: string | undefined;
+  readonly state: "succeeded" | "failed" | "cancelled" | "running";
+  readonly seed: string;
+  readonly elapsedMs: number;
+  readonly stages: readonly StageReport[];
+  readonly warnings: readonly { readonly code: string; readonly message: string }[];
+  readonly failure: { readonly code: string; readonly message: string; readonly stage: string; readonly remedy: string } | undefined;
+  readonly hasRandomWeights: boolean;
+  /** What it is → absolute path. */
+  readonly files: Readonly<Record<string, string>>;
+};
+
+const states: Readonly<Partial<Record<JobState, RenderReport["state"]>>> = {
+  [JobState.JOB_STATE_SUCCEEDED]: "succeeded",
+  [JobState.JOB_STATE_FAILED]: "failed",
+  [JobState.JOB_STATE_CANCELLED]: "cancelled",
+};
+
+/** The report of a farm's job. */
+export function reportOf(job: Job, files: Readonly<Record<string, string>>): RenderReport {
+  const end = job.endTime ?? job.createTime;
+  return {
+    jobId: job.jobId,
+    state: states[job.state] ?? "running",
+    seed: (job.render?.seed ?? 0n).toString(),
+    elapsedMs: end === undefined || job.createTime === undefined ? 0 : end.getTime() - job.createTime.getTime(),
+    stages: job.tasks.map(stageReportOf),
+    warnings: job.warnings,
+    failure: job.failure,
+    hasRandomWeights: job.modelWeights === "random",
+    files,
+  };
+}
+
+function stageReportOf(task: TaskSummary): StageReport {
+  const { stage, label, computeMs, loadMs, attempts, provider } = task;
+  return { stage, label, computeMs, loadMs, attempts, provider, worker: task.workerName, isReused: task.reused };
+}
+
+/** Prints the report; the exit code that it means. */
+export function printReport(output: Output, report: RenderReport, asJson: boolean): ExitCode {
+  if (asJson) output.json(report);
+  else printText(output, report);
+  switch (report.state) {
+    case "succeeded":
+    case "running":
+      return exitCodes.ok;
+    case "cancelled":
+      return exitCodes.cancelled;
+    case "failed":
+      return exitCodes.failed;
+  }
+}
+
+function printText(output: Output, report: RenderReport): void {
+  const what = report.jobId === undefined ? "render" : `job ${report.jobId}`;
+  output.line(`${what} ${report.state} after ${seconds(report.elapsedMs)}, seed ${report.seed}`);
+  if (report.failure !== undefined) {
+    const { code, message, stage, remedy } = report.failure;
+    output.note(`error ${code}${stage === "" ? "" : ` in ${stage}`}: ${message}`);
+    output.note(`  what to do: ${remedy}`);
+  }
+  if (report.stages.length > 0) output.line(indent(stageTable(report.stages)));
+  for (const { code, message } of report.warnings) output.line(`warning ${code}: ${message}`);
+  if (report.hasRandomWeights) output.line(`warning: ${randomWeightsNote}`);
+  for (const [name, path] of Object.entries(report.files)) output.line(`${`${name}:`.padEnd(15)}${path}`);
+}
+
+function stageTable(stages: readonly StageReport[]): string {
+  const rows = stages.map((task) => [
+    task.stage,
+    task.label,
+    task.isReused ? "reused" : seconds(task.computeMs),
+    task.isReused ? "" : seconds(task.loadMs),
+    task.isReused ? "" : String(task.attempts),
+    task.worker,
+    task.provider,
+  ]);
+  return textTable(["stage", "of", "compute", "load", "attempts", "worker", "on"], rows);
+}
+
+function indent(text: string): string {
+  return text.split("\n").map((line) => `  ${line}`).join("\n"); // prettier-ignore
+}

@@ -1,0 +1,27 @@
+/**
+ * How a failure looks: code, message, fields, remedy.
+ */
+import type { FarmError } from "../domain/errors.ts";
+import type { Output } from "./output.ts";
+
+/** Prints an error for people on stderr, or as one JSON document on stdout. */
+export function reportError(output: Output, error: FarmError, asJson: boolean): void {
+  if (asJson) {
+    output.json({ error: errorToJson(error) });
+    return;
+  }
+  output.note(`error ${error.code}: ${error.message}`);
+  for (const { field, reason, remedy } of error.details.fields ?? []) {
+    output.note(`  ${field}: ${reason}${remedy === "" ? "" : ` (${remedy})`}`);
+  }
+  output.note(`  what to do: ${remedyOf(error)}`);
+}
+
+function errorToJson(error: FarmError) {
+  return { code: error.code, message: error.message, fields: error.details.fields ?? [], remedy: remedyOf(error) };
+}
+
+function remedyOf(error: FarmError): string {
+  const own = error.details["remedy"];
+  return typeof own === "string" ? own : error.row.remedy;
+}

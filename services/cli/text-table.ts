@@ -1,0 +1,33 @@
+/**
+ * Plain aligned columns for people.
+ */
+
+/** Rows under a header, each column as wide as its widest cell; the last column is not padded. */
+export function textTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  return alignColumns([header, ...rows]);
+}
+
+/** Rows without a header. */
+export function alignColumns(rows: readonly (readonly string[])[]): string {
+  const columns = Math.max(0, ...rows.map((row) => row.length));
+  const widths = Array.from({ length: columns }, (_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
+  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()).join("\n"); // prettier-ignore
+}
+
+/** Milliseconds as seconds with one decimal, two below ten seconds. */
+export function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
+}
+
+/** Milliseconds as `m:ss`. */
+export function clock(ms: number): string {
+  const total = Math.max(0, Math.round(ms / 1000));
+  return `${Math.trunc(total / 60)}:${String(total % 60).padStart(2, "0")}`;
+}
+
+/** Bytes with a unit. */
+export function bytesText(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  if (bytes < 1024 ** 2) return `${(bytes / 1024).toFixed(1)} KiB`;
+  return `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
+}

@@ -1,0 +1,45 @@
+/**
+ * Makes a data folder this farm's own: folders, lock, and the end of what a killed run left there.
+ */
+import { chmod, mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { FarmError } from "../../domain/errors.ts";
+import type { Environment } from "../../platform/config.ts";
+import { dataFolderOf, type DataLayout, layoutOf, makeDataFolders } from "../data-folder.ts";
+import { takeDataLock } from "./data-lock.ts";
+import { endLeftovers, readLedger } from "./process-ledger.ts";
+import type { UpSettings } from "./settings.ts";
+
+export type Claim = { readonly settings: UpSettings; readonly environment: Environment; readonly onNote: (text: string) => void };
+
+/** Takes the folder; what must be undone at the end is added to `undo`. */
+export async function claimFolder({ settings, environment, onNote }: Claim, undo: (() => Promise<void>)[]): Promise<DataLayout> {
+  const layout = layoutOf(settings.isEphemeral ? await makeTemporaryFolder() : dataFolderOf(settings.dataFolder, environment));
+  if (settings.isEphemeral) undo.push(() => rm(layout.folder, { recursive: true, force: true }));
+  await makeDataFolders(layout);
+  if (settings.databaseUrl === undefined) await requireReachable(layout.folder);
+  const lock = await takeDataLock(layout.lockFile, layout.folder);
+  undo.push(() => lock.release());
+  const ended = await endLeftovers(await readLedger(layout.processesFile));
+  if (ended.length > 0) onNote(`ended what an earlier run left: ${ended.join(", ")}`);
+  undo.push(() => rm(layout.processesFile, { force: true }));
+  return layout;
+}
+
+/** Others may pass through: the database's user must. */
+async function makeTemporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "vapfarm-"));
+  await chmod(folder, 0o711);
+  return folder;
+}
+
+/** As root Postgres runs as another user, who must be able to enter every folder on the way. */
+async function requireReachable(folder: string): Promise<void> {
+  if (process.getuid?.() !== 0) return;
+  for (let path = folder; path !== dirname(path); path = dirname(path)) {
+    if (((await stat(path)).mode & 0o001) !== 0) continue;
+    const message = `Postgres does not run as root, and its own user cannot enter ${path}`;
+    throw new FarmError("CONFIG_INVALID", { message, details: { remedy: "name another folder with --data, for example below /var/lib" } });
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * A whole farm on this machine: started in order, kept running, stopped in reverse.
+ *
+ * Order: lock, leftovers of a killed run, Postgres, migrations, NATS, coordinator, workers. A failed or interrupted start stops what
+ * had started. Nothing is ever ended that this farm, or the killed run before it on the same folder, did not start.
+ */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { toFarmError } from "../../domain/errors.ts";
+import type { Environment } from "../../platform/config.ts";
+import { migrate } from "../../platform/database/migrate.ts";
+import type { Component } from "../../platform/lifecycle.ts";
+import { cpuProfile, installedOnnxruntimeVersion } from "../../platform/profile.ts";
+import { findFfmpeg } from "../../platform/programs/ffmpeg.ts";
+import { type DataLayout, type FarmFile, writeFarmFile } from "../data-folder.ts";
+import { claimFolder } from "./claim-folder.ts";
+import { beginNats, beginPostgres, type Embedded } from "./embedded.ts";
+import { createKeeper, type Keeper, type KeeperEvent, type Life } from "./keeper.ts";
+import { writeLedger } from "./process-ledger.ts";
+import { startService } from "./service-child.ts";
+import { coordinatorEnvironment, drainMs, type Foundation, workerEnvironment } from "./service-environment.ts";
+import type { UpSettings } from "./settings.ts";
+
+export type FarmRequest = {
+  readonly settings: UpSettings;
+  readonly environment: Environment;
+  readonly projectFolder: string;
+  readonly signal: AbortSignal;
+  /** What happens, for people. */
+  readonly onNote: (text: string) => void;
+};
+
+export type RunningFarm = {
+  readonly layout: DataLayout;
+  describe(): FarmFile;
+  /** Ends everything that was started, last first; safe to call twice. */
+  stop(): Promise<void>;
+};
+
+/** What is undone in reverse; the keepers whose processes are written down. */
+type Started = { readonly undo: (() => Promise<void>)[]; readonly keepers: Keeper[] };
+
+const serviceStopMs = { coordinator: 5_000, worker: drainMs + 3_000 };
+
+/** Starts the farm; throws what hinders it after stopping what had started. */
+export async function startFarm(request: FarmRequest): Promise<RunningFarm> {
+  const started: Started = { undo: [], keepers: [] };
+  const stop = async (): Promise<void> => {
+    for (const undo of started.undo.splice(0).reverse()) await undo();
+  };
+  try {
+    const layout = await claimFolder(request, started.undo);
+    const foundation = await layFoundation(request, layout, started);
+    const publish = (): Promise<void> => writeFarmFile(layout.farmFile, describeFarm(foundation, started.keepers));
+    started.undo.push(() => rm(layout.farmFile, { force: true }));
+    await startServices(request, foundation, { started, publish });
+    await publish();
+    return { layout, describe: () => describeFarm(foundation, started.keepers), stop };
+  } catch (thrown) {
+    await stop();
+    throw thrown;
+  }
+}
+
+async function layFoundation(request: FarmRequest, layout: DataLayout, started: Started): Promise<Foundation> {
+  const { settings, environment, projectFolder, onNote } = request;
+  const embedded: Embedded = { settings, layout, searchPath: environment["PATH"] };
+  const databaseUrl = settings.databaseUrl ?? (await startEmbedded(request, started, { name: "postgres", begin: (previous) => beginPostgres(embedded, previous) })); // prettier-ignore
+  const applied = await migrate({ url: databaseUrl, folder: join(projectFolder, "prisma", "migrations") });
+  if (applied.length > 0) onNote(`applied ${applied.length} migrations`);
+  const natsUrl = settings.natsUrl ?? (await startEmbedded(request, started, { name: "nats", begin: (previous) => beginNats(embedded, previous) })); // prettier-ignore
+  const { ffmpegPath: configured, cacheFolder } = settings;
+  const ffmpeg = await findFfmpeg({ configured, cacheFolder, searchPath: environment["PATH"] });
+  request.signal.throwIfAborted();
+  const artifacts = settings.artifacts ?? `folder:${layout.artifacts}`;
+  const profile = cpuProfile({ threads: settings.threads, onnxruntimeVersion: installedOnnxruntimeVersion() });
+  return { settings, layout, databaseUrl, natsUrl, artifacts, ffmpegPath: ffmpeg.path, profile, callerEnvironment: environment };
+}
+
+type Begin = (previous: Readonly<Record<string, string>> | undefined) => Promise<Life>;
+
+async function startEmbedded(
+  request: FarmRequest,
+  started: Started,
+  program: { readonly name: string; readonly begin: Begin },
+): Promise<string> {
+  request.signal.throwIfAborted();
+  request.onNote(`starting ${program.name}`);
+  const keeper = createKeeper({ ...program, onEvent: (event) => request.onNote(eventText(event)) });
+  await startKept(keeper, started);
+  return keeper.facts()["url"] ?? "";
+}
+
+async function startKept(keeper: Keeper, { undo, keepers }: Started): Promise<void> {
+  undo.push(() => keeper.stop());
+  keepers.push(keeper);
+  await keeper.start();
+}
+
+type Publishing = { readonly started: Started; readonly publish: () => Promise<void> };
+
+async function startServices(request: FarmRequest, foundation: Foundation, publishing: Publishing): Promise<void> {
+  const { settings, layout } = foundation;
+  const keep = (name: string, kind: "coordinator" | "worker", environmentOf: (previous: Parameters<Begin>[0]) => Environment): Keeper => {
+    const program = join(request.projectFolder, "services", kind, "main.ts");
+    const logPath = join(layout.logs, `${name}.log`);
+    const begin: Begin = (previous) =>
+      startService({ name, program, environment: environmentOf(previous), logPath, stopMs: serviceStopMs[kind] });
+    return createKeeper({ name, begin, onEvent: (event) => onServiceEvent(request, publishing, { event, layout }) });
+  };
+  request.signal.throwIfAborted();
+  request.onNote("starting coordinator");
+  await startKept(
+    keep("coordinator", "coordinator", (previous) => coordinatorEnvironment(foundation, previous)),
+    publishing.started,
+  );
+  await recordProcesses(layout, publishing.started);
+  request.signal.throwIfAborted();
+  request.onNote(`starting ${settings.workers} worker${settings.workers === 1 ? "" : "s"}`);
+  const names = Array.from({ length: settings.workers }, (_, index) => `worker-${index + 1}`);
+  const workers = names.map((name) => keep(name, "worker", (previous) => workerEnvironment(foundation, name, previous)));
+  const all: Component = {
+    start: () => settleAll(workers.map((worker) => worker.start())),
+    stop: () => settleAll(workers.map((worker) => worker.stop())),
+  };
+  publishing.started.undo.push(() => all.stop());
+  publishing.started.keepers.push(...workers);
+  await all.start();
+  await recordProcesses(layout, publishing.started);
+}
+
+/** Waits for all, also when one fails: none is left half started. */
+async function settleAll(promises: readonly Promise<void>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(promises);
+  for (const outcome of outcomes) if (outcome.status === "rejected") throw toFarmError(outcome.reason);
+}
+
+function onServiceEvent(
+  request: FarmRequest,
+  { started, publish }: Publishing,
+  { event, layout }: { readonly event: KeeperEvent; readonly layout: DataLayout },
+): void {
+  request.onNote(eventText(event));
+  // A farm that stops removes these files right after.
+  if (event.kind === "began")
+    void recordProcesses(layout, started)
+      .then(publish)
+      .catch(() => undefined);
+}
+
+function eventText(event: KeeperEvent): string {
+  switch (event.kind) {
+    case "ended":
+      return `${event.name} ended (${event.how}); starts again in ${event.againInMs} ms`;
+    case "failed":
+      return `${event.error.message}; tries again in ${event.againInMs} ms`;
+    case "began":
+      return `${event.name} runs again (process ${event.life.processId})`;
+  }
+}
+
+async function recordProcesses(layout: DataLayout, { keepers }: Started): Promise<void> {
+  // Postgres keeps its own account, and ends its own leftovers.
+  await writeLedger(layout.processesFile, runningOf(keepers.filter(({ name }) => name !== "postgres")));
+}
+
+function runningOf(keepers: readonly Keeper[]): FarmFile["processes"] {
+  return keepers.flatMap((keeper) => {
+    const life = keeper.current();
+    if (life === undefined) return [];
+    const { httpAddress } = life.facts;
+    return [{ name: keeper.name, processId: life.processId, ...(httpAddress === undefined ? {} : { httpAddress }) }];
+  });
+}
+
+function describeFarm(foundation: Foundation, keepers: readonly Keeper[]): FarmFile {
+  const coordinator = keepers.find(({ name }) => name === "coordinator");
+  return {
+    grpcAddress: coordinator?.facts()["grpcAddress"] ?? "",
+    natsUrl: foundation.natsUrl,
+    databaseUrl: foundation.databaseUrl,
+    artifacts: foundation.artifacts,
+    models: foundation.settings.modelsFolder,
+    upProcessId: process.pid,
+    processes: runningOf(keepers),
+  };
+}

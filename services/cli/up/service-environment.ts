@@ -1,0 +1,71 @@
+/**
+ * The environment of each service that `up` starts: pure.
+ *
+ * What the caller's environment says beside these (limits, lease, log level) reaches the services unchanged.
+ */
+import type { Environment } from "../../platform/config.ts";
+import type { DataLayout } from "../data-folder.ts";
+import type { UpSettings } from "./settings.ts";
+
+/** What runs before any service does. */
+export type Foundation = {
+  readonly settings: UpSettings;
+  readonly layout: DataLayout;
+  readonly databaseUrl: string;
+  readonly natsUrl: string;
+  readonly artifacts: string;
+  readonly ffmpegPath: string;
+  /** Of the one pool: what all workers of this machine run with. */
+  readonly profile: string;
+  readonly callerEnvironment: Environment;
+};
+
+/** Name of the one pool that `up` has. */
+export const poolName = "local";
+
+/** A worker of `up` gives its running task back after this, so that Ctrl-C takes seconds. */
+export const drainMs = 3_000;
+
+const anyLoopbackPort = "127.0.0.1:0";
+
+function shared(foundation: Foundation): Environment {
+  const { settings, natsUrl, artifacts, ffmpegPath, callerEnvironment } = foundation;
+  return {
+    ...callerEnvironment,
+    NATS_URL: natsUrl,
+    VAPFARM_MODELS: settings.modelsFolder,
+    VAPFARM_ARTIFACTS: artifacts,
+    VAPFARM_FFMPEG: ffmpegPath,
+  };
+}
+
+type Previous = Readonly<Record<string, string>> | undefined;
+
+/** A coordinator that starts again keeps its addresses. */
+export function coordinatorEnvironment(foundation: Foundation, previous: Previous): Environment {
+  const { settings, layout, databaseUrl, profile } = foundation;
+  return {
+    ...shared(foundation),
+    DATABASE_URL: databaseUrl,
+    VAPFARM_GRPC_ADDRESS: previous?.["grpcAddress"] ?? settings.grpcAddress,
+    VAPFARM_HTTP_ADDRESS: previous?.["httpAddress"] ?? anyLoopbackPort,
+    VAPFARM_POOLS: JSON.stringify([{ name: poolName, profile }]),
+    VAPFARM_STATE_FOLDER: layout.coordinator,
+  };
+}
+
+/** A worker knows nothing of the database. */
+export function workerEnvironment(foundation: Foundation, name: string, previous: Previous): Environment {
+  const { settings, layout } = foundation;
+  return {
+    ...shared(foundation),
+    DATABASE_URL: undefined,
+    VAPFARM_HTTP_ADDRESS: previous?.["httpAddress"] ?? anyLoopbackPort,
+    VAPFARM_POOL: poolName,
+    VAPFARM_WORKER_NAME: name,
+    VAPFARM_WORKER_FOLDER: layout.worker(name),
+    VAPFARM_THREADS: String(settings.threads),
+    VAPFARM_PROVIDERS: "cpu",
+    VAPFARM_DRAIN_MS: String(drainMs),
+  };
+}

@@ -1,0 +1,85 @@
+/**
+ * What `up` was asked for, from flags and environment: pure, checked before anything starts.
+ */
+import { resolve } from "node:path";
+import { FarmError, type FieldViolation } from "../../domain/errors.ts";
+import type { Environment } from "../../platform/config.ts";
+
+export type UpOptions = {
+  readonly data?: string;
+  readonly ephemeral?: boolean;
+  readonly workers?: string;
+  readonly threads?: string;
+  readonly models?: string;
+  readonly grpcAddress?: string;
+  readonly json?: boolean;
+};
+
+export type UpSettings = {
+  /** Undefined: the default folder, or with `isEphemeral` a temporary one. */
+  readonly dataFolder: string | undefined;
+  readonly isEphemeral: boolean;
+  readonly workers: number;
+  /** Threads of each worker's runtime; part of the profile. */
+  readonly threads: number;
+  readonly modelsFolder: string;
+  readonly grpcAddress: string;
+  /** Used instead of the embedded ones when set. */
+  readonly databaseUrl: string | undefined;
+  readonly natsUrl: string | undefined;
+  readonly artifacts: string | undefined;
+  readonly natsServerPath: string | undefined;
+  readonly ffmpegPath: string | undefined;
+  readonly cacheFolder: string;
+};
+
+type Folders = { readonly projectFolder: string; readonly workingFolder: string };
+
+/** Throws CONFIG_INVALID with every violation. */
+export function settingsOf(options: UpOptions, environment: Environment, folders: Folders): UpSettings {
+  const violations: FieldViolation[] = [];
+  const text = (name: string): string | undefined => (environment[name] === "" ? undefined : environment[name]);
+  const inWork = (path: string | undefined): string | undefined => (path === undefined ? undefined : resolve(folders.workingFolder, path));
+  if (options.ephemeral === true && options.data !== undefined) {
+    const remedy = "leave one of them out: an ephemeral farm makes its own folder and removes it";
+    violations.push({ field: "--ephemeral", reason: "cannot stand beside --data", remedy });
+  }
+  const settings: UpSettings = {
+    dataFolder: inWork(options.data ?? (options.ephemeral === true ? undefined : text("VAPFARM_DATA"))),
+    isEphemeral: options.ephemeral === true,
+    workers: count("--workers", options.workers ?? "2", violations),
+    threads: count("--threads", options.threads ?? "1", violations),
+    modelsFolder: inWork(options.models ?? text("VAPFARM_MODELS")) ?? resolve(folders.projectFolder, "models"),
+    grpcAddress: addressOf(options.grpcAddress ?? text("VAPFARM_GRPC_ADDRESS") ?? "127.0.0.1:0", violations),
+    databaseUrl: text("DATABASE_URL"),
+    natsUrl: text("NATS_URL"),
+    artifacts: text("VAPFARM_ARTIFACTS"),
+    natsServerPath: text("VAPFARM_NATS_SERVER"),
+    ffmpegPath: text("VAPFARM_FFMPEG"),
+    cacheFolder: inWork(text("VAPFARM_CACHE")) ?? resolve(folders.projectFolder, ".cache"),
+  };
+  if (violations.length > 0) throw invalid(violations);
+  return settings;
+}
+
+function count(field: string, text: string, violations: FieldViolation[]): number {
+  const value = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (value >= 1 && value <= 256) return value;
+  violations.push({ field, reason: `"${text}" is no number from 1 to 256`, remedy: "give a whole number" });
+  return 1;
+}
+
+function addressOf(text: string, violations: FieldViolation[]): string {
+  if (/^[^\s:]+:\d{1,5}$/.test(text)) return text;
+  violations.push({
+    field: "--grpc-address",
+    reason: `"${text}" is not host:port`,
+    remedy: "for example 127.0.0.1:7443; port 0 takes a free one",
+  });
+  return text;
+}
+
+function invalid(fields: readonly FieldViolation[]): FarmError {
+  const message = fields.map(({ field, reason }) => `${field} ${reason}`).join("; ");
+  return new FarmError("CONFIG_INVALID", { message, details: { fields } });
+}
