@@ -1,2 +1,14 @@
 /** The kinds of step that a render is made of (design §3). */
 export type StageName = "prepare" | "text_encode" | "vae_encode" | "denoise" | "vae_decode";
+
+/**
+ * Version of each stage's code, part of every content key: raise one when its results may change for equal
+ * inputs, so that what an older release stored is not taken for new.
+ */
+export const stageCodeVersions: Readonly<Record<StageName, number>> = {
+  prepare: 1,
+  text_encode: 1,
+  vae_encode: 1,
+  denoise: 1,
+  vae_decode: 1,
+};

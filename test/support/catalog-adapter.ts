@@ -13,8 +13,9 @@ class CatalogPool extends pg.Pool {
   readonly charColumns = new Set<string>();
 
   // The adapter uses the promise form only.
-  override query = (async (...args: Parameters<pg.Pool["query"]>) => {
-    const result = (await super.query(...args)) as unknown as pg.QueryResult;
+  override query = (async (...args: unknown[]) => {
+    const query = super.query.bind(this) as unknown as (...given: unknown[]) => Promise<pg.QueryResult>;
+    const result = await query(...args);
     for (const field of result.fields) {
       if (field.dataTypeID !== charOid) continue;
       field.dataTypeID = bpcharOid;

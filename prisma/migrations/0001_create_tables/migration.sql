@@ -91,6 +91,8 @@ create index task_open_idx on task (id) where state in ('blocked', 'ready', 'run
 create table task_user (
   task_id bigint not null references task on delete cascade on update restrict,
   render_id bigint not null references render on delete cascade on update restrict,
+  -- Place in the render's plan.
+  position integer not null,
   label text not null,
   artifacts text[] not null,
   is_reused boolean not null default false,
@@ -128,7 +130,6 @@ create index ready_order_idx on ready (pool, shape, class_rank, priority desc, q
 create table attempt (
   id uuid primary key default gen_random_uuid(),
   task_id bigint not null references task on delete cascade on update restrict,
-  generation integer not null,
   number integer not null check (number >= 1),
   shape text not null,
   session_id text not null,

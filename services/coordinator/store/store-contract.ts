@@ -6,13 +6,14 @@
  * arrays in, one outcome per item out (design §9). All times are the database's clock.
  */
 import type { FieldViolation } from "../../domain/errors.ts";
-import type { PlannedTask } from "../../domain/stage-graph.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
+import type { PlannedTask } from "../../domain/stage-graph.ts";
+import type { TaskState } from "../../domain/task-state.ts";
 
 export type JobClass = "production" | "benchmark";
 export type Reuse = "all" | "inputs" | "none";
 export type JobState = "queued" | "running" | "succeeded" | "failed" | "cancelled";
-export type TaskState = "blocked" | "ready" | "running" | "delayed" | "succeeded" | "failed" | "cancelled";
+export type { TaskState };
 export type Level = "wanted" | "unwanted" | "preempt" | "drain" | "revoked";
 export type Disposition = "committed" | "already_committed" | "superseded";
 
@@ -181,6 +182,8 @@ export type Aftermath = {
   readonly ready: readonly ReadyCount[];
   /** Jobs that got new event rows. */
   readonly touchedJobIds: readonly string[];
+  /** Attempts that nobody wants any more: a job of theirs was cancelled or failed. */
+  readonly pushes?: readonly LevelPush[];
 };
 
 export type NextOutcome =
@@ -194,6 +197,7 @@ export type NextOutcome =
       readonly claim: ClaimView | undefined;
       readonly reportOutcomes: readonly ReportOutcome[];
       readonly levels: readonly LevelView[];
+      /** Of the whole call, told with its first answer; the others' are empty. */
       readonly aftermath: Aftermath;
     };
 
@@ -307,7 +311,10 @@ export type DispatchStore = {
   idleWorkers(pool: string, shape: string, limit: number): Promise<readonly string[]>;
 };
 
-/** What duties call on a timer; each is one transaction and safe to call twice. */
+/**
+ * What duties call on a timer; each is one transaction, safe to call twice, and does nothing under an epoch that is over.
+ * A `dutyEpoch` is that of the duty's own row: `reaper`, `promotion`, `sweep`, `collection`, `prune`.
+ */
 export type DutyStore = {
   /** Takes or renews the row of a duty; undefined when another holder's time is not up. */
   holdDuty(name: string, holder: string, holdMs: number): Promise<{ readonly epoch: number } | undefined>;

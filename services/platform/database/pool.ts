@@ -56,6 +56,8 @@ const isLostRace = (thrown: unknown): boolean => sqlState(thrown) === "40001" ||
 /** 08 connection, 53 resources, 57 operator; without a state: the socket failed. */
 function toDatabaseError(thrown: unknown): FarmError {
   const state = sqlState(thrown);
+  // Raised by the triggers that guard the moves of tasks and attempts.
+  if (state === "VF001") return toFarmError(thrown, "TRANSITION_ILLEGAL");
   const isUnavailable = state === "" ? !(thrown instanceof TypeError) : /^(08|53|57)/.test(state) || state === "55P03";
   return toFarmError(thrown, isUnavailable ? "DATABASE_UNAVAILABLE" : "INTERNAL");
 }

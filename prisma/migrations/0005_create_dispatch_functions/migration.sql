@@ -1,0 +1,307 @@
+-- next, report and beat: one call each, arrays in, one outcome per item out.
+--
+-- p_options: {leaseMs, pools: {name: profile}, policy: {class: rule}}. An ask: {position, sessionId, sequence, farmEpoch, ..}.
+-- A session appears at most once in a call. Order of locks: all sessions by id; then reports task by task; then the pools
+-- by name; then, claiming, ready rows and tasks that nobody holds; then jobs by id.
+
+create function vf_refusal(p_code text, p_message text) returns jsonb language sql stable as $$
+  select jsonb_build_object('kind', 'refused', 'code', p_code, 'message', p_message, 'farmEpoch', (select f.epoch from farm f));
+$$;
+
+create function vf_level(p_fence text) returns text language sql volatile as $$
+  select coalesce((
+    select case when not (a.state = 'running' and t.current_attempt = a.id) then 'revoked'
+      when vf_is_wanted(t.id) then 'wanted' else 'unwanted' end
+    from attempt a join task t on t.id = a.task_id where a.id = vf_fence(p_fence)), 'revoked');
+$$;
+
+-- Opens the session of an ask that is heard of for the first time; ends the worker's older one. Locks the session row.
+create function vf_open_session(p_ask jsonb, p_lease_ms double precision) returns session language plpgsql as $$
+declare
+  v_session session;
+  v_worker jsonb := p_ask -> 'worker';
+  v_older text;
+begin
+  select s.* into v_session from session s where s.id = p_ask ->> 'sessionId' for no key update;
+  if found or v_worker is null then return v_session; end if;
+  insert into session (id, worker_id, pool, lease_until, last_heard_at)
+  values (p_ask ->> 'sessionId', v_worker ->> 'workerId', v_worker ->> 'pool', vf_after(p_lease_ms), clock_timestamp())
+  on conflict do nothing returning * into v_session;
+  if not found then
+    select s.* into v_session from session s where s.id = p_ask ->> 'sessionId' for no key update;
+    return v_session;
+  end if;
+  select w.session_id into v_older from worker w where w.id = v_worker ->> 'workerId' for no key update;
+  update session set is_live = false, end_reason = 'superseded', ended_at = clock_timestamp(), is_idle = false
+  where id = v_older and is_live;
+  return v_session;
+end $$;
+
+create function vf_describe_worker(p_session text, p_worker jsonb) returns void language sql volatile as $$
+  insert into worker (id, session_id, name, host, pool, provider, profile, device, memory_bytes, models, shapes, resident_engines,
+    software_version)
+  select w."workerId", p_session, w.name, w.host, w.pool, w.provider, w.profile, w.device, w."memoryBytes", w.models, w.shapes,
+    w."residentEngineDigests", w."softwareVersion"
+  from jsonb_to_record(p_worker) as w("workerId" text, name text, host text, pool text, provider text, profile text, device text,
+    "memoryBytes" bigint, models text[], shapes text[], "residentEngineDigests" text[], "softwareVersion" text)
+  on conflict (id) do update set session_id = excluded.session_id, name = excluded.name, host = excluded.host, pool = excluded.pool,
+    provider = excluded.provider, profile = excluded.profile, device = excluded.device, memory_bytes = excluded.memory_bytes,
+    models = excluded.models, shapes = excluded.shapes, resident_engines = excluded.resident_engines,
+    software_version = excluded.software_version
+  where (worker.session_id, worker.name, worker.host, worker.pool, worker.provider, worker.profile, worker.device, worker.memory_bytes,
+      worker.models, worker.shapes, worker.resident_engines, worker.software_version)
+    is distinct from (excluded.session_id, excluded.name, excluded.host, excluded.pool, excluded.provider, excluded.profile,
+      excluded.device, excluded.memory_bytes, excluded.models, excluded.shapes, excluded.resident_engines, excluded.software_version);
+$$;
+
+-- Whether an ask may go on: null, else its outcome (refused, or the stored answer of a request that was sent again).
+-- A report is heard of an ended session too: its attempts' fences decide, and the books must have it.
+create function vf_admit(p_ask jsonb, p_kind text, p_options jsonb) returns jsonb language plpgsql as $$
+declare
+  v_lease_ms double precision := (p_options ->> 'leaseMs')::double precision;
+  v_epoch bigint := (select f.epoch from farm f);
+  v_pool text := p_ask -> 'worker' ->> 'pool';
+  v_session session;
+  v_answer jsonb;
+begin
+  if (p_ask ->> 'farmEpoch')::bigint not in (0, v_epoch) then
+    return vf_refusal('EPOCH_MISMATCH', 'the farm was restored since this session began');
+  end if;
+  if p_kind = 'next' and not p_options -> 'pools' ? v_pool then
+    return vf_refusal('POOL_UNKNOWN', format('the farm has no pool %s', v_pool));
+  end if;
+  if p_kind = 'next' and p_options -> 'pools' ->> v_pool <> p_ask -> 'worker' ->> 'profile' then
+    return vf_refusal('POOL_PROFILE_MISMATCH', format('pool %s has profile %s, the worker has %s', v_pool,
+      p_options -> 'pools' ->> v_pool, p_ask -> 'worker' ->> 'profile'));
+  end if;
+  v_session := vf_open_session(p_ask, v_lease_ms);
+  if v_session.id is null then
+    return vf_refusal('SESSION_ENDED', 'no such session');
+  end if;
+  if not v_session.is_live and p_kind = 'next' then
+    return vf_refusal(case v_session.end_reason when 'superseded' then 'SESSION_SUPERSEDED' else 'SESSION_ENDED' end,
+      case v_session.end_reason when 'superseded' then 'another life of this worker has taken its place' else 'the lease lapsed' end);
+  end if;
+  if (p_ask ->> 'sequence')::bigint < v_session.sequence then
+    return vf_refusal('SEQUENCE_STALE', format('sequence %s came after %s', p_ask ->> 'sequence', v_session.sequence));
+  end if;
+  update session set lease_until = vf_after(v_lease_ms), last_heard_at = clock_timestamp() where id = v_session.id and is_live;
+  if (p_ask ->> 'sequence')::bigint > v_session.sequence then
+    return null;
+  end if;
+  select sa.answer || '{"replayed": true}' into v_answer from session_answer sa where sa.session_id = v_session.id and sa.kind = p_kind;
+  return coalesce(v_answer, vf_refusal('SEQUENCE_STALE', 'the sequence was used by another request'));
+end $$;
+
+create function vf_store_answer(p_ask jsonb, p_kind text, p_answer jsonb) returns void language plpgsql as $$
+begin
+  update session set sequence = (p_ask ->> 'sequence')::bigint where id = p_ask ->> 'sessionId';
+  insert into session_answer (session_id, kind, answer) values (p_ask ->> 'sessionId', p_kind, p_answer)
+  on conflict (session_id) do update set kind = excluded.kind, answer = excluded.answer;
+end $$;
+
+-- The reports that an ask carries, in their order.
+create function vf_apply_reports(inout fx jsonb, p_ask jsonb, p_policy jsonb, out outcomes jsonb) language plpgsql as $$
+declare
+  v_report jsonb;
+  v_disposition text;
+begin
+  outcomes := '[]';
+  for v_report in select r.value from jsonb_array_elements(p_ask -> 'reports') with ordinality r(value, ord) order by r.ord loop
+    select f.fx, f.disposition into fx, v_disposition from vf_apply_report(fx, v_report, p_policy) f;
+    outcomes := outcomes || jsonb_build_object('attemptId', v_report ->> 'attemptId', 'disposition', v_disposition);
+  end loop;
+end $$;
+
+-- Attempts that the worker does not hold although they are its own: of its older lives (lost), or never received (given back).
+create function vf_free_unheld(fx jsonb, p_ask jsonb, p_policy jsonb) returns jsonb language plpgsql as $$
+declare
+  v_attempt record;
+  v_lost constant jsonb := '{"code": "SESSION_SUPERSEDED", "errorClass": "unexplained", "message": "the worker started anew"}';
+begin
+  for v_attempt in
+    select a.id, a.session_id from attempt a
+    where a.state = 'running' and a.session_id in (
+        select p_ask ->> 'sessionId'
+        union select w.session_id from worker w where w.id = p_ask -> 'worker' ->> 'workerId')
+      and (a.session_id <> p_ask ->> 'sessionId'
+        or a.id not in (select vf_fence(h) from jsonb_array_elements_text(p_ask -> 'heldAttemptIds') h where vf_fence(h) is not null))
+    order by a.task_id
+  loop
+    fx := vf_free_attempt(fx, v_attempt.id, case when v_attempt.session_id <> p_ask ->> 'sessionId' then v_lost end, p_policy);
+  end loop;
+  return fx;
+end $$;
+
+create function vf_expected_ms(p_shape text) returns double precision language sql stable as $$
+  select coalesce(avg(recent.compute_ms), 0) from (
+    select a.compute_ms from attempt a where a.shape = p_shape and a.state = 'succeeded' order by a.ended_at desc limit 5) recent;
+$$;
+
+create function vf_claim_view(p_attempt attempt) returns jsonb language sql volatile as $$
+  select jsonb_build_object('taskId', t.id, 'attemptId', p_attempt.id, 'attemptNumber', p_attempt.number, 'stage', t.stage,
+    'model', t.model, 'engineDigests', t.engine_digests, 'parameters', t.parameters, 'expectedMs', vf_expected_ms(t.shape),
+    'inputs', coalesce((
+      select jsonb_agg(jsonb_build_object('name', i.name, 'sha256', a.sha256, 'sizeBytes', a.size_bytes) order by i.name)
+      from task_input i left join task_output o on o.task_id = i.producer_id and o.name = i.producer_output
+      join artifact a on a.sha256 = coalesce(i.upload_sha256, o.sha256) where i.task_id = t.id), '[]'),
+    'jobIds', (select jsonb_agg(distinct r.job_id) from task_user u join render r on r.id = u.render_id
+               where u.task_id = t.id and u.is_wanted))
+  from task t where t.id = p_attempt.task_id;
+$$;
+
+-- Claims the best ready task that the worker can run; null when there is none. The caller holds the pool's lock.
+-- A worker that a task avoids gets it only when no other live worker could. Index: ready_order_idx, one head per shape.
+create function vf_claim(inout fx jsonb, p_session text, p_worker jsonb, out claim jsonb) language plpgsql as $$
+declare
+  v_head record;
+  v_worker text := p_worker ->> 'workerId';
+  v_attempt attempt;
+begin
+  select head.* into v_head
+  from jsonb_array_elements_text(p_worker -> 'shapes') shape(name) cross join lateral (
+    select q.task_id, q.class_rank, q.priority, q.queued_at, q.shape
+    from ready q join task t on t.id = q.task_id
+    where q.pool = p_worker ->> 'pool' and q.shape = shape.name
+      and (v_worker <> all (q.avoid) or not exists (
+        select 1 from worker o join session os on os.id = o.session_id
+        where o.pool = q.pool and q.shape = any (o.shapes) and o.id <> all (q.avoid)
+          and os.is_live and not os.is_draining and os.lease_until > clock_timestamp()))
+    order by q.class_rank, q.priority desc, q.queued_at, q.task_id limit 1
+    for no key update of q, t skip locked
+  ) head
+  order by head.class_rank, head.priority desc, head.queued_at, head.task_id limit 1;
+  if not found then return; end if;
+  delete from ready where task_id = v_head.task_id;
+  insert into attempt (task_id, number, shape, session_id, worker_id, worker_name)
+  select t.id, t.attempt_count + 1, t.shape, p_session, v_worker, p_worker ->> 'name' from task t where t.id = v_head.task_id
+  returning * into v_attempt;
+  update task set state = 'running', current_attempt = v_attempt.id, attempt_count = v_attempt.number where id = v_head.task_id;
+  fx := vf_note(fx, v_head.task_id, 'task.started', jsonb_build_object('worker', v_attempt.worker_name));
+  claim := vf_claim_view(v_attempt);
+end $$;
+
+-- Outcomes: refused, or answered with at most one claim per ask. See the top for locks.
+create function vf_next(p_asks jsonb, p_options jsonb) returns jsonb language plpgsql as $$
+declare
+  fx jsonb := vf_no_effects();
+  v_policy jsonb := p_options -> 'policy';
+  v_epoch bigint := (select f.epoch from farm f);
+  v_ask jsonb;
+  v_outcome jsonb;
+  v_admitted jsonb := '[]';
+  v_answers jsonb := '[]';
+  v_outcomes jsonb := '[]';
+  v_pool text;
+begin
+  for v_ask in select a.value from jsonb_array_elements(p_asks) a order by a.value ->> 'sessionId' loop
+    v_outcome := vf_admit(v_ask, 'next', p_options);
+    if v_outcome is null then
+      v_admitted := v_admitted || jsonb_build_array(v_ask);
+    else
+      v_outcomes := v_outcomes || jsonb_build_object('position', v_ask -> 'position', 'outcome', v_outcome);
+    end if;
+  end loop;
+  for v_ask in select a.value from jsonb_array_elements(v_admitted) a loop
+    select f.fx, f.outcomes into fx, v_outcome from vf_apply_reports(fx, v_ask, v_policy) f;
+    fx := vf_free_unheld(fx, v_ask, v_policy);
+    perform vf_describe_worker(v_ask ->> 'sessionId', v_ask -> 'worker');
+    v_answers := v_answers || jsonb_build_array(v_ask || jsonb_build_object('reportOutcomes', v_outcome));
+  end loop;
+  for v_pool in
+    select distinct a.value -> 'worker' ->> 'pool' from jsonb_array_elements(v_answers) a
+    where (a.value ->> 'freeSlots')::integer > 0 order by 1
+  loop
+    perform pg_advisory_xact_lock(hashtextextended('vapfarm pool ' || v_pool, 0));
+  end loop;
+  v_admitted := v_answers;
+  v_answers := '[]';
+  for v_ask in select a.value from jsonb_array_elements(v_admitted) a loop
+    v_outcome := null;
+    if (v_ask ->> 'freeSlots')::integer > 0 then
+      select f.fx, f.claim into fx, v_outcome from vf_claim(fx, v_ask ->> 'sessionId', v_ask -> 'worker') f;
+    end if;
+    update session set is_idle = (v_ask ->> 'freeSlots')::integer > 0 and v_outcome is null where id = v_ask ->> 'sessionId';
+    v_answers := v_answers || jsonb_build_array(jsonb_build_object('ask', v_ask, 'claim', v_outcome));
+  end loop;
+  v_outcome := vf_flush(fx);
+  for v_ask in select a.value from jsonb_array_elements(v_answers) a loop
+    v_admitted := jsonb_build_object('kind', 'answered', 'replayed', false, 'farmEpoch', v_epoch, 'leaseMs', p_options -> 'leaseMs',
+      'claim', v_ask -> 'claim', 'reportOutcomes', v_ask -> 'ask' -> 'reportOutcomes',
+      'levels', coalesce((select jsonb_agg(jsonb_build_object('attemptId', h, 'level', vf_level(h)))
+                          from jsonb_array_elements_text(v_ask -> 'ask' -> 'heldAttemptIds') h), '[]'));
+    perform vf_store_answer(v_ask -> 'ask', 'next', v_admitted);
+    v_outcomes := v_outcomes || jsonb_build_object('position', v_ask -> 'ask' -> 'position', 'outcome', v_admitted);
+  end loop;
+  return jsonb_build_object('outcomes', v_outcomes, 'aftermath', v_outcome);
+end $$;
+
+-- Outcomes: refused, or answered with a disposition per report. Locks: sessions by id, tasks, artifacts, jobs by id.
+create function vf_report(p_asks jsonb, p_options jsonb) returns jsonb language plpgsql as $$
+declare
+  fx jsonb := vf_no_effects();
+  v_ask jsonb;
+  v_outcome jsonb;
+  v_admitted jsonb := '[]';
+  v_outcomes jsonb := '[]';
+begin
+  for v_ask in select a.value from jsonb_array_elements(p_asks) a order by a.value ->> 'sessionId' loop
+    v_outcome := vf_admit(v_ask, 'report', p_options);
+    if v_outcome is null then
+      v_admitted := v_admitted || jsonb_build_array(v_ask);
+    else
+      v_outcomes := v_outcomes || jsonb_build_object('position', v_ask -> 'position', 'outcome', v_outcome);
+    end if;
+  end loop;
+  for v_ask in select a.value from jsonb_array_elements(v_admitted) a loop
+    select f.fx, f.outcomes into fx, v_outcome from vf_apply_reports(fx, v_ask, p_options -> 'policy') f;
+    v_outcome := jsonb_build_object('kind', 'answered', 'replayed', false, 'farmEpoch', (select f.epoch from farm f),
+      'reportOutcomes', v_outcome);
+    perform vf_store_answer(v_ask, 'report', v_outcome);
+    v_outcomes := v_outcomes || jsonb_build_object('position', v_ask -> 'position', 'outcome', v_outcome);
+  end loop;
+  return jsonb_build_object('outcomes', v_outcomes, 'aftermath', vf_flush(fx));
+end $$;
+
+-- One session's beat: renews its lease (one HOT update) and keeps what it announces from collection.
+create function vf_beat_one(p_ask jsonb, p_lease_ms double precision) returns jsonb language plpgsql as $$
+declare
+  v_session session;
+begin
+  if (p_ask ->> 'farmEpoch')::bigint not in (0, (select f.epoch from farm f)) then
+    return vf_refusal('EPOCH_MISMATCH', 'the farm was restored since this session began');
+  end if;
+  update session set lease_until = vf_after(p_lease_ms), last_heard_at = clock_timestamp(),
+    beat_sequence = (p_ask ->> 'sequence')::bigint, progress = p_ask -> 'progress'
+  where id = p_ask ->> 'sessionId' and is_live and beat_sequence <= (p_ask ->> 'sequence')::bigint
+  returning * into v_session;
+  if not found then
+    select s.* into v_session from session s where s.id = p_ask ->> 'sessionId';
+    return case
+      when v_session.is_live then vf_refusal('SEQUENCE_STALE', 'a newer beat came first')
+      when v_session.end_reason = 'superseded' then vf_refusal('SESSION_SUPERSEDED', 'another life of this worker has taken its place')
+      else vf_refusal('SESSION_ENDED', 'the session was ended') end;
+  end if;
+  insert into artifact (sha256, size_bytes, media_type)
+  select distinct on (a ->> 'sha256') a ->> 'sha256', (a ->> 'sizeBytes')::bigint, a ->> 'mediaType'
+  from jsonb_array_elements(p_ask -> 'announced') a order by a ->> 'sha256'
+  on conflict (sha256) do update set announced_at = clock_timestamp(), condemned_at = null
+    where not artifact.is_stored or artifact.condemned_at is not null;
+  return jsonb_build_object('kind', 'answered', 'farmEpoch', (select f.epoch from farm f), 'leaseMs', p_lease_ms,
+    'drain', v_session.is_draining,
+    'levels', coalesce((select jsonb_agg(jsonb_build_object('attemptId', p ->> 'attemptId', 'level', vf_level(p ->> 'attemptId')))
+                        from jsonb_array_elements(p_ask -> 'progress') p), '[]'));
+end $$;
+
+-- Outcomes: refused, or answered with a level per attempt. Locks: sessions by id, then artifacts. Index: session_pkey.
+create function vf_beat(p_asks jsonb, p_options jsonb) returns jsonb language plpgsql as $$
+declare
+  v_ask jsonb;
+  v_outcomes jsonb := '[]';
+begin
+  for v_ask in select a.value from jsonb_array_elements(p_asks) a order by a.value ->> 'sessionId' loop
+    v_outcomes := v_outcomes || jsonb_build_object('position', v_ask -> 'position',
+      'outcome', vf_beat_one(v_ask, (p_options ->> 'leaseMs')::double precision));
+  end loop;
+  return jsonb_build_object('outcomes', v_outcomes);
+end $$;

@@ -1,0 +1,83 @@
+/**
+ * Duties: each reads a snapshot, decides with a pure function where there is something to decide, and applies
+ * it in one transaction that checks the duty's epoch.
+ */
+import { decideReap, type Lapses } from "../../domain/reaping.ts";
+import { runStatement } from "../../platform/database/pool.ts";
+import { createCollection } from "./collection.ts";
+import { type EventRow, eventFromRow } from "./event-view.ts";
+import {
+  holdDutyStatement,
+  lapsesStatement,
+  promoteStatement,
+  pruneStatement,
+  reapStatement,
+  recordCanaryStatement,
+  releaseDutyStatement,
+  sweepStatement,
+} from "./sql/duties.ts";
+import { markSentStatement, unsentEventsStatement } from "./sql/events.ts";
+import { callFunction, noAftermath, retryPolicy, type StoreContext, toPayload } from "./store-context.ts";
+import type { Aftermath, DutyStore, ReapOutcome } from "./store-contract.ts";
+
+const nothingReaped: ReapOutcome = {
+  kind: "nothing",
+  reason: undefined,
+  sessions: 0,
+  attempts: 0,
+  massLapse: false,
+  aftermath: noAftermath,
+};
+
+type Reaped = { readonly sessions: number; readonly attempts: number; readonly aftermath: Aftermath };
+type Swept = { readonly repaired: number; readonly aftermath: Aftermath };
+
+/** The part of the store that background work goes through. */
+export function createDuties(context: StoreContext): DutyStore {
+  const { pool, settings } = context;
+  const policy = toPayload(retryPolicy);
+  return {
+    ...createCollection(context),
+    async holdDuty(name, holder, holdMs) {
+      const epoch = await callFunction<string | null>(pool, holdDutyStatement, [name, holder, holdMs]);
+      return epoch === null ? undefined : { epoch: Number(epoch) };
+    },
+    async releaseDuty(name, holder) {
+      await runStatement(pool, releaseDutyStatement, [name, holder]);
+    },
+    async recordCanary(senderElapsedMs) {
+      const { canaryGapMs, canaryDriftMs } = settings;
+      return { unbrokenMs: await callFunction<number>(pool, recordCanaryStatement, [senderElapsedMs, canaryGapMs, canaryDriftMs]) };
+    },
+    reap: (dutyEpoch) => reap(context, dutyEpoch),
+    promoteDelayed: async (dutyEpoch) => (await callFunction<Aftermath | null>(pool, promoteStatement, [dutyEpoch])) ?? noAftermath,
+    async sweep(dutyEpoch) {
+      return (await callFunction<Swept | null>(pool, sweepStatement, [dutyEpoch, policy])) ?? { repaired: 0, aftermath: noAftermath };
+    },
+    async unsentEvents(limit) {
+      return (await runStatement<EventRow>(pool, unsentEventsStatement, [limit])).map(eventFromRow);
+    },
+    async markEventsSent(jobId, upToNumber) {
+      await runStatement(pool, markSentStatement, [jobId, upToNumber]);
+    },
+    prune: async (dutyEpoch) => (await callFunction<number | null>(pool, pruneStatement, [dutyEpoch, toPayload(settings.retention)])) ?? 0,
+  };
+}
+
+async function reap({ pool, settings }: StoreContext, dutyEpoch: number): Promise<ReapOutcome> {
+  const snapshot = await callFunction<Lapses & { readonly canary: Lapses["canary"] | null }>(pool, lapsesStatement, []);
+  const decision = decideReap({ ...snapshot, canary: snapshot.canary ?? undefined }, settings);
+  switch (decision.kind) {
+    case "nothing":
+      return nothingReaped;
+    case "held_back":
+      return { ...nothingReaped, kind: "held_back", reason: decision.reason };
+    case "reap": {
+      const values = [dutyEpoch, [...decision.sessionIds], toPayload(retryPolicy)];
+      const reaped = await callFunction<Reaped | null>(pool, reapStatement, values);
+      if (reaped === null) return { ...nothingReaped, kind: "held_back", reason: "another process holds the duty" };
+      const reason = decision.massLapse ? "much of a pool lapsed at once; only a few are ended at a time" : undefined;
+      return { kind: reaped.sessions > 0 ? "reaped" : "nothing", reason, massLapse: decision.massLapse, ...reaped };
+    }
+  }
+}

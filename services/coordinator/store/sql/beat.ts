@@ -1,0 +1,11 @@
+/**
+ * beat: renews leases and answers a level for each attempt.
+ *
+ * $1: asks [{position, sessionId, sequence, farmEpoch, progress: [{attemptId, phase, step, steps}], announced: [artifact]}].
+ * $2: {leaseMs}. Result: {outcomes: [{position, outcome}]}.
+ * Outcomes: refused (EPOCH_MISMATCH, SESSION_SUPERSEDED, SESSION_ENDED, SEQUENCE_STALE) or answered.
+ * Locks: sessions by id (HOT updates), then announced artifacts. Indexes: primary keys.
+ */
+import type { NamedStatement } from "../../../platform/database/pool.ts";
+
+export const beatStatement: NamedStatement = { name: "vf_beat", text: "select vf_beat($1::jsonb, $2::jsonb) as result" };

@@ -1,0 +1,68 @@
+/**
+ * What the parts of the store share: connections, settings, and the encoding of what goes into a statement.
+ */
+import { type ErrorClass, FarmError, toFarmError } from "../../domain/errors.ts";
+import { retryTable, type RetryRule } from "../../domain/retry.ts";
+import type { PrismaClient } from "../../gen/prisma/client.ts";
+import type { NamedStatement, Pool } from "../../platform/database/pool.ts";
+import { runStatement } from "../../platform/database/pool.ts";
+import type { Aftermath } from "./store-contract.ts";
+
+/** How long rows and bytes are kept that nothing open needs. */
+export type Retention = {
+  readonly keepIntermediatesMs: number;
+  readonly keepSessionsMs: number;
+  readonly keepEventsMs: number;
+  readonly keepUsageMs: number;
+  /** No put of an artifact takes longer. */
+  readonly longestUploadMs: number;
+};
+
+export type StoreSettings = {
+  readonly leaseMs: number;
+  /** Pool name → the profile that its workers must have. */
+  readonly pools: Readonly<Record<string, string>>;
+  /** The canary beats each second: a longer silence is a gap. */
+  readonly canaryGapMs: number;
+  /** How far the sender's clock and the database's may differ between two beats. */
+  readonly canaryDriftMs: number;
+  readonly retention: Retention;
+};
+
+export type StoreContext = {
+  readonly pool: Pool;
+  readonly beatPool: Pool;
+  readonly prisma: PrismaClient;
+  readonly settings: StoreSettings;
+  /** A draw from [0, 1), for back-off. */
+  readonly jitter: () => number;
+};
+
+export const noAftermath: Aftermath = { ready: [], touchedJobIds: [], pushes: [] };
+
+/** The retry table as the SQL functions read it. */
+export const retryPolicy: Readonly<Record<ErrorClass, RetryRule>> = retryTable;
+
+/** JSON that Postgres takes: it knows neither NUL nor half a surrogate pair. */
+export function toPayload(value: unknown): string {
+  return JSON.stringify(value, (_key, member: unknown) =>
+    typeof member === "string" ? member.replaceAll("\u0000", "").toWellFormed() : member,
+  );
+}
+
+/** The one value that a function's statement returns. */
+export async function callFunction<T>(pool: Pool, statement: NamedStatement, values: readonly unknown[]): Promise<T> {
+  const [row] = await runStatement<{ readonly result: T }>(pool, statement, values);
+  if (row === undefined) throw new FarmError("INTERNAL", { message: `${statement.name} returned no row` });
+  return row.result;
+}
+
+/** Runs a read of Prisma's; what it throws becomes a FarmError. */
+export async function read<T>(query: Promise<T>): Promise<T> {
+  try {
+    return await query;
+  } catch (thrown) {
+    const code = thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
+    throw toFarmError(thrown, code.startsWith("P2") ? "INTERNAL" : "DATABASE_UNAVAILABLE");
+  }
+}

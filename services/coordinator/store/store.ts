@@ -1,0 +1,75 @@
+/**
+ * The store: everything that the coordinator keeps, in Postgres, composed of its parts.
+ *
+ * Owns the pools that it was given. State: none but connections; any number of coordinators share a database.
+ */
+import { PrismaPg } from "@prisma/adapter-pg";
+import { FarmError } from "../../domain/errors.ts";
+import { PrismaClient } from "../../gen/prisma/client.ts";
+import { type Pool, runStatement } from "../../platform/database/pool.ts";
+import { createDispatch } from "./dispatch.ts";
+import { createDuties } from "./duties.ts";
+import { createJobs } from "./jobs.ts";
+import { createMedia } from "./media.ts";
+import { createOverview } from "./overview.ts";
+import { claimFarmStatement } from "./sql/overview.ts";
+import type { Retention, StoreContext, StoreSettings } from "./store-context.ts";
+import type { Store } from "./store-contract.ts";
+
+export type StoreOptions = {
+  readonly pool: Pool;
+  /** Beats have connections of their own, so that no queue delays a lease. */
+  readonly beatPool: Pool;
+  /** The farm's name; a database belongs to the first that opens it. */
+  readonly farm: string;
+  readonly leaseMs: number;
+  readonly pools: readonly { readonly name: string; readonly profile: string }[];
+  readonly canaryGapMs?: number;
+  readonly canaryDriftMs?: number;
+  readonly retention?: Partial<Retention>;
+  /** A draw from [0, 1), for back-off; Math.random when absent. */
+  readonly jitter?: () => number;
+};
+
+const minuteMs = 60_000;
+const dayMs = 24 * 60 * minuteMs;
+
+export const defaultRetention: Retention = {
+  keepIntermediatesMs: 7 * dayMs,
+  keepSessionsMs: dayMs,
+  keepEventsMs: 30 * dayMs,
+  keepUsageMs: 400 * dayMs,
+  longestUploadMs: 60 * minuteMs,
+};
+
+/** Opens the store on a migrated database. Throws CONFIG_INVALID when the database is another farm's. */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { pool, beatPool, farm } = options;
+  const [row] = await runStatement<{ readonly name: string }>(pool, claimFarmStatement, [farm]);
+  if (row?.name !== farm) {
+    throw new FarmError("CONFIG_INVALID", { message: `the database belongs to farm ${row?.name ?? "?"}, not ${farm}` });
+  }
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) });
+  const context: StoreContext = { pool, beatPool, prisma, settings: settingsOf(options), jitter: options.jitter ?? Math.random };
+  return {
+    ...createJobs(context),
+    ...createMedia(context),
+    ...createDispatch(context),
+    ...createDuties(context),
+    ...createOverview(context),
+    async close() {
+      await prisma.$disconnect();
+      await Promise.all([...new Set([pool, beatPool])].map((open) => open.end()));
+    },
+  };
+}
+
+function settingsOf(options: StoreOptions): StoreSettings {
+  return {
+    leaseMs: options.leaseMs,
+    pools: Object.fromEntries(options.pools.map(({ name, profile }) => [name, profile])),
+    canaryGapMs: options.canaryGapMs ?? 3_000,
+    canaryDriftMs: options.canaryDriftMs ?? 1_000,
+    retention: { ...defaultRetention, ...options.retention },
+  };
+}
