@@ -78,6 +78,8 @@ export async function runMain(options: MainOptions): Promise<void> {
   try {
     await component.start();
     options.onReady();
+    // The parent may have gone before anybody listened.
+    if (options.exitWithParent && process.send !== undefined && !process.connected) stop("parent ended");
   } catch (thrown) {
     const error = toFarmError(thrown);
     logger.fatal({ err: error, code: error.code, remedy: error.row.remedy }, `could not start: ${error.message}`);
