@@ -189,11 +189,16 @@ class WorkerAgent {
       this.fail(new FarmError(isErrorCode(code) ? code : "INTERNAL", { message }));
       return;
     }
-    this.ports.metrics.leaseLost(this.attempts.idsOf(session.id).length);
     this.session = new Session(response === "new_session" ? session.epoch : 0n);
     if (response === "new_session") this.attempts.stopAll("session_ended");
-    else this.attempts.forgetAll();
+    else this.forgetAttempts(session);
     session.end();
+  }
+
+  /** No report tells of these, so they are counted here. */
+  private forgetAttempts(session: Session): void {
+    this.ports.metrics.leaseLost(this.attempts.idsOf(session.id).length);
+    this.attempts.forgetAll();
   }
 
   private fail(error: FarmError): void {

@@ -1,0 +1,47 @@
+import { readFile } from "node:fs/promises";
+import { describe, expect, it } from "vitest";
+import { readWorkerConfig, runtimeEnvironment, workerSettings } from "../../../services/worker/config.ts";
+
+const least = {
+  NATS_URL: "nats://127.0.0.1:4222",
+  VAPFARM_WORKER_FOLDER: "/var/lib/w",
+  VAPFARM_MODELS: "/models",
+  VAPFARM_ARTIFACTS: "folder:/artifacts",
+};
+
+describe("the worker's configuration", () => {
+  it("needs four settings and fills in the rest", () => {
+    expect(readWorkerConfig(least)).toMatchObject({
+      farm: "local",
+      pool: "default",
+      providers: ["cpu"],
+      threads: 1,
+      outageLimitMs: 600_000,
+    });
+  });
+
+  it("lists every setting that is wrong", () => {
+    const read = (): unknown => readWorkerConfig({ ...least, VAPFARM_POOL: "a.b", VAPFARM_MODELS: "models", VAPFARM_THREADS: "0" });
+    expect(read).toThrow(/VAPFARM_POOL.*VAPFARM_MODELS.*VAPFARM_THREADS/);
+  });
+
+  it("gives the runtime its providers and threads, and none of the agent's secrets", () => {
+    const config = readWorkerConfig({ ...least, VAPFARM_PROVIDERS: "tensorrt, cuda", VAPFARM_THREADS: "3" });
+    const environment = runtimeEnvironment(config, { ...least, PATH: "/bin", VAPFARM_MEDIA_MAX_BYTES: "5", NODE_CHANNEL_FD: "3" });
+    expect(environment).toMatchObject({
+      PATH: "/bin",
+      VAPFARM_MEDIA_MAX_BYTES: "5",
+      VAPFARM_RUNTIME_PROVIDERS: "tensorrt,cuda",
+      VAPFARM_RUNTIME_THREADS: "3",
+    });
+    expect(Object.keys(environment)).not.toEqual(expect.arrayContaining(["NATS_URL"]));
+    expect(Object.keys(environment)).not.toEqual(expect.arrayContaining(["VAPFARM_ARTIFACTS"]));
+    expect(Object.keys(environment)).not.toEqual(expect.arrayContaining(["NODE_CHANNEL_FD"]));
+  });
+
+  it("is listed whole in the README", async () => {
+    const readme = await readFile(new URL("../../../services/worker/README.md", import.meta.url), "utf8");
+    const listed = [...readme.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, name]) => name);
+    expect(listed.toSorted()).toEqual(Object.keys(workerSettings.shape).toSorted());
+  });
+});

@@ -1,0 +1,157 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { errorTable, isErrorCode } from "../../../services/domain/errors.ts";
+import type { AttemptLevelName, AttemptPhase } from "../../../services/worker/session/attempt-words.ts";
+import { backOffMs } from "../../../services/worker/session/back-off.ts";
+import { advanced, sentRun, stallLimitMs } from "../../../services/worker/session/hang.ts";
+import { createIdleGap } from "../../../services/worker/session/idle-gap.ts";
+import { renewed, standingOf } from "../../../services/worker/session/lease-clock.ts";
+import { responseTo } from "../../../services/worker/session/level-response.ts";
+import { responseToRefusal } from "../../../services/worker/session/refusal-response.ts";
+import { cancelGraceMs, p99Ms, withStep } from "../../../services/worker/session/step-times.ts";
+import { chooseTurn, type TurnFacts } from "../../../services/worker/session/turn.ts";
+
+describe("the lease clock", () => {
+  it("counts from the sending of the newest answered request, in whatever order the answers come", () => {
+    const later = renewed(undefined, 2_000, 15_000);
+    expect(renewed(later, 1_000, 15_000)).toEqual({ renewedAtMs: 2_000, leaseMs: 15_000 });
+    expect(renewed(later, 3_000, 15_000)).toEqual({ renewedAtMs: 3_000, leaseMs: 15_000 });
+  });
+
+  it.each([
+    [16_999, "current"],
+    [17_000, "lapsed"],
+    [601_999, "lapsed"],
+    [602_000, "outage_limit_reached"],
+  ] as const)("at %i ms is %s", (nowMs, standing) => {
+    expect(standingOf({ renewedAtMs: 2_000, leaseMs: 15_000 }, nowMs, 600_000)).toBe(standing);
+  });
+});
+
+describe("the stall limit", () => {
+  const limits = { stallMs: 30_000, loadMs: 600_000, unknownStepMs: 120_000 };
+
+  it.each([
+    ["load", 0, 0, 600_000],
+    ["denoise", 100, 0, 30_000],
+    ["denoise", 20_000, 0, 100_000],
+    ["denoise", 0, 20_000, 100_000],
+    ["denoise", 0, 0, 120_000],
+  ])("in %s with steps of %i ms (expected %i) is %i ms", (...[phase, stepMs, expectedStepMs, limitMs]) => {
+    expect(stallLimitMs({ phase, counter: 1n, stepMs, movedAtMs: 0 }, expectedStepMs, limits)).toBe(limitMs);
+  });
+
+  it("is not put off by messages whose counter stands still", () => {
+    const first = advanced(sentRun(0), { phase: "denoise", counter: 1n, stepMs: 5 }, 10);
+    expect(advanced(first, { phase: "denoise", counter: 1n, stepMs: 5 }, 99)).toEqual(first);
+    expect(advanced(first, { phase: "denoise", counter: 2n, stepMs: 5 }, 99).movedAtMs).toBe(99);
+  });
+});
+
+describe("the grace of a cancelled run", () => {
+  it("is twice the 99th percentile of its steps, and never under five seconds", () => {
+    expect(cancelGraceMs([])).toBe(5_000);
+    expect(cancelGraceMs([100, 200])).toBe(5_000);
+    expect(cancelGraceMs([...Array.from({ length: 99 }, () => 3_000), 60_000])).toBe(6_000);
+    expect(p99Ms([7])).toBe(7);
+  });
+
+  it("forgets old steps", () => {
+    const times = Array.from({ length: 600 }, (_, index) => index).reduce<readonly number[]>(withStep, []);
+    expect(times).toHaveLength(512);
+    expect(times.at(-1)).toBe(599);
+  });
+});
+
+describe("back-off", () => {
+  it("grows to its most and keeps at least half of it", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1_000 }), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (failures, draw) => {
+        const full = Math.min(1_000, 100 * 2 ** Math.min(30, failures - 1));
+        const ms = backOffMs(failures, { firstMs: 100, mostMs: 1_000 }, draw);
+        expect(ms).toBeLessThanOrEqual(full);
+        expect(ms).toBeGreaterThanOrEqual(full / 2);
+      }),
+    );
+  });
+});
+
+describe("a level", () => {
+  const phases = ["fetch", "compute", "finish"] as const satisfies readonly AttemptPhase[];
+  const expected: Readonly<Record<AttemptLevelName, readonly (string | undefined)[]>> = {
+    wanted: [undefined, undefined, undefined],
+    drain: [undefined, undefined, undefined],
+    unwanted: ["unwanted", "unwanted", undefined],
+    preempt: ["preempt", "preempt", undefined],
+    revoked: ["revoked", "revoked", "revoked"],
+  };
+
+  it.each(Object.entries(expected))("of %s stops fetch, compute, finish as %j", (level, reasons) => {
+    expect(phases.map((phase) => responseTo(level as AttemptLevelName, phase))).toEqual(reasons);
+  });
+});
+
+describe("a refusal", () => {
+  it.each([
+    ["SESSION_SUPERSEDED", "end_worker"],
+    ["PROTOCOL_UNSUPPORTED", "end_worker"],
+    ["POOL_PROFILE_MISMATCH", "end_worker"],
+    ["POOL_UNKNOWN", "end_worker"],
+    ["SESSION_ENDED", "new_session"],
+    ["SEQUENCE_STALE", "new_session"],
+    ["EPOCH_MISMATCH", "new_session_and_epoch"],
+    ["DATABASE_UNAVAILABLE", "retry"],
+  ])("with %s means %s", (code, response) => {
+    expect(responseToRefusal(code)).toBe(response);
+    expect(isErrorCode(code) ? errorTable[code].remedy : "").not.toBe("");
+  });
+
+  it("with a code of a newer coordinator is tried again", () => {
+    expect(responseToRefusal("NEVER_HEARD_OF")).toBe("retry");
+  });
+});
+
+describe("the next turn", () => {
+  const idle: TurnFacts = {
+    nowMs: 0,
+    opened: true,
+    draining: false,
+    leaving: false,
+    runtimeReady: true,
+    slotFree: true,
+    finishing: 0,
+    askWanted: false,
+    pollDueAtMs: 100,
+    waitingReports: 0,
+  };
+
+  it.each([
+    ["waits for the poll when there is nothing to say", {}, { kind: "wait", untilMs: 100 }],
+    ["asks when the poll is due", { nowMs: 100 }, { kind: "next", freeSlots: 1 }],
+    ["asks when woken", { askWanted: true }, { kind: "next", freeSlots: 1 }],
+    ["lets reports ride on a next when the slot is free", { waitingReports: 1 }, { kind: "next", freeSlots: 1 }],
+    ["reports alone while it computes", { waitingReports: 1, slotFree: false, askWanted: true }, { kind: "report" }],
+    ["reports alone while it drains", { waitingReports: 1, draining: true }, { kind: "report" }],
+    ["opens a session before it reports", { waitingReports: 1, slotFree: false, opened: false }, { kind: "next", freeSlots: 0 }],
+    ["asks for nothing while two finish", { finishing: 2, askWanted: true }, { kind: "wait", untilMs: undefined }],
+    ["asks for nothing while the runtime is down", { runtimeReady: false, askWanted: true }, { kind: "wait", untilMs: undefined }],
+    ["says a last word", { leaving: true, draining: true }, { kind: "next", freeSlots: 0 }],
+  ] as const)("%s", (_, facts, turn) => {
+    expect(chooseTurn({ ...idle, ...facts })).toEqual(turn);
+  });
+});
+
+describe("the idle gap", () => {
+  it("is counted between two computes, unless there was nothing to do between them", () => {
+    const gaps: number[] = [];
+    const gap = createIdleGap((ms) => gaps.push(ms));
+    gap.computeStarted("a", 0);
+    gap.computeEnded(10);
+    gap.computeStarted("b", 13);
+    gap.computeStarted("b", 14);
+    gap.computeEnded(20);
+    gap.nothingToDo();
+    gap.computeStarted("c", 5_000);
+    expect(gaps).toEqual([3]);
+  });
+});
