@@ -6,12 +6,30 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { FarmError } from "../domain/errors.ts";
 
 export type CpuProfileOptions = { readonly threads: number; readonly onnxruntimeVersion: string };
 
 /** This machine's CPU profile, e.g. `cpu;ort-1.30.0;x86_64-avx512;threads-1`. */
 export function cpuProfile({ threads, onnxruntimeVersion }: CpuProfileOptions): string {
   return `cpu;ort-${onnxruntimeVersion};${instructionSet(readCpuInfo(), process.arch)};threads-${threads}`;
+}
+
+export type RuntimeProfileOptions = CpuProfileOptions & {
+  readonly providers: readonly string[];
+  /** Compute architecture of the device, e.g. `sm_90`; needed where a provider is not the CPU. */
+  readonly architecture: string | undefined;
+};
+
+/** The profile of a runtime with any providers; CONFIG_INVALID where a device's architecture is not said. */
+export function runtimeProfile(options: RuntimeProfileOptions): string {
+  const { providers, architecture, onnxruntimeVersion } = options;
+  if (providers.every((name) => name === "cpu")) return cpuProfile(options);
+  if (architecture === undefined) {
+    const message = `providers ${providers.join(",")} need VAPFARM_RUNTIME_ARCHITECTURE, which is part of the profile`;
+    throw new FarmError("CONFIG_INVALID", { message });
+  }
+  return `${providers.join("+")};ort-${onnxruntimeVersion};${architecture}`;
 }
 
 /** Version of the installed onnxruntime-node, read without loading its native library. */

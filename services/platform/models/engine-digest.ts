@@ -15,12 +15,12 @@ class NumberText {
 }
 
 /** JSON.parse's reviver with the source text of primitives (ES2026), which TypeScript's library does not type yet. */
-type SourceReviver = (this: unknown, key: string, value: unknown, context: { readonly source?: string }) => unknown;
+type SourceReviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
 
 /** Engine name → digest, of a farm.json that was validated before. */
 export function engineDigests(manifestText: string): ReadonlyMap<string, string> {
   const keepNumbers: SourceReviver = (_key, value, { source }) => (typeof value === "number" ? new NumberText(source ?? String(value)) : value);
-  const manifest: unknown = JSON.parse(manifestText, keepNumbers as (this: unknown, key: string, value: unknown) => unknown);
+  const manifest: unknown = JSON.parse(manifestText, keepNumbers as (key: string, value: unknown) => unknown);
   const engines = Object.entries(member(manifest, "engines"));
   return new Map(engines.map(([name, engine]) => [name, digestOf(engine)]));
 }

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FarmError } from "../../../services/domain/errors.ts";
-import { decodeSafetensors } from "../../../services/domain/tensors/safetensors.ts";
-import { requireFloat32 } from "../../../services/domain/tensors/tensor.ts";
 import { defaultMediaLimits, type MediaLimits } from "../../../services/platform/media/limits.ts";
 import { createMediaReader, type MediaReader } from "../../../services/platform/media/media-reader.ts";
+import { goldenPixels, meanDifference } from "../../support/golden-pixels.ts";
+import { maxDifference, openGolden } from "../../support/golden.ts";
 import { makeClip, projectRoot, runTestFfmpeg, testFfmpegPath } from "../../support/ffmpeg.ts";
 
 const media = (name: string): string => join(projectRoot, "test/fixtures/media", name);
@@ -40,46 +40,22 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
   return thrown instanceof FarmError ? thrown.code : String(thrown);
 }
 
-/** Golden pixels, float32 [1,3,F,H,W] in -1..1, as uint8 [F,H,W,3]. */
-async function goldenPixels(file: string, name: string): Promise<Uint8Array> {
-  const { tensors } = decodeSafetensors(await readFile(join(projectRoot, "test/fixtures/golden", `${file}.safetensors`)));
-  const tensor = requireFloat32(name, tensors.get(name));
-  const [, channels = 0, frames = 0, height = 0, width = 0] = tensor.shape;
-  const pixels = new Uint8Array(tensor.data.length);
-  const plane = height * width;
-  for (let channel = 0; channel < channels; channel += 1)
-    for (let frame = 0; frame < frames; frame += 1)
-      for (let place = 0; place < plane; place += 1) {
-        const value = tensor.data[(channel * frames + frame) * plane + place] ?? Number.NaN;
-        pixels[(frame * plane + place) * channels + channel] = Math.round(((value + 1) / 2) * 255);
-      }
-  return pixels;
-}
-
-function difference(left: Uint8Array, right: Uint8Array): { readonly mean: number; readonly max: number } {
-  expect(left.length).toBe(right.length);
-  const differences = Array.from(left, (value, index) => Math.abs(value - (right[index] ?? Number.NaN)));
-  return {
-    mean: differences.reduce((sum, value) => sum + value, 0) / differences.length,
-    max: differences.reduce((most, value) => Math.max(most, value), 0),
-  };
-}
-
 describe("golden media", () => {
   it.each([
     ["animal-2.jpg", "cogvideox-ddim-1ref"],
     ["woman-7.jpg", "cogvideox-dpm-1ref"],
-  ])("gives the reference's pixels of %s exactly", async (image, golden) => {
+  ] as const)("gives the reference's pixels of %s exactly", async (image, golden) => {
     const frames = await reader.decodeFrames(media(image), { selection: "first", count: 1, size, signal: never });
     expect(frames.shape).toEqual([1, 48, 64, 3]);
-    expect(difference(frames.data, await goldenPixels(golden, "image_pixels"))).toEqual({ mean: 0, max: 0 });
+    expect(maxDifference(frames.data, goldenPixels(openGolden(golden), "image_pixels").data)).toBe(0);
   });
 
   it("gives the reference's pixels of the clip within half a level", async ({ annotate }) => {
     const done: number[] = [];
     const request = { selection: "evenly", count: 17, size, signal: never, onFrame: (count: number) => void done.push(count) } as const;
     const frames = await reader.decodeFrames(media("man-534.mp4"), request);
-    const { mean, max } = difference(frames.data, await goldenPixels("cogvideox-ddim-1ref", "ref0_pixels"));
+    const expected = goldenPixels(openGolden("cogvideox-ddim-1ref"), "ref0_pixels").data;
+    const [mean, max] = [meanDifference(frames.data, expected), maxDifference(frames.data, expected)];
     await annotate(`mean ${mean}, max ${max} levels`);
     expect(mean).toBeLessThanOrEqual(0.5);
     expect(done.at(-1)).toBe(17);
@@ -180,7 +156,7 @@ describe("common containers", () => {
       at("lossless.mkv"),
     ]);
     const frames = await reader.decodeFrames(at("lossless.mkv"), { selection: "first", count: 3, size, signal: never });
-    expect(difference(frames.data, pixels).max).toBe(0);
+    expect(maxDifference(frames.data, pixels)).toBe(0);
   });
 });
 

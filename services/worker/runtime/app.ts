@@ -1,0 +1,49 @@
+/**
+ * Builds the runtime: inference thread first, then the server, so that what answers can also run.
+ */
+import type { FarmError } from "../../domain/errors.ts";
+import { StageServiceService } from "../../gen/proto/vapfarm/v1/stage.ts";
+import { createGrpcServer } from "../../platform/grpc/server.ts";
+import { type Component, sequence } from "../../platform/lifecycle.ts";
+import { installedOnnxruntimeVersion, runtimeProfile } from "../../platform/profile.ts";
+import type { RuntimeConfig } from "./config.ts";
+import { createStageService, type RuntimeIdentity } from "./stage-service.ts";
+import { createInferenceClient } from "./thread/inference-client.ts";
+
+export type RuntimeApp = Component & { address(): string };
+
+export type RuntimeAppOptions = {
+  readonly processId: number;
+  /** Called when the inference thread is gone; the process should end. */
+  readonly onDeath: (error: FarmError) => void;
+};
+
+const maxMessageBytes = 16 * 1024 ** 2;
+const drainMs = 500;
+
+/** Nothing runs before `start`. */
+export function createRuntimeApp(config: RuntimeConfig, options: RuntimeAppOptions): RuntimeApp {
+  const identity = identityOf(config, options.processId);
+  const inference = createInferenceClient(config.inference, options.onDeath);
+  const implementation = createStageService({ identity, inference });
+  const server = createGrpcServer({
+    address: config.address,
+    services: [{ name: "vapfarm.v1.StageService", definition: StageServiceService, implementation }],
+    maxMessageBytes,
+    reflection: undefined,
+    drainMs,
+  });
+  return { ...sequence([inference, server]), address: () => server.address() };
+}
+
+function identityOf({ inference, architecture }: RuntimeConfig, processId: number): RuntimeIdentity {
+  const onnxruntimeVersion = installedOnnxruntimeVersion();
+  const { providers, threads } = inference;
+  return {
+    provider: providers.join(","),
+    profile: runtimeProfile({ providers, threads, onnxruntimeVersion, architecture }),
+    onnxruntimeVersion,
+    threads,
+    processId,
+  };
+}

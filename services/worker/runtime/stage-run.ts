@@ -1,0 +1,145 @@
+/**
+ * One run of one stage, as plain data that crosses from the gRPC server to the inference thread.
+ *
+ * The wire's types stop here: everything that a stage sees was checked, so a stage never meets an unknown enum or a relative path.
+ */
+import { isAbsolute } from "node:path";
+import { FarmError } from "../../domain/errors.ts";
+import type { FrameSelection, SchedulerKind } from "../../domain/render-spec.ts";
+import * as wire from "../../gen/proto/vapfarm/v1/stage.ts";
+
+export type PrepareWork = {
+  readonly stage: "prepare";
+  readonly frames: number;
+  readonly height: number;
+  readonly width: number;
+  readonly selection: FrameSelection;
+};
+export type TextEncodeWork = { readonly stage: "text_encode"; readonly prompt: string };
+export type VaeEncodeWork = { readonly stage: "vae_encode"; readonly firstFrameOnly: boolean };
+export type DenoiseWork = {
+  readonly stage: "denoise";
+  readonly seed: bigint;
+  readonly steps: number;
+  readonly guidanceScale: number;
+  readonly dynamicGuidance: boolean;
+  /** Absent: the one that the model's scheduler config names. */
+  readonly scheduler: SchedulerKind | undefined;
+  readonly references: number;
+};
+export type DecodedOutput = "mp4" | "frames";
+export type VaeDecodeWork = { readonly stage: "vae_decode"; readonly outputs: readonly DecodedOutput[] };
+
+export type StageWork = PrepareWork | TextEncodeWork | VaeEncodeWork | DenoiseWork | VaeDecodeWork;
+
+export type StageInputSource = { readonly kind: "path"; readonly path: string } | { readonly kind: "inline"; readonly bytes: Uint8Array };
+
+export type StageRun = {
+  readonly runId: string;
+  readonly modelFolder: string;
+  /** Digests that the task was keyed with, by engine name. */
+  readonly engineDigests: Readonly<Record<string, string>>;
+  readonly work: StageWork;
+  readonly inputs: Readonly<Record<string, StageInputSource>>;
+  readonly outputFolder: string;
+};
+
+export type StageOutputFile = {
+  readonly name: string;
+  readonly path: string;
+  readonly mediaType: string;
+  readonly bytes: number;
+};
+
+export type StageWarning = { readonly code: string; readonly message: string };
+
+export type StageProgress = {
+  readonly phase: "load" | "decode" | "encode" | "denoise" | "mp4";
+  readonly step: number;
+  readonly steps: number;
+  /** Expected time of one step, 0 while unknown. */
+  readonly stepMs: number;
+};
+
+export type StageResult = {
+  readonly outputs: readonly StageOutputFile[];
+  readonly warnings: readonly StageWarning[];
+  readonly computeMs: number;
+  readonly loadMs: number;
+  readonly deviceMs: number;
+  /** Digests of the engines whose sessions are open after the run. */
+  readonly residentDigests: readonly string[];
+};
+
+/** Checks a request and takes it off the wire; what is wrong is STAGE_INPUT_INVALID. */
+export function stageRunFromProto(request: wire.RunStageRequest): StageRun {
+  if (!isAbsolute(request.outputFolder)) throw invalid("output_folder must be an absolute path");
+  const work = workFromProto(request.parameters?.kind);
+  if (work.stage !== "prepare" && !isAbsolute(request.modelFolder)) throw invalid("model_folder must be an absolute path");
+  return {
+    runId: request.runId,
+    modelFolder: request.modelFolder,
+    engineDigests: { ...request.engineDigests },
+    work,
+    inputs: Object.fromEntries(request.inputs.map((input) => [input.name, sourceFromProto(input)])),
+    outputFolder: request.outputFolder,
+  };
+}
+
+function sourceFromProto({ name, source }: wire.StageInput): StageInputSource {
+  if (source === undefined) throw invalid(`input ${name} has neither path nor bytes`);
+  if (source.$case === "inline") return { kind: "inline", bytes: source.value };
+  if (!isAbsolute(source.value)) throw invalid(`input ${name} must be an absolute path`);
+  return { kind: "path", path: source.value };
+}
+
+function workFromProto(kind: wire.StageParameters["kind"]): StageWork {
+  switch (kind?.$case) {
+    case undefined:
+      throw invalid("parameters are missing");
+    case "prepare":
+      return prepareFromProto(kind.value);
+    case "textEncode":
+      return { stage: "text_encode", prompt: kind.value.prompt };
+    case "vaeEncode":
+      return { stage: "vae_encode", firstFrameOnly: kind.value.firstFrameOnly };
+    case "denoise":
+      return denoiseFromProto(kind.value);
+    case "vaeDecode":
+      return { stage: "vae_decode", outputs: kind.value.outputs.map(decodedOutput) };
+  }
+}
+
+function prepareFromProto({ frames, height, width, frameSelection }: wire.PrepareParameters): PrepareWork {
+  if (frames < 1 || height < 1 || width < 1) throw invalid(`${frames} frames of ${width}x${height} cannot be prepared`);
+  return { stage: "prepare", frames, height, width, selection: selectionFromProto(frameSelection) };
+}
+
+function selectionFromProto(selection: wire.FrameSelection): FrameSelection {
+  if (selection === wire.FrameSelection.FRAME_SELECTION_EVENLY) return "evenly";
+  if (selection === wire.FrameSelection.FRAME_SELECTION_FIRST) return "first";
+  throw invalid("frame_selection is not set");
+}
+
+function denoiseFromProto(parameters: wire.DenoiseParameters): DenoiseWork {
+  const { seed, steps, guidanceScale, dynamicGuidance, references } = parameters;
+  if (references < 1) throw invalid("denoise needs at least one reference");
+  return { stage: "denoise", seed, steps, guidanceScale, dynamicGuidance, references, scheduler: schedulerFromProto(parameters.scheduler) };
+}
+
+function schedulerFromProto(scheduler: wire.SchedulerKind): SchedulerKind | undefined {
+  if (scheduler === wire.SchedulerKind.SCHEDULER_KIND_DDIM) return "ddim";
+  if (scheduler === wire.SchedulerKind.SCHEDULER_KIND_DPM) return "dpm";
+  if (scheduler === wire.SchedulerKind.SCHEDULER_KIND_UNSPECIFIED) return undefined;
+  throw invalid("scheduler is of a kind that this runtime does not know");
+}
+
+function decodedOutput(output: wire.OutputKind): DecodedOutput {
+  if (output === wire.OutputKind.OUTPUT_KIND_MP4) return "mp4";
+  if (output === wire.OutputKind.OUTPUT_KIND_FRAMES) return "frames";
+  throw invalid("vae_decode gives mp4 and frames only");
+}
+
+function invalid(message: string): FarmError {
+  return new FarmError("STAGE_INPUT_INVALID", { message });
+}

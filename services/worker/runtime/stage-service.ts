@@ -1,0 +1,105 @@
+/**
+ * StageService over the inference thread: one call, one run; progress, then exactly one result.
+ */
+import type { FarmError } from "../../domain/errors.ts";
+import type * as wire from "../../gen/proto/vapfarm/v1/stage.ts";
+import { type CallContext, serverStream, unary } from "../../platform/grpc/handlers.ts";
+import { type StageProgress, type StageResult, type StageRun, stageRunFromProto } from "./stage-run.ts";
+import type { InferenceClient } from "./thread/inference-client.ts";
+
+/** What this runtime is, the same for its whole life. */
+export type RuntimeIdentity = {
+  readonly provider: string;
+  readonly profile: string;
+  readonly onnxruntimeVersion: string;
+  readonly threads: number;
+  readonly processId: number;
+};
+
+export type StageServiceOptions = { readonly identity: RuntimeIdentity; readonly inference: InferenceClient };
+
+/** The service's implementation for the gRPC server. */
+export function createStageService({ identity, inference }: StageServiceOptions): wire.StageServiceServer {
+  return {
+    describeRuntime: unary(() => Promise.resolve(describe(identity, inference))),
+    runStage: serverStream((request, context) => runStage(request, context, { identity, inference })),
+  };
+}
+
+function describe(identity: RuntimeIdentity, inference: InferenceClient): wire.DescribeRuntimeResponse {
+  return { ...identity, processId: BigInt(identity.processId), residentEngineDigests: [...inference.residentDigests()] };
+}
+
+async function* runStage(
+  request: wire.RunStageRequest,
+  { signal }: CallContext,
+  { identity, inference }: StageServiceOptions,
+): AsyncGenerator<wire.RunStageResponse> {
+  const left = new AbortController();
+  const events = new EventQueue();
+  events.follow(inference, stageRunFromProto(request), AbortSignal.any([signal, left.signal]));
+  try {
+    for await (const event of events) {
+      yield event.kind === "progress" ? progressToProto(event.progress, event.counter) : resultToProto(event.result, identity);
+    }
+  } finally {
+    left.abort();
+  }
+}
+
+type RunEvent =
+  | { readonly kind: "progress"; readonly progress: StageProgress; readonly counter: number }
+  | { readonly kind: "result"; readonly result: StageResult };
+
+/** Turns a run's callbacks into an iterable that ends after the result or throws the failure. */
+class EventQueue implements AsyncIterable<RunEvent> {
+  readonly #waiting: RunEvent[] = [];
+  #failure: FarmError | undefined;
+  #isOver = false;
+  #counter = 0;
+  #wake: () => void = () => undefined;
+
+  follow(inference: InferenceClient, run: StageRun, signal: AbortSignal): void {
+    const onProgress = (progress: StageProgress): void => {
+      this.#counter += 1;
+      this.#push({ kind: "progress", progress, counter: this.#counter });
+    };
+    inference.run(run, { signal, onProgress }).then(
+      (result) => {
+        this.#isOver = true;
+        this.#push({ kind: "result", result });
+      },
+      (thrown: unknown) => {
+        this.#isOver = true;
+        this.#failure = thrown as FarmError;
+        this.#wake();
+      },
+    );
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<RunEvent> {
+    for (;;) {
+      const event = this.#waiting.shift();
+      if (event !== undefined) yield event;
+      else if (this.#failure !== undefined) throw this.#failure;
+      else if (this.#isOver) return;
+      else await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  #push(event: RunEvent): void {
+    this.#waiting.push(event);
+    this.#wake();
+  }
+}
+
+function progressToProto(progress: StageProgress, counter: number): wire.RunStageResponse {
+  return { event: { $case: "progress", value: { ...progress, counter: BigInt(counter) } } };
+}
+
+function resultToProto(result: StageResult, identity: RuntimeIdentity): wire.RunStageResponse {
+  const outputs = result.outputs.map(({ name, path, mediaType, bytes }) => ({ name, path, mediaType, sizeBytes: BigInt(bytes) }));
+  const { computeMs, loadMs, deviceMs } = result;
+  const { provider, profile } = identity;
+  return { event: { $case: "result", value: { outputs, warnings: [...result.warnings], computeMs, loadMs, deviceMs, provider, profile } } };
+}

@@ -1,0 +1,26 @@
+/**
+ * Which function runs which stage.
+ */
+import type { StageOutputFile, StageWork } from "../stage-run.ts";
+import { denoise } from "./denoise.ts";
+import { prepare } from "./prepare.ts";
+import type { StageContext } from "./stage-context.ts";
+import { textEncode } from "./text-encode.ts";
+import { vaeDecode } from "./vae-decode.ts";
+import { vaeEncode } from "./vae-encode.ts";
+
+/** Runs one stage's work. */
+export function runWork(context: StageContext, work: StageWork): Promise<readonly StageOutputFile[]> {
+  switch (work.stage) {
+    case "prepare":
+      return prepare(context, work);
+    case "text_encode":
+      return textEncode(context, work);
+    case "vae_encode":
+      return vaeEncode(context, work);
+    case "denoise":
+      return denoise(context, work);
+    case "vae_decode":
+      return vaeDecode(context, work);
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * What a stage may touch: its inputs, its output folder, engines, media, and a way to say how far it is.
+ *
+ * Stages are functions of (context, work) → output files; they hold no state and know nothing of jobs.
+ */
+import type { Tensor } from "../../../domain/tensors/tensor.ts";
+import type { MediaReader } from "../../../platform/media/media-reader.ts";
+import type { EngineName, ModelManifest } from "../../../platform/models/manifest.ts";
+import type { EngineSession } from "../engines/onnx-session.ts";
+import type { StageOutputFile, StageProgress, StageWarning } from "../stage-run.ts";
+import type { PromptTokenizer } from "../tokenizer.ts";
+
+export type StageContext = {
+  /** Aborts when the run is cancelled. */
+  readonly signal: AbortSignal;
+  /** Throws STAGE_CANCELLED when the run was cancelled; lets messages from the server in first. */
+  checkpoint(): Promise<void>;
+  model(): Promise<ModelManifest>;
+  /** An open session of the engine; its digest must be the one that the task was keyed with. */
+  engine(name: EngineName): Promise<EngineSession>;
+  tokenizer(): Promise<PromptTokenizer>;
+  media(): Promise<MediaReader>;
+  ffmpegPath(): Promise<string>;
+  /** Absolute path of a file input. */
+  inputPath(name: string): Promise<string>;
+  /** Tensors of a safetensors input, by their names in the file. */
+  inputTensors(name: string): Promise<ReadonlyMap<string, Tensor>>;
+  /** Writes a safetensors output whole or not at all. */
+  writeTensors(name: string, tensors: Readonly<Record<string, Tensor>>): Promise<StageOutputFile>;
+  /** Where an output with this file name goes. */
+  outputPath(fileName: string): string;
+  progress(progress: StageProgress): void;
+  warn(warning: StageWarning): void;
+};

@@ -1,0 +1,73 @@
+/**
+ * Inputs and outputs of a run on disk.
+ *
+ * Invariants: an input that is missing or damaged is an error naming it; an output appears in the folder under its name whole
+ * or not at all. Files need no sync: a result that a crash loses is computed again.
+ */
+import { open, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { FarmError } from "../../../domain/errors.ts";
+import { decodeSafetensors, encodeSafetensors } from "../../../domain/tensors/safetensors.ts";
+import type { Tensor } from "../../../domain/tensors/tensor.ts";
+import type { StageInputSource, StageOutputFile, StageRun } from "../stage-run.ts";
+
+export const tensorMediaType = "application/vnd.safetensors";
+
+export type StageFiles = {
+  inputPath(name: string): Promise<string>;
+  inputTensors(name: string): Promise<ReadonlyMap<string, Tensor>>;
+  writeTensors(name: string, tensors: Readonly<Record<string, Tensor>>): Promise<StageOutputFile>;
+  outputPath(fileName: string): string;
+};
+
+/** Files of one run. */
+export function stageFiles({ inputs, outputFolder }: StageRun): StageFiles {
+  const outputPath = (fileName: string): string => join(outputFolder, fileName);
+  return {
+    outputPath,
+    inputPath: (name) => pathOf(name, inputs[name], outputPath),
+    inputTensors: async (name) => tensorsOf(name, await bytesOf(name, inputs[name])),
+    async writeTensors(name, tensors) {
+      const path = outputPath(`${name}.safetensors`);
+      const bytes = encodeSafetensors(tensors);
+      await writeFile(`${path}.partial`, bytes);
+      await rename(`${path}.partial`, path);
+      return { name, path, mediaType: tensorMediaType, bytes: bytes.byteLength };
+    },
+  };
+}
+
+/** ffmpeg reads files, so inline bytes become one; it is removed with the output folder. */
+async function pathOf(name: string, source: StageInputSource | undefined, outputPath: (fileName: string) => string): Promise<string> {
+  if (source === undefined) throw missing(name);
+  if (source.kind === "path") return source.path;
+  const path = outputPath(`${name}.input`);
+  const file = await open(path, "w");
+  try {
+    await file.writeFile(source.bytes);
+  } finally {
+    await file.close();
+  }
+  return path;
+}
+
+async function bytesOf(name: string, source: StageInputSource | undefined): Promise<Uint8Array> {
+  if (source === undefined) throw missing(name);
+  if (source.kind === "inline") return source.bytes;
+  return readFile(source.path).catch((cause: unknown) => {
+    throw new FarmError("ARTIFACT_MISSING", { message: `input ${name} cannot be read`, details: { input: name }, cause });
+  });
+}
+
+function tensorsOf(name: string, bytes: Uint8Array): ReadonlyMap<string, Tensor> {
+  try {
+    return decodeSafetensors(bytes).tensors;
+  } catch (thrown) {
+    if (!(thrown instanceof FarmError)) throw thrown;
+    throw new FarmError(thrown.code, { message: `input ${name}: ${thrown.message}`, details: { input: name }, cause: thrown });
+  }
+}
+
+function missing(name: string): FarmError {
+  return new FarmError("STAGE_INPUT_INVALID", { message: `input ${name} is missing`, details: { input: name } });
+}

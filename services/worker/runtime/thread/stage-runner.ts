@@ -1,0 +1,127 @@
+/**
+ * Runs stages one after the other on the inference thread, and keeps what is worth keeping between them: sessions and the tokenizer.
+ *
+ * Owns the accounting of a run: loading, computing, and the time that the device was busy.
+ */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { FarmError } from "../../../domain/errors.ts";
+import { createMediaReader } from "../../../platform/media/media-reader.ts";
+import { type EngineName, engineOf, type ModelManifest } from "../../../platform/models/manifest.ts";
+import { openModel } from "../../../platform/models/repository.ts";
+import { findFfmpeg } from "../../../platform/programs/ffmpeg.ts";
+import type { InferenceConfig } from "../config.ts";
+import type { EngineSession } from "../engines/onnx-session.ts";
+import { createSessionCache, type SessionCache } from "../engines/session-cache.ts";
+import type { StageProgress, StageResult, StageRun, StageWarning } from "../stage-run.ts";
+import { runWork } from "../stages/run-work.ts";
+import type { StageContext } from "../stages/stage-context.ts";
+import { openTokenizer, type PromptTokenizer } from "../tokenizer.ts";
+import { stageFiles } from "./stage-files.ts";
+
+export type RunOptions = { readonly signal: AbortSignal; readonly onProgress: (progress: StageProgress) => void };
+
+/** Milliseconds of one run, filled as it goes. */
+type Meter = { loadMs: number; deviceMs: number };
+
+export class StageRunner {
+  readonly #config: InferenceConfig;
+  readonly #sessions: SessionCache;
+  #tokenizer: { readonly digest: string; readonly tokenizer: PromptTokenizer } | undefined;
+  #ffmpeg: Promise<string> | undefined;
+
+  constructor(config: InferenceConfig) {
+    this.#config = config;
+    this.#sessions = createSessionCache(config);
+  }
+
+  /** Runs one stage to its end; failures are FarmErrors. */
+  async run(run: StageRun, options: RunOptions): Promise<StageResult> {
+    const startedMs = performance.now();
+    const meter: Meter = { loadMs: 0, deviceMs: 0 };
+    const warnings: StageWarning[] = [];
+    const context = this.#context(run, { ...options, meter, warnings });
+    const outputs = await runWork(context, run.work);
+    return {
+      outputs,
+      warnings,
+      loadMs: meter.loadMs,
+      computeMs: performance.now() - startedMs - meter.loadMs,
+      deviceMs: meter.deviceMs,
+      residentDigests: this.#sessions.residentDigests(),
+    };
+  }
+
+  #context(run: StageRun, options: RunOptions & { readonly meter: Meter; readonly warnings: StageWarning[] }): StageContext {
+    const { signal, onProgress, meter, warnings } = options;
+    let model: Promise<ModelManifest> | undefined;
+    const openOnce = (): Promise<ModelManifest> => (model ??= openModel(run.modelFolder));
+    return {
+      ...stageFiles(run),
+      signal,
+      model: openOnce,
+      engine: async (name) => this.#engine(await openOnce(), name, { run, meter, onProgress }),
+      tokenizer: async () => this.#openTokenizer(await openOnce(), meter),
+      media: async () => createMediaReader({ ffmpegPath: await this.#ffmpegPath(), limits: this.#config.mediaLimits }),
+      ffmpegPath: () => this.#ffmpegPath(),
+      progress: onProgress,
+      warn: (warning) => void warnings.push(warning),
+      async checkpoint() {
+        await nextTurn();
+        if (signal.aborted) throw new FarmError("STAGE_CANCELLED");
+      },
+    };
+  }
+
+  async #engine(model: ModelManifest, name: EngineName, options: EngineOptions): Promise<EngineSession> {
+    const engine = engineOf(model, name);
+    const expected = options.run.engineDigests[name];
+    if (engine.digest !== expected) {
+      const message = `engine ${name} of ${model.folder} has digest ${engine.digest}, the task expects ${expected ?? "none"}`;
+      throw new FarmError("ENGINE_DIGEST_MISMATCH", { message });
+    }
+    const startedMs = performance.now();
+    const session = await this.#sessions.open(model, engine, () => options.onProgress({ phase: "load", step: 0, steps: 1, stepMs: 0 }));
+    const tookMs = performance.now() - startedMs;
+    options.meter.loadMs += tookMs;
+    options.meter.deviceMs += tookMs;
+    return metered(session, options.meter);
+  }
+
+  async #openTokenizer(model: ModelManifest, meter: Meter): Promise<PromptTokenizer> {
+    const engine = engineOf(model, "text_encode");
+    if (this.#tokenizer?.digest === engine.digest) return this.#tokenizer.tokenizer;
+    const startedMs = performance.now();
+    const tokenizer = await openTokenizer(model, engine);
+    this.#tokenizer = { digest: engine.digest, tokenizer };
+    meter.loadMs += performance.now() - startedMs;
+    return tokenizer;
+  }
+
+  /** Looked for when first needed; a failed search is made again. */
+  async #ffmpegPath(): Promise<string> {
+    const { ffmpegPath: configured, cacheFolder, searchPath } = this.#config;
+    this.#ffmpeg ??= findFfmpeg({ configured, cacheFolder, searchPath }).then(({ path }) => path);
+    try {
+      return await this.#ffmpeg;
+    } catch (thrown) {
+      this.#ffmpeg = undefined;
+      throw thrown;
+    }
+  }
+}
+
+type EngineOptions = { readonly run: StageRun; readonly meter: Meter; readonly onProgress: RunOptions["onProgress"] };
+
+function metered(session: EngineSession, meter: Meter): EngineSession {
+  return {
+    ...session,
+    async run(feeds) {
+      const startedMs = performance.now();
+      try {
+        return await session.run(feeds);
+      } finally {
+        meter.deviceMs += performance.now() - startedMs;
+      }
+    },
+  };
+}
