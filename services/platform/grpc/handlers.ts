@@ -50,7 +50,8 @@ export function serverStream<Q, A>(handler: (request: Q, context: CallContext) =
     const context = contextOf(call);
     writeAll(call, handler(call.request, context), context.signal).then(
       () => call.end(),
-      (thrown: unknown) => call.destroy(toServiceError(thrown) as Error),
+      // Destroying the stream would end it without its status.
+      (thrown: unknown) => call.emit("error", toServiceError(thrown)),
     );
   };
 }
