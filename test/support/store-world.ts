@@ -26,7 +26,7 @@ export type World = {
   readonly pool: Pool;
   sql<Row extends object>(text: string, values?: readonly unknown[]): Promise<readonly Row[]>;
   /** Another coordinator's store on the same database. */
-  openAnother(): Promise<Store>;
+  openAnother(overrides?: Partial<StoreOptions>): Promise<Store>;
   close(): Promise<void>;
 };
 
@@ -34,7 +34,7 @@ export const profile = "cpu;test";
 
 /** Opens a store on a migrated database. */
 export async function openWorld(url: string, options: Partial<StoreOptions> = {}): Promise<World> {
-  const open = (): Promise<Store> =>
+  const open = (overrides: Partial<StoreOptions> = {}): Promise<Store> =>
     openStore({
       pool: openPool({ url, applicationName: "store", connections: 6 }),
       beatPool: openPool({ url, applicationName: "beats", connections: 2 }),
@@ -43,6 +43,7 @@ export async function openWorld(url: string, options: Partial<StoreOptions> = {}
       pools: [{ name: "pool", profile }],
       jitter: () => 0,
       ...options,
+      ...overrides,
     });
   const pool = openPool({ url, applicationName: "test", connections: 4 });
   const stores = [await open()];
@@ -53,8 +54,8 @@ export async function openWorld(url: string, options: Partial<StoreOptions> = {}
     async sql<Row extends object>(text: string, values: readonly unknown[] = []) {
       return (await pool.query(text, [...values])).rows as readonly Row[];
     },
-    async openAnother() {
-      const another = await open();
+    async openAnother(overrides) {
+      const another = await open(overrides);
       stores.push(another);
       return another;
     },

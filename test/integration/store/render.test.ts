@@ -1,22 +1,13 @@
-import { afterAll, beforeAll, beforeEach, afterEach, expect, test } from "vitest";
-import { startTestPostgres, type TestPostgres } from "../../support/postgres.ts";
-import { createWorker, diamond, openWorld, submit, type World } from "../../support/store-world.ts";
+import { expect, test } from "vitest";
+import { useWorld } from "../../support/store-suite.ts";
+import { createWorker, diamond, submit } from "../../support/store-world.ts";
 
-let postgres: TestPostgres;
-let world: World;
-beforeAll(async () => {
-  postgres = await startTestPostgres();
-});
-afterAll(() => postgres.stop());
-beforeEach(async () => {
-  world = await openWorld(await postgres.createDatabase());
-});
-afterEach(() => world.close());
+const world = useWorld();
 
 const nameIn = (parameters: string): string => /prompt":"(\w+)/.exec(parameters)?.[1] ?? "";
 
 test("a job's tasks are handed out in order of their inputs, and its result shows when the last is committed", async () => {
-  const { store } = world;
+  const { store } = world();
   const jobId = await submit(store, diamond());
   const worker = createWorker(store);
   const order: string[] = [];

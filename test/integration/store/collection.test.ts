@@ -1,0 +1,130 @@
+import { expect, test } from "vitest";
+import type { ProducedArtifact, Store } from "../../../services/coordinator/store/store-contract.ts";
+import { useWorld } from "../../support/store-suite.ts";
+import { createWorker, diamond, job, sha256, submit, type Worker, type World } from "../../support/store-world.ts";
+
+const world = useWorld({ retention: { keepIntermediatesMs: 0, longestUploadMs: 0 }, leaseMs: 0 });
+
+async function finish(worker: Worker): Promise<void> {
+  for (;;) {
+    const { claim } = await worker.next();
+    if (claim === undefined) return;
+    await worker.succeed(claim, ["out", ...(JSON.stringify(claim.parameters).includes("last") ? ["mp4"] : [])]);
+  }
+}
+
+async function condemn(store: Store): Promise<readonly string[]> {
+  const held = await store.holdDuty("collection", "test", 60_000);
+  await store.condemnArtifacts(held?.epoch ?? 0);
+  return await store.condemnArtifacts(held?.epoch ?? 0);
+}
+
+/** Collects everything that may go; returns the hashes whose bytes were removed. */
+async function collect(store: Store): Promise<readonly string[]> {
+  const removed: string[] = [];
+  for (const hash of await condemn(store)) {
+    await store.collectArtifact(hash, () => {
+      removed.push(hash);
+      return Promise.resolve();
+    });
+  }
+  return removed;
+}
+
+const stored = async ({ sql }: World): Promise<number> => (await sql("select 1 from artifact")).length;
+
+test("intermediates of an ended job are collected, its results and uploads are kept", async () => {
+  const { store } = world();
+  await store.commitUpload({
+    tenant: "local",
+    sha256: sha256("image"),
+    sizeBytes: 1,
+    mediaType: "image/png",
+    kind: "image",
+    width: 1,
+    height: 1,
+    frames: 1,
+  });
+  const jobId = await submit(store, diamond());
+  const worker = createWorker(store);
+  await worker.succeed(await worker.claim(), ["out"]);
+  expect(await collect(store)).toEqual([]);
+  await finish(worker);
+  expect(await collect(store)).toHaveLength(4);
+  expect(await stored(world())).toBe(2);
+  const done = await store.getJob("local", jobId);
+  expect(done).toMatchObject({ state: "succeeded", artifacts: [{ name: "mp4" }] });
+  expect(await store.artifactOfJob("local", jobId, "mp4")).toBeDefined();
+});
+
+test("a collected key that is asked for again runs again", async () => {
+  const { store } = world();
+  await submit(store, diamond());
+  await finish(createWorker(store));
+  await collect(store);
+  const again = await store.submitJob(job(diamond()));
+  expect(again).toMatchObject({ kind: "stored", job: { state: "queued" } });
+  await finish(createWorker(store, { name: "w2" }));
+  const jobId = again.kind === "stored" ? again.job.jobId : "";
+  expect(await store.getJob("local", jobId)).toMatchObject({ state: "succeeded" });
+});
+
+test("a submit that reuses a condemned artifact keeps it", async () => {
+  const { store } = world();
+  await submit(store, diamond());
+  await finish(createWorker(store));
+  const condemned = await condemn(store);
+  expect(condemned).toHaveLength(4);
+  await store.submitJob(job([...diamond().slice(0, 3), { ...(diamond()[3] ?? never()), contentKey: sha256("another last") }]));
+  for (const hash of condemned) await store.collectArtifact(hash, () => Promise.resolve());
+  await finish(createWorker(store, { name: "w2" }));
+  const open = await world().sql("select 1 from job where state <> 'succeeded'");
+  expect(open).toEqual([]);
+});
+
+function never(): never {
+  throw new TypeError("the diamond has four tasks");
+}
+
+test("submits that race with collection always end with a result", async () => {
+  const { store, openAnother } = world();
+  const another = await openAnother();
+  for (let round = 0; round < 8; round += 1) {
+    const domain = `round ${round}`;
+    await submit(store, diamond(domain));
+    await finish(createWorker(store, { name: `a${round}` }));
+    const condemned = await condemn(store);
+    const [, ...outcomes] = await Promise.all([
+      submit(store, diamond(domain)),
+      ...condemned.map((hash) => another.collectArtifact(hash, () => Promise.resolve())),
+    ]);
+    await finish(createWorker(store, { name: `b${round}` }));
+    expect(outcomes.every((outcome) => outcome === "collected" || outcome === "kept")).toBe(true);
+  }
+  expect(await world().sql("select 1 from job where state <> 'succeeded'")).toEqual([]);
+  expect(await world().sql("select 1 from task_output o where not exists (select 1 from artifact a where a.sha256 = o.sha256)")).toEqual(
+    [],
+  );
+});
+
+test("what a beat announces is left alone, and a failed removal keeps the row", async () => {
+  const { store, sql } = world();
+  await submit(store, diamond());
+  const worker = createWorker(store);
+  const claim = await worker.claim();
+  const artifact: ProducedArtifact = { name: "out", sha256: sha256("bytes"), sizeBytes: 1, mediaType: "text/plain" };
+  const attempts = [{ attemptId: claim.attemptId, phase: "finish" as const, step: 0, steps: 0, announcedArtifacts: [artifact] }];
+  let sequence = 0;
+  const beat = () => store.beat([{ sessionId: worker.sessionId, sequence: (sequence += 1), farmEpoch: 0, attempts }]);
+  await beat();
+  expect(await sql("select is_stored from artifact")).toEqual([{ is_stored: false }]);
+  expect(await condemn(store)).toEqual([artifact.sha256]);
+  await beat();
+  expect(await store.collectArtifact(artifact.sha256, () => Promise.resolve())).toBe("kept");
+  await condemn(store);
+  const failing = store.collectArtifact(artifact.sha256, () => Promise.reject(new TypeError("disk")));
+  await expect(failing).rejects.toThrow("disk");
+  expect(await stored(world())).toBe(1);
+  expect(await collect(store)).toEqual([artifact.sha256]);
+  expect(await stored(world())).toBe(0);
+});

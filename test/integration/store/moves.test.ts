@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import { attemptStates, canAttemptMove, canTaskMove, taskStates, type TaskState } from "../../../services/domain/task-state.ts";
+import { useWorld } from "../../support/store-suite.ts";
+import { createWorker, submit, task } from "../../support/store-world.ts";
+
+const world = useWorld();
+
+/** Columns that the CHECKs demand of a state. */
+const shapeOf = (state: TaskState): string =>
+  [
+    `state = '${state}'`,
+    `current_attempt = ${state === "running" ? "gen_random_uuid()" : "null"}`,
+    `delayed_until = ${state === "delayed" ? "now()" : "null"}`,
+    `failure_code = ${state === "failed" ? "'INTERNAL'" : "null"}`,
+    `ended_at = ${["succeeded", "failed", "cancelled"].includes(state) ? "now()" : "null"}`,
+  ].join(", ");
+
+async function isRefused(run: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await run();
+    return false;
+  } catch (thrown) {
+    expect((thrown as { code?: string }).code).toBe("VF001");
+    return true;
+  }
+}
+
+test("the database makes exactly the moves of a task that the domain's table has", async () => {
+  const { store, sql } = world();
+  await submit(store, [task("only")]);
+  for (const from of taskStates) {
+    for (const to of taskStates) {
+      await sql("alter table task disable trigger task_move");
+      await sql(`update task set ${shapeOf(from)}`);
+      await sql("alter table task enable trigger task_move");
+      const refused = await isRefused(() => sql(`update task set ${shapeOf(to)}`));
+      expect([from, to, refused]).toEqual([from, to, from !== to && !canTaskMove(from, to)]);
+    }
+  }
+});
+
+test("the database makes exactly the moves of an attempt that the domain's table has", async () => {
+  const { store, sql } = world();
+  await submit(store, [task("only")]);
+  await createWorker(store).claim();
+  const shape = (state: string): string => `state = '${state}', ended_at = ${state === "running" ? "null" : "now()"}`;
+  for (const from of attemptStates) {
+    for (const to of attemptStates) {
+      await sql("alter table attempt disable trigger attempt_move");
+      await sql(`update attempt set ${shape(from)}`);
+      await sql("alter table attempt enable trigger attempt_move");
+      const refused = await isRefused(() => sql(`update attempt set ${shape(to)}`));
+      expect([from, to, refused]).toEqual([from, to, from !== to && !canAttemptMove(from, to)]);
+    }
+  }
+});

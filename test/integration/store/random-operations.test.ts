@@ -1,0 +1,192 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { ClaimView } from "../../../services/coordinator/store/store-contract.ts";
+import { canTaskMove, type TaskState } from "../../../services/domain/task-state.ts";
+import { useWorld } from "../../support/store-suite.ts";
+import { createWorker, diamond, failure, submit, success, task, type Worker, type World } from "../../support/store-world.ts";
+
+const world = useWorld();
+
+/** One thing that happens; numbers choose among what is there. */
+type Operation = {
+  readonly kind: "submit" | "cancel" | "next" | "succeed" | "fail" | "restart" | "lapse" | "duties";
+  readonly pick: number;
+};
+
+const operation: fc.Arbitrary<Operation> = fc.record({
+  kind: fc.constantFrom(
+    "submit",
+    "submit",
+    "cancel",
+    "next",
+    "next",
+    "next",
+    "next",
+    "succeed",
+    "succeed",
+    "succeed",
+    "fail",
+    "restart",
+    "lapse",
+    "duties",
+  ),
+  pick: fc.nat(1_000),
+});
+
+const codes = ["STAGE_FAILED", "RUNTIME_DIED", "STAGE_INPUT_INVALID", "ARTIFACT_MISSING", "STAGE_CANCELLED", "STAGE_OUT_OF_MEMORY"];
+
+type Farm = {
+  readonly jobs: string[];
+  readonly workers: Worker[];
+  readonly claims: { readonly worker: Worker; readonly claim: ClaimView }[];
+};
+
+const chosen = <T>(from: readonly T[], pick: number): T | undefined => from[pick % Math.max(1, from.length)];
+
+async function runDuties({ store, sql }: World): Promise<void> {
+  await sql("update task set delayed_until = now() where state = 'delayed'");
+  await sql("delete from canary");
+  await sql("insert into canary (last_at, unbroken_since) values (now(), now() - interval '1 minute')");
+  const epochOf = async (name: string): Promise<number> => (await store.holdDuty(name, "test", 60_000))?.epoch ?? 0;
+  await store.promoteDelayed(await epochOf("promotion"));
+  await store.reap(await epochOf("reaper"));
+}
+
+async function report(farm: Farm, pick: number, isSuccess: boolean): Promise<void> {
+  const held = chosen(farm.claims, pick);
+  if (held === undefined) return;
+  const { worker, claim } = held;
+  // One time in five the report is sent again later.
+  if (pick % 5 !== 0) farm.claims.splice(farm.claims.indexOf(held), 1);
+  const code = codes[pick % codes.length] ?? "STAGE_FAILED";
+  const bad = claim.inputs.slice(0, 1).map((input) => input.sha256);
+  await worker.report(isSuccess ? success(claim) : failure(claim, code, code === "ARTIFACT_MISSING" ? bad : []));
+}
+
+async function perform(farm: Farm, { kind, pick }: Operation): Promise<void> {
+  const { store, sql } = world();
+  const worker = chosen(farm.workers, pick);
+  if (worker === undefined) return;
+  switch (kind) {
+    case "submit": {
+      const domain = `${pick % 3}`;
+      const plan = [diamond(domain), [task("left", { domain }), task("other", { domain, after: ["left"] })]][pick % 2] ?? [];
+      farm.jobs.push(await submit(store, plan, { priority: pick % 7 }));
+      return;
+    }
+    case "cancel":
+      await store.cancelJob("local", chosen(farm.jobs, pick) ?? "none");
+      return;
+    case "next": {
+      const [outcome] = await store.next([worker.ask()]);
+      if (outcome?.kind === "refused")
+        farm.workers[farm.workers.indexOf(worker)] = createWorker(store, { name: `w${farm.workers.indexOf(worker)}` });
+      if (outcome?.kind !== "answered" || outcome.claim === undefined) return;
+      worker.held.add(outcome.claim.attemptId);
+      farm.claims.push({ worker, claim: outcome.claim });
+      return;
+    }
+    case "succeed":
+      return report(farm, pick, true);
+    case "fail":
+      return report(farm, pick, false);
+    case "restart":
+      farm.workers[pick % farm.workers.length] = createWorker(store, { name: `w${pick % farm.workers.length}` });
+      return;
+    case "lapse":
+      await sql("update session set lease_until = now() - interval '1 s' where id = $1", [worker.sessionId]);
+      return;
+    case "duties":
+      return runDuties(world());
+  }
+}
+
+/** What must hold between any two transactions. */
+async function checkInvariants({ sql }: World): Promise<void> {
+  const broken = await sql(`
+    select 'inputs_missing', t.id::text from task t where t.state = 'blocked' and t.inputs_missing <> vf_inputs_missing(t.id)
+    union all select 'ready without row', t.id::text from task t where t.state = 'ready' and not exists (select 1 from ready q where q.task_id = t.id)
+    union all select 'row without ready', q.task_id::text from ready q join task t on t.id = q.task_id where t.state <> 'ready'
+    union all select 'running without owner', t.id::text from task t where t.state = 'running' and not exists (
+      select 1 from attempt a join session s on s.id = a.session_id where a.id = t.current_attempt and a.state = 'running')
+    union all select 'owner without running', a.id::text from attempt a join task t on t.id = a.task_id
+      where a.state = 'running' and t.current_attempt is distinct from a.id
+    union all select 'unused', t.id::text from task t where t.state in ('blocked', 'ready', 'delayed') and not vf_is_wanted(t.id)
+    union all select 'two results', o.task_id::text from task_output o group by o.task_id, o.name having count(*) > 1
+    union all select 'result of none', o.task_id::text from task_output o join task t on t.id = o.task_id where t.state <> 'succeeded'
+    union all select 'lost job', j.id from job j where j.state in ('queued', 'running') and not exists (
+      select 1 from render r join task_user u on u.render_id = r.id join task t on t.id = u.task_id
+      where r.job_id = j.id and u.is_wanted and t.state in ('blocked', 'ready', 'running', 'delayed'))
+    union all select 'event gap', e.job_id from event e group by e.job_id having max(e.number) <> count(*)
+    union all select 'events uncounted', j.id from job j where j.last_event <> (select count(*) from event e where e.job_id = j.id)
+    union all select 'ended twice', e.job_id from event e where e.job_state in ('succeeded', 'failed', 'cancelled')
+      group by e.job_id having count(*) > 1`);
+  expect(broken).toEqual([]);
+}
+
+/** Works off everything that is left. */
+async function settle(farm: Farm): Promise<void> {
+  const { store, sql } = world();
+  for (const { worker, claim } of farm.claims.splice(0)) await worker.report(success(claim));
+  for (let round = 0; round < 60; round += 1) {
+    await sql("update session set lease_until = now() - interval '1 s' where is_live");
+    await runDuties(world());
+    const worker = createWorker(store, { name: `last${round}` });
+    for (let claim = (await worker.next()).claim; claim !== undefined; claim = (await worker.next()).claim) await worker.succeed(claim);
+    const open = await sql("select 1 from job where state in ('queued', 'running')");
+    if (open.length === 0) return;
+  }
+}
+
+test("whatever happens in whatever order, each job ends once, each task has at most one result, and only legal moves are made", async () => {
+  const { sql, store } = world();
+  await sql("create table move (from_state text, to_state text)");
+  await sql(`create function log_move() returns trigger language plpgsql as
+    'begin insert into move values (old.state, new.state); return new; end'`);
+  await sql("create trigger log_move after update on task for each row when (old.state <> new.state) execute function log_move()");
+  const runs = fc.asyncProperty(fc.array(operation, { minLength: 40, maxLength: 120 }), async (operations) => {
+    await sql("truncate tenant, session, worker, session_answer, artifact, usage, duty cascade");
+    const workers = [0, 1, 2].map((index) => createWorker(store, { name: `w${index}` }));
+    const farm: Farm = { jobs: [], workers, claims: [] };
+    for (const each of operations) {
+      await perform(farm, each);
+      await checkInvariants(world());
+    }
+    await settle(farm);
+    await checkInvariants(world());
+    expect(await sql("select id from job where state in ('queued', 'running')")).toEqual([]);
+    const epoch = (await store.holdDuty("sweep", "test", 60_000))?.epoch ?? 0;
+    expect((await store.sweep(epoch)).repaired).toBe(0);
+  });
+  await fc.assert(runs, { numRuns: 12, endOnFailure: true });
+  const moves = await sql<{ from_state: TaskState; to_state: TaskState }>("select distinct from_state, to_state from move");
+  expect(moves.filter(({ from_state: from, to_state: to }) => !canTaskMove(from, to))).toEqual([]);
+  expect(moves.length).toBeGreaterThan(8);
+});
+
+test("many things at once through two coordinators lose no job and make no result twice", async () => {
+  const { sql, store, openAnother } = world();
+  const another = await openAnother();
+  const jobs: string[] = [];
+  const submitter = async (index: number): Promise<void> => {
+    for (let count = 0; count < 8; count += 1) {
+      const jobId = await submit(index % 2 === 0 ? store : another, diamond(`${(index + count) % 4}`));
+      jobs.push(jobId);
+      if (count % 3 === 0) await another.cancelJob("local", jobId);
+    }
+  };
+  const work = async (index: number): Promise<void> => {
+    const worker = createWorker(index % 2 === 0 ? store : another, { name: `w${index}` });
+    for (let count = 0; count < 25; count += 1) {
+      const { claim } = await worker.next();
+      if (claim === undefined) continue;
+      if ((index + count) % 6 === 0) await worker.fail(claim, "RUNTIME_DIED");
+      else await worker.succeed(claim);
+    }
+  };
+  await Promise.all([submitter(0), submitter(1), ...Array.from({ length: 5 }, (_unused, index) => work(index))]);
+  await checkInvariants(world());
+  await settle({ jobs, workers: [], claims: [] });
+  await checkInvariants(world());
+  expect(await sql("select state from job where state in ('queued', 'running')")).toEqual([]);
+});
