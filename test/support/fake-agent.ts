@@ -130,8 +130,8 @@ export function createFakeAgent(): FakeAgent {
     request: (subject, payload, timeoutMs) =>
       new Promise((resolve, reject) => {
         const kind = subject.endsWith(".next") ? "next" : subject.endsWith(".beat") ? "beat" : "report";
-        const reply = connected ? coordinator.answer(kind, payload) : undefined;
-        if (reply !== undefined) resolve(reply);
+        const answered = connected ? coordinator.answer(kind, payload) : undefined;
+        if (answered?.fate === "deliver") resolve(answered.reply);
         else clock.after(timeoutMs, () => reject(new FarmError("DEADLINE_PASSED")));
       }),
   };

@@ -17,8 +17,8 @@ import {
 } from "../../services/gen/proto/vapfarm/v1/dispatch.ts";
 import type { DeepPartial } from "../../services/gen/proto/vapfarm/v1/dispatch.ts";
 
-/** What to do with one reply. */
-export type Fate = "deliver" | "lose";
+/** What happens to one message: its reply is lost or comes only after the request was sent again, or the request arrives twice. */
+export type Fate = "deliver" | "lose" | "late" | "double";
 
 export type Answering = { readonly kind: "next" | "report" | "beat"; readonly header: RequestHeader; readonly times: number };
 
@@ -85,8 +85,17 @@ export class ScriptedCoordinator {
     });
   }
 
-  /** Answers a request; undefined when its reply is lost. */
-  answer(kind: Answering["kind"], bytes: Uint8Array): Uint8Array | undefined {
+  /** Answers a request over a transport that plays its fate; undefined when the reply is lost. */
+  async play(kind: Answering["kind"], bytes: Uint8Array): Promise<Uint8Array | undefined> {
+    const { reply, fate, key } = this.answer(kind, bytes);
+    if (fate === "lose") return undefined;
+    if (fate === "double") this.answer(kind, bytes);
+    if (fate === "late") await this.until(() => (this.arrivals.get(key) ?? 0) > 1);
+    return reply;
+  }
+
+  /** Answers a request. */
+  answer(kind: Answering["kind"], bytes: Uint8Array): { readonly reply: Uint8Array; readonly fate: Fate; readonly key: string } {
     const request = kind === "next" ? NextRequest.decode(bytes) : kind === "beat" ? BeatRequest.decode(bytes) : ReportRequest.decode(bytes);
     const header = request.header ?? { protocolVersion: 0, sessionId: "", sequence: 0n, farmEpoch: 0n };
     const key = `${header.sessionId} ${kind} ${header.sequence.toString()}`;
@@ -96,7 +105,7 @@ export class ScriptedCoordinator {
     const fate = this.fateOf({ kind, header, times });
     // After the reply is on its way, so that what a test does next comes later.
     setImmediate(() => [...this.watchers].forEach((look) => look()));
-    return fate === "deliver" ? reply : undefined;
+    return { reply, fate, key };
   }
 
   private refusal(kind: Answering["kind"], { sessionId, farmEpoch }: RequestHeader): Uint8Array | undefined {

@@ -13,6 +13,7 @@ import type { SupervisedRuntime } from "../session/agent-ports.ts";
 import type { RunOptions } from "../session/attempt-ports.ts";
 import { type BackOff, backOffMs } from "../session/back-off.ts";
 import { type Clock, settledWithin, sleep } from "../session/clock.ts";
+import { createLatch } from "../session/latch.ts";
 import type { PidFile } from "./pid-file.ts";
 import { connectRuntime, type RuntimeClient } from "./runtime-client.ts";
 import { launchRuntime, type RuntimeProcess } from "./runtime-process.ts";
@@ -44,7 +45,12 @@ export function createRuntimeSupervisor(options: SupervisorOptions): RuntimeSupe
   return new Supervisor(options);
 }
 
-type Running = { readonly process: RuntimeProcess; readonly client: RuntimeClient };
+type Running = {
+  readonly process: RuntimeProcess;
+  readonly client: RuntimeClient;
+  /** Killed, but its end was not seen yet: nothing new must meet it. */
+  isCondemned: boolean;
+};
 
 class Supervisor implements RuntimeSupervisor {
   private readonly options: SupervisorOptions;
@@ -52,7 +58,7 @@ class Supervisor implements RuntimeSupervisor {
   private readonly stopping = new AbortController();
   private running: Running | undefined;
   private described: DescribeRuntimeResponse | undefined;
-  private settling: Promise<void> | undefined;
+  private isSettling = false;
   private restarting: Promise<void> = Promise.resolve();
   private launches = 0;
   private failures = 0;
@@ -76,7 +82,7 @@ class Supervisor implements RuntimeSupervisor {
   }
 
   isReady(): boolean {
-    return this.running !== undefined && this.settling === undefined;
+    return this.running !== undefined && !this.running.isCondemned && !this.isSettling;
   }
 
   description(): DescribeRuntimeResponse | undefined {
@@ -93,14 +99,14 @@ class Supervisor implements RuntimeSupervisor {
   }
 
   kill(reason: string): void {
-    this.options.logger.error({ reason, processId: this.running?.process.processId }, "killing the stage runtime");
-    this.running?.process.kill();
+    const { running } = this;
+    if (running === undefined) return;
+    this.options.logger.error({ reason, processId: running.process.processId }, "killing the stage runtime");
+    this.condemn(running);
   }
 
   async run(request: RunStageRequest, options: RunOptions): Promise<StageResult> {
-    await this.settling;
-    const running = this.running;
-    if (running === undefined) throw new FarmError("RUNTIME_DIED", { message: "no stage runtime is up" });
+    const running = await this.untilReady(options.signal);
     try {
       const result = await running.client.run(request, options);
       this.failures = 0;
@@ -113,13 +119,36 @@ class Supervisor implements RuntimeSupervisor {
     }
   }
 
+  /** A task must not pay for a runtime that died before it began. */
+  private async untilReady(signal: AbortSignal): Promise<Running> {
+    const { clock, readyMs } = this.options;
+    const changed = createLatch(clock);
+    const end = this.onChange(() => changed.fire());
+    try {
+      for (const startedAtMs = clock.nowMs(); !signal.aborted;) {
+        if (this.running !== undefined && this.isReady()) return this.running;
+        const leftMs = startedAtMs + readyMs - clock.nowMs();
+        if (leftMs <= 0) throw new FarmError("RUNTIME_START_FAILED", { message: "no stage runtime came up" });
+        await changed.wait(leftMs, signal);
+      }
+      throw new FarmError("STAGE_CANCELLED");
+    } finally {
+      end();
+    }
+  }
+
+  private condemn(running: Running): void {
+    running.isCondemned = true;
+    running.process.kill();
+  }
+
   /** A run whose process is gone died of that, whatever the broken call says. */
   private async meaningOf(error: FarmError, running: Running): Promise<FarmError> {
     if (error.code !== "RUNTIME_DIED" && error.code !== "INTERNAL") return error;
     // The call and the process break in any order; the process's end tells more.
     const gone = await settledWithin(this.options.clock, 1_000, running.process.exited);
     if (!gone && error.code === "INTERNAL") return error;
-    if (!gone) running.process.kill();
+    if (!gone) this.condemn(running);
     return new FarmError("RUNTIME_DIED", { message: `the stage runtime ended (${await running.process.exited})`, cause: error });
   }
 
@@ -127,13 +156,13 @@ class Supervisor implements RuntimeSupervisor {
   private settle(running: Running, graceMs: number): void {
     const ended = new AbortController();
     const free = Promise.race([running.client.untilFree(ended.signal), running.process.exited]);
-    const settling = settledWithin(this.options.clock, graceMs, free).then((inTime) => {
+    this.isSettling = true;
+    void settledWithin(this.options.clock, graceMs, free).then((inTime) => {
       ended.abort();
       if (!inTime && this.running === running) this.kill(`a cancelled run did not end within ${Math.round(graceMs)} ms`);
-      this.settling = undefined;
+      this.isSettling = false;
       this.tell();
     });
-    this.settling = settling;
   }
 
   private async launch(): Promise<void> {
@@ -147,7 +176,7 @@ class Supervisor implements RuntimeSupervisor {
       signal: this.stopping.signal,
       onSpawned: (processId) => pidFile.write(processId),
     });
-    const running = { process, client: connectRuntime(process.address) };
+    const running = { process, client: connectRuntime(process.address), isCondemned: false };
     try {
       this.check(await this.describe(running));
     } catch (thrown) {
@@ -157,7 +186,7 @@ class Supervisor implements RuntimeSupervisor {
     }
     this.running = running;
     void process.exited.then((how) => this.onExit(running, { how, socket }));
-    if (this.stopping.signal.aborted) process.kill();
+    if (this.isStopping()) process.kill();
     this.tell();
   }
 

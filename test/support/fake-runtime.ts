@@ -1,0 +1,101 @@
+/**
+ * A stage runtime that does as its prompt says: a JSON object of `Script`. A program of its own, because agents must meet real processes.
+ */
+import { access, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { FarmError, isErrorCode } from "../../services/domain/errors.ts";
+import {
+  type RunStageRequest,
+  type RunStageResponse,
+  StageServiceService,
+  type StageServiceServer,
+} from "../../services/gen/proto/vapfarm/v1/stage.ts";
+import { serverStream, unary } from "../../services/platform/grpc/handlers.ts";
+import { createGrpcServer } from "../../services/platform/grpc/server.ts";
+
+export type Script = {
+  /** Steps to take, each `stepMs` long. */
+  readonly steps?: number;
+  readonly stepMs?: number;
+  /** After the steps: go on stepping until this file exists. */
+  readonly until?: string;
+  /** Do not see a cancel. */
+  readonly deaf?: boolean;
+  readonly die?: boolean;
+  readonly failWith?: string;
+};
+
+let holding: Promise<void> | undefined;
+
+async function* runStage(request: RunStageRequest, signal: AbortSignal): AsyncGenerator<RunStageResponse> {
+  // As the real one: a run that comes after a cancelled one waits until that has let go.
+  while (holding !== undefined) await holding;
+  const released = Promise.withResolvers<undefined>();
+  holding = released.promise.then(() => (holding = undefined));
+  try {
+    if (request.modelFolder === "/nonexistent") throw new FarmError("MODEL_INVALID");
+    yield* steps(scriptOf(request), signal, released.promise);
+    yield await resultOf(request);
+  } finally {
+    released.resolve(undefined);
+    await holding;
+  }
+}
+
+function scriptOf({ parameters }: RunStageRequest): Script {
+  return parameters?.kind?.$case === "textEncode" ? (JSON.parse(parameters.kind.value.prompt) as Script) : {};
+}
+
+async function* steps(script: Script, signal: AbortSignal, released: Promise<undefined>): AsyncGenerator<RunStageResponse> {
+  const { steps: count = 1, stepMs = 1, until, deaf = false, die = false, failWith } = script;
+  if (deaf) signal.addEventListener("abort", () => void (holding = released.then(() => new Promise(() => undefined))));
+  for (let step = 1; step <= count || (until !== undefined && !(await exists(until))); step += 1) {
+    yield { event: { $case: "progress", value: { phase: "encode", step, steps: count, counter: BigInt(step), stepMs } } };
+    await wait(stepMs);
+    if (signal.aborted) throw new FarmError("STAGE_CANCELLED");
+  }
+  if (die) process.kill(process.pid, "SIGKILL");
+  if (failWith !== undefined) throw new FarmError(isErrorCode(failWith) ? failWith : "INTERNAL", { message: "as the test wants" });
+}
+
+async function resultOf(request: RunStageRequest): Promise<RunStageResponse> {
+  const path = join(request.outputFolder, "embeds");
+  const text = JSON.stringify({ inputs: request.inputs.map(({ name }) => name), script: scriptOf(request) });
+  await writeFile(path, text);
+  const outputs = [{ name: "embeds", path, mediaType: "application/json", sizeBytes: BigInt(text.length) }];
+  const value = { outputs, computeMs: 2, loadMs: 1, deviceMs: 3, provider: "cpu", profile: "fake", warnings: [] };
+  return { event: { $case: "result", value } };
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+const implementation: StageServiceServer = {
+  describeRuntime: unary(() =>
+    Promise.resolve({
+      provider: process.env["VAPFARM_RUNTIME_PROVIDERS"] ?? "",
+      onnxruntimeVersion: "0",
+      profile: "fake",
+      threads: 1,
+      processId: BigInt(process.pid),
+      residentEngineDigests: [],
+    }),
+  ),
+  runStage: serverStream((request, { signal }) => runStage(request, signal)),
+};
+
+process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
+const server = createGrpcServer({
+  address: process.env["VAPFARM_RUNTIME_ADDRESS"] ?? "127.0.0.1:0",
+  services: [{ name: "vapfarm.v1.StageService", definition: StageServiceService, implementation }],
+  maxMessageBytes: 1024 * 1024,
+  reflection: undefined,
+  drainMs: 0,
+});
+await server.start();
+process.send?.({ kind: "ready", address: server.address(), processId: process.pid });
