@@ -33,7 +33,7 @@ async function readId(path: string): Promise<string | undefined> {
 }
 
 /** What the coordinator hears of a model: its engines by name. */
-export function heldModel({ name, engines }: ModelManifest): HeldModel {
+function heldModel({ name, engines }: ModelManifest): HeldModel {
   return { name, engineDigests: Object.fromEntries(Object.values(engines).map((engine) => [engine.name, engine.digest])) };
 }
 

@@ -29,7 +29,7 @@ export type FakeRun = {
   readonly isCancelled: () => boolean;
 };
 
-export type FakeRuntime = SupervisedRuntime & { readonly runs: FakeRun[]; readonly kills: string[]; setReady(ready: boolean): void };
+type FakeRuntime = SupervisedRuntime & { readonly runs: FakeRun[]; readonly kills: string[]; setReady(ready: boolean): void };
 
 function createFakeRuntime(): FakeRuntime {
   const runs: FakeRun[] = [];
@@ -68,7 +68,7 @@ function createFakeRuntime(): FakeRuntime {
   };
 }
 
-export type FakeTransfer = TransferPort & {
+type FakeTransfer = TransferPort & {
   readonly puts: string[];
   /** When set, `put` waits for it. */
   putGate: Promise<void> | undefined;

@@ -17,7 +17,7 @@ import type { Script } from "./fake-runtime.ts";
 import { ScriptedCoordinator } from "./scripted-coordinator.ts";
 import { startTestNats, type TestNats } from "./nats.ts";
 
-export const fakeRuntimeEntry = join(import.meta.dirname, "fake-runtime.ts");
+const fakeRuntimeEntry = join(import.meta.dirname, "fake-runtime.ts");
 
 export type WorkerFarm = {
   readonly nats: TestNats;
@@ -41,7 +41,7 @@ export type WorkerFarm = {
   stop(): Promise<void>;
 };
 
-export type StartWorker = {
+type StartWorker = {
   readonly settings?: Readonly<Record<string, string>>;
   readonly timings?: Partial<AgentTimings>;
   readonly runtimeEntry?: string | undefined;

@@ -42,7 +42,7 @@ export type Workspace = {
 
 export type TransferPort = { open(): Promise<Workspace> };
 
-export type AttemptLimits = StallLimits & {
+type AttemptLimits = StallLimits & {
   readonly fetchMs: number;
   readonly uploadMs: number;
   readonly cancelGraceMs: number;

@@ -8,7 +8,7 @@ import type { RequestHeader } from "../../gen/proto/vapfarm/v1/dispatch.ts";
 import { type Lease, renewed } from "./lease-clock.ts";
 
 /** Version of dispatch.proto that this agent speaks. */
-export const protocolVersion = 1;
+const protocolVersion = 1;
 
 /** A session's state; the agent has one at a time. */
 export class Session {

@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "../../platform/logging.ts";
 
-export type ScratchFolder = {
+type ScratchFolder = {
   readonly inputFolder: string;
   readonly outputFolder: string;
   /** Removes everything; never rejects. */
