@@ -79,7 +79,10 @@ describe("a duty", () => {
 
   it("runs at once when nudged", async () => {
     const signal = roundSignal();
-    const duty = createDuty({ name: "relay", intervalMs: 3_600_000, run: () => Promise.resolve() }, optionsOf(dutyRows(), "one", signal.onRound));
+    const duty = createDuty(
+      { name: "relay", intervalMs: 3_600_000, run: () => Promise.resolve() },
+      optionsOf(dutyRows(), "one", signal.onRound),
+    );
     const first = signal.next("ran");
     await duty.start();
     await first;
@@ -99,7 +102,10 @@ describe("a duty", () => {
       await gate.promise;
       isOver = true;
     };
-    const duty = createDuty({ name: "prune", intervalMs: 1, run }, optionsOf(dutyRows(), "one", () => undefined));
+    const duty = createDuty(
+      { name: "prune", intervalMs: 1, run },
+      optionsOf(dutyRows(), "one", () => undefined),
+    );
     await duty.stop();
     await duty.start();
     await duty.start();

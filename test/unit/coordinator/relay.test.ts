@@ -46,7 +46,8 @@ function memoryStream() {
       return Promise.resolve({ kind: "appended", sequence });
     },
   };
-  const numbers = (subject: string) => messages.filter((message) => message.subject === subject).map(({ payload }) => Number(JobEvent.decode(payload).number));
+  const numbers = (subject: string) =>
+    messages.filter((message) => message.subject === subject).map(({ payload }) => Number(JobEvent.decode(payload).number));
   return { stream, state, messages, numbers };
 }
 

@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { completeRender, type ModelFacts, type RenderRequest, renderWarnings, type SubmitRequest } from "../../../services/domain/render-request.ts";
+import {
+  completeRender,
+  type ModelFacts,
+  type RenderRequest,
+  renderWarnings,
+  type SubmitRequest,
+} from "../../../services/domain/render-request.ts";
 import { maxTextCharacters, type RuleFacts, violationsOf } from "../../../services/domain/render-rules.ts";
 
 const image = "a".repeat(64);
@@ -66,10 +72,20 @@ const wrongRenders: readonly (readonly [string, Partial<RenderRequest>, string, 
   ["a reference that was never uploaded", { references: [{ sha256: "d".repeat(64) }] }, "render.references[0]", "MEDIA_UNKNOWN"],
   ["a reference that is an image", { references: [{ sha256: image }] }, "render.references[0]", "FIELD_INVALID"],
   ["no reference", { references: [], referencePrompts: [] }, "render.references", "FIELD_INVALID"],
-  ["four references", { references: Array(4).fill({ sha256: clip }), referencePrompts: Array(4).fill("x") }, "render.references", "FIELD_INVALID"],
+  [
+    "four references",
+    { references: Array(4).fill({ sha256: clip }), referencePrompts: Array(4).fill("x") },
+    "render.references",
+    "FIELD_INVALID",
+  ],
   ["more prompts than references", { referencePrompts: ["a", "b"] }, "render.reference_prompts", "FIELD_INVALID"],
   ["fewer prompts than references", { referencePrompts: [] }, "render.reference_prompts", "FIELD_INVALID"],
-  ["a clip too short for first", { references: [{ sha256: shortClip }], frameSelection: "first" }, "render.references[0]", "MEDIA_TOO_SHORT"],
+  [
+    "a clip too short for first",
+    { references: [{ sha256: shortClip }], frameSelection: "first" },
+    "render.references[0]",
+    "MEDIA_TOO_SHORT",
+  ],
   ["another width", { width: 63 }, "render.width", "FIELD_INVALID"],
   ["another height", { height: 64 }, "render.height", "FIELD_INVALID"],
   ["another frame count", { frames: 49 }, "render.frames", "FIELD_INVALID"],
@@ -95,7 +111,7 @@ describe("the rules of a submitted render", () => {
     expect(violationsOf(submit, facts)).toEqual([]);
   });
 
-  it.each(wrongRenders)("refuse %s", (_case, change, field, code) => {
+  it.each(wrongRenders)("refuse %s", (...[, change, field, code]) => {
     expect(found(change)).toEqual([{ field, code }]);
   });
 
@@ -155,7 +171,16 @@ describe("completing a render", () => {
 
   it("keeps what was asked for, an empty negative prompt and a zero scale too", () => {
     const asked = completeRender(
-      { ...render, negativePrompt: "", seed: 9n, steps: 3, guidance: { scale: 0, dynamic: false }, scheduler: "dpm", frameSelection: "first", outputs: ["frames", "latents"] },
+      {
+        ...render,
+        negativePrompt: "",
+        seed: 9n,
+        steps: 3,
+        guidance: { scale: 0, dynamic: false },
+        scheduler: "dpm",
+        frameSelection: "first",
+        outputs: ["frames", "latents"],
+      },
       model,
       7n,
     );
