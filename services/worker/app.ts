@@ -59,7 +59,7 @@ const farmTimings = {
   requestMs: 5_000,
   pollMs: 10_000,
   settleMs: 10_000,
-  farewellMs: 3_000,
+  farewellMs: 6_000,
   progressMs: 250,
   retry: { firstMs: 100, mostMs: 1_000 },
 } as const satisfies Partial<AgentTimings>;

@@ -151,7 +151,7 @@ export function createFakeAgent(): FakeAgent {
       outageLimitMs: 600_000,
       drainMs: 30_000,
       settleMs: 10_000,
-      farewellMs: 3_000,
+      farewellMs: 6_000,
       progressMs: 250,
       retry: { firstMs: 100, mostMs: 1_000 },
     },

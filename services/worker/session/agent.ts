@@ -102,14 +102,14 @@ class WorkerAgent {
   }
 
   private async drain(): Promise<void> {
-    const { clock, timings, logger } = this.ports;
+    const { clock, timings, logger, link } = this.ports;
     this.conversation.setDraining(true);
     if (!(await settledWithin(clock, timings.drainMs, this.emptied()))) {
       logger.warn({ drainMs: timings.drainMs }, "draining took too long; giving back what runs");
       this.attempts.stopAll("drain");
       await settledWithin(clock, timings.settleMs, this.emptied());
     }
-    if (!this.session.opened) return;
+    if (!link.isConnected()) return;
     this.conversation.leave();
     const [conversation] = this.loops;
     if (conversation !== undefined) await settledWithin(clock, timings.farewellMs, conversation);

@@ -77,7 +77,7 @@ export class Conversation {
     this.wake();
   }
 
-  /** Says the last word, then ends the loop. */
+  /** Says the last word once nothing is held, then ends the loop. */
   leave(): void {
     this.leaving = true;
     this.latch.fire();
@@ -103,7 +103,8 @@ export class Conversation {
       nowMs,
       opened: this.ports.session().opened,
       draining: this.draining,
-      leaving: this.leaving,
+      // A claim that was on its way when the leaving began is given back first.
+      leaving: this.leaving && book.isEmpty(),
       runtimeReady: this.ports.runtimeReady(),
       slotFree: book.slotFree(),
       finishing: book.finishing(),
@@ -127,7 +128,7 @@ export class Conversation {
     if (answered === undefined || this.refused(answered.answer, asked.session)) return;
     asked.session.renew(answered.answer.answer, answered.sentAtMs);
     this.schedulePoll();
-    this.left = this.leaving;
+    this.left = this.leaving && freeSlots === 0 && heldAttemptIds.length === 0;
     this.take(answered.answer.answer, { ...asked, freeSlots });
   }
 

@@ -168,6 +168,17 @@ describe("stopping", () => {
     expect(lastCommitted()?.outcome).toMatchObject({ $case: "failure", value: { abandoned: true } });
   });
 
+  it("gives back a claim that was on its way when it began, and then says its last word", async () => {
+    const attemptId = fake.coordinator.addTask({});
+    fake.coordinator.fateOf = ({ times, header }) => (times === 1 && header.sequence === 1n ? "lose" : "deliver");
+    await started();
+    const stopped = fake.agent.stop();
+    await fake.clock.advance(6_000);
+    await stopped;
+    expect(lastCommitted()).toMatchObject({ attemptId, outcome: { value: { abandoned: true } } });
+    expect(fake.coordinator.nexts.at(-1)).toMatchObject({ freeSlots: 0, heldAttemptIds: [] });
+  });
+
   it("ends although nobody answers", async () => {
     await started();
     fake.setConnected(false);
