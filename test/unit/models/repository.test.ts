@@ -1,0 +1,83 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { engineOf, parseManifest } from "../../../services/platform/models/manifest.ts";
+import { createEngineVerifier, listModels, openModel, verifyEngineFiles } from "../../../services/platform/models/repository.ts";
+import { instructionSet, runtimeProfile } from "../../../services/platform/profile.ts";
+
+const demo = fileURLToPath(new URL("../../../models/demo", import.meta.url));
+const invalid = (text: string): Error =>
+  expect.objectContaining({ code: "MODEL_INVALID", message: expect.stringContaining(text) as string }) as Error;
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "vapfarm-models-"));
+  await cp(demo, join(folder, "copy"), { recursive: true });
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true });
+});
+
+describe("a model", () => {
+  it("opens with sizes, scheduler and engines, and its files have their hashes", async () => {
+    const model = await openModel(demo);
+    expect(model).toMatchObject({ name: "demo", weights: "random", height: 48, width: 64, frames: 17, maxReferences: 3 });
+    for (const engine of Object.values(model.engines)) await verifyEngineFiles(model, engine);
+  });
+
+  it.each([
+    ["a changed constant", (text: string) => text.replace('"max_tokens": 226,\n        "pad_id"', '"max_tokens": 225,\n        "pad_id"'), "digest"],
+    ["another format", (text: string) => text.replace('"format": 1', '"format": 2'), "format"],
+    ["a path out of its folder", (text: string) => text.replace('"tokenizer": "tokenizer.json"', '"tokenizer": "../x.json"'), "inside"],
+    ["an engine under another name", (text: string) => text.replace('"vae_decode": {', '"vae_other": {'), "vae_decode is missing"],
+    ["broken JSON", (text: string) => text.slice(0, 100), "no JSON"],
+  ])("is refused for %s", async (_what, change, reason) => {
+    const text = await readFile(join(demo, "farm.json"), "utf8");
+    expect(change(text)).not.toBe(text);
+    expect(() => parseManifest(change(text), demo)).toThrow(invalid(reason));
+  });
+
+  it("is refused when it is not there", async () => {
+    await expect(openModel(join(folder, "missing"))).rejects.toEqual(invalid("farm.json"));
+  });
+
+  it("is listed, and folders without a manifest are not", async () => {
+    await writeFile(join(folder, "note.txt"), "no model");
+    expect((await listModels(folder)).map(({ name }) => name)).toEqual(["demo"]);
+  });
+});
+
+describe("an engine's verification", () => {
+  it("notices a changed file, though it had verified it before", async () => {
+    const model = await openModel(join(folder, "copy"));
+    const engine = engineOf(model, "denoise");
+    const verifier = createEngineVerifier();
+    await verifier.verify(model, engine);
+    await verifier.verify(model, engine);
+    await writeFile(join(model.folder, engine.path), new Uint8Array(engine.files[0]?.bytes ?? 0));
+    await expect(verifier.verify(model, engine)).rejects.toEqual(invalid("SHA-256"));
+    await writeFile(join(model.folder, engine.path), "short");
+    await expect(verifier.verify(model, engine)).rejects.toEqual(invalid("bytes"));
+    await rm(join(model.folder, engine.path));
+    await expect(verifier.verify(model, engine)).rejects.toEqual(invalid("missing"));
+  });
+});
+
+describe("the profile", () => {
+  it.each([
+    ["flags\t: fpu avx2 fma avx512f avx512bw avx512dq avx512vl", "x64", "x86_64-avx512"],
+    ["flags\t: fpu avx2 fma", "x64", "x86_64-avx2"],
+    ["flags\t: fpu", "x64", "x86_64-sse"],
+    ["", "arm64", "arm64-neon"],
+  ])("names the instruction set of %j on %s", (cpuInfo, architecture, expected) => {
+    expect(instructionSet(cpuInfo, architecture)).toBe(expected);
+  });
+
+  it("names a device's architecture, and refuses to leave it out", () => {
+    const options = { providers: ["cuda"], threads: 1, onnxruntimeVersion: "1.30.0" };
+    expect(runtimeProfile({ ...options, architecture: "sm_90" })).toBe("cuda;ort-1.30.0;sm_90");
+    expect(() => runtimeProfile({ ...options, architecture: undefined })).toThrow(expect.objectContaining({ code: "CONFIG_INVALID" }) as Error);
+  });
+});

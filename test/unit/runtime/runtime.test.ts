@@ -1,0 +1,132 @@
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { FrameSelection, OutputKind, RunStageRequest, SchedulerKind } from "../../../services/gen/proto/vapfarm/v1/stage.ts";
+import { engineOf } from "../../../services/platform/models/manifest.ts";
+import { openModel } from "../../../services/platform/models/repository.ts";
+import { readRuntimeConfig, runtimeSettings } from "../../../services/worker/runtime/config.ts";
+import { createSessionCache } from "../../../services/worker/runtime/engines/session-cache.ts";
+import { stageRunFromProto } from "../../../services/worker/runtime/stage-run.ts";
+import { openTokenizer } from "../../../services/worker/runtime/tokenizer.ts";
+
+const demo = fileURLToPath(new URL("../../../models/demo", import.meta.url));
+const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error;
+
+describe("the runtime's settings", () => {
+  it("default to one CPU thread on a free loopback port", () => {
+    expect(readRuntimeConfig({}, "/cache")).toMatchObject({
+      address: "127.0.0.1:0",
+      inference: { providers: ["cpu"], threads: 1, cacheFolder: "/cache", ffmpegPath: undefined },
+    });
+  });
+
+  it.each([{ VAPFARM_RUNTIME_ADDRESS: "nowhere" }, { VAPFARM_RUNTIME_THREADS: "0" }, { VAPFARM_RUNTIME_PROVIDERS: "cpu,,cuda" }])(
+    "are refused when wrong: %j",
+    (environment) => {
+      expect(() => readRuntimeConfig(environment, "/cache")).toThrow(code("CONFIG_INVALID"));
+    },
+  );
+
+  it("are listed whole in the README", async () => {
+    const readme = await readFile(new URL("../../../services/worker/runtime/README.md", import.meta.url), "utf8");
+    const listed = [...readme.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, name]) => name);
+    expect(listed.toSorted()).toEqual(Object.keys(runtimeSettings.shape).toSorted());
+  });
+});
+
+describe("a request", () => {
+  const request = (parts: Parameters<typeof RunStageRequest.fromPartial>[0]): RunStageRequest =>
+    RunStageRequest.fromPartial({ outputFolder: "/out", modelFolder: "/model", ...parts });
+
+  it("comes off the wire as plain work", () => {
+    const value = {
+      seed: 7n,
+      steps: 3,
+      guidanceScale: 6,
+      dynamicGuidance: true,
+      scheduler: SchedulerKind.SCHEDULER_KIND_DPM,
+      references: 2,
+    };
+    const run = stageRunFromProto(
+      request({
+        parameters: { kind: { $case: "denoise", value } },
+        inputs: [{ name: "image_moments", source: { $case: "path", value: "/a" } }],
+      }),
+    );
+    expect(run.work).toEqual({ stage: "denoise", ...value, scheduler: "dpm" });
+    expect(run.inputs).toEqual({ image_moments: { kind: "path", path: "/a" } });
+  });
+
+  it.each([
+    ["without parameters", {}],
+    ["with a relative output folder", { outputFolder: "out", parameters: { kind: { $case: "textEncode", value: { prompt: "" } } } }],
+    ["with a relative model folder", { modelFolder: "m", parameters: { kind: { $case: "textEncode", value: { prompt: "" } } } }],
+    [
+      "with a relative input",
+      {
+        parameters: { kind: { $case: "textEncode", value: { prompt: "" } } },
+        inputs: [{ name: "a", source: { $case: "path", value: "x" } }],
+      },
+    ],
+    [
+      "without frames",
+      {
+        parameters: {
+          kind: { $case: "prepare", value: { frames: 0, height: 8, width: 8, frameSelection: FrameSelection.FRAME_SELECTION_FIRST } },
+        },
+      },
+    ],
+    ["without a frame selection", { parameters: { kind: { $case: "prepare", value: { frames: 1, height: 8, width: 8 } } } }],
+    ["that decodes to latents", { parameters: { kind: { $case: "vaeDecode", value: { outputs: [OutputKind.OUTPUT_KIND_LATENTS] } } } }],
+  ] as const)("%s is refused", (_what, parts) => {
+    expect(() => stageRunFromProto(request(parts as Parameters<typeof RunStageRequest.fromPartial>[0]))).toThrow(
+      code("STAGE_INPUT_INVALID"),
+    );
+  });
+});
+
+describe("the tokenizer", () => {
+  it("gives the ids of the reference library for tricky text", async () => {
+    // Made with the Python library tokenizers from the same tokenizer.json.
+    const fixture = await readFile(new URL("../../fixtures/tokenizer/tricky.json", import.meta.url), "utf8");
+    const model = await openModel(demo);
+    const tokenizer = await openTokenizer(model, engineOf(model, "text_encode"));
+    for (const { text, ids } of JSON.parse(fixture) as readonly { readonly text: string; readonly ids: readonly number[] }[]) {
+      const encoded = tokenizer.encode(text);
+      expect([...encoded.ids.data].slice(0, ids.length).map(Number), text).toEqual(ids);
+      expect(encoded.tokens).toBe(ids.length);
+    }
+  });
+
+  it("cuts at 226 tokens with the end token last, and says so only then", async () => {
+    const model = await openModel(demo);
+    const tokenizer = await openTokenizer(model, engineOf(model, "text_encode"));
+    const long = tokenizer.encode("long ".repeat(400));
+    expect(long.isTruncated).toBe(true);
+    expect(long.ids.shape).toEqual([1, 226]);
+    expect(long.ids.data.at(-1)).toBe(1n);
+    expect(tokenizer.encode("short").isTruncated).toBe(false);
+  });
+
+  it("is refused when it is not the file that the engine was exported with", async () => {
+    const model = await openModel(demo);
+    const engine = engineOf(model, "text_encode");
+    const other = { ...engine, constants: { ...engine.constants, tokenizer_sha256: "0".repeat(64) } };
+    await expect(openTokenizer(model, other)).rejects.toEqual(code("MODEL_INVALID"));
+  });
+});
+
+describe("the session cache", () => {
+  it("closes the least recently used engine when a budget of bytes is passed", async () => {
+    const model = await openModel(demo);
+    const [text, image, decode] = (["text_encode", "vae_encode_image", "vae_decode"] as const).map((name) => engineOf(model, name));
+    if (text === undefined || image === undefined || decode === undefined) expect.unreachable("the demo model has all engines");
+    const sessionBytes = decode.memoryBytes + text.memoryBytes;
+    const cache = createSessionCache({ providers: ["cpu"], threads: 1, deviceId: 0, sessionBytes });
+    const loads: string[] = [];
+    const open = (engine: typeof text) => cache.open(model, engine, () => void loads.push(engine.name));
+    for (const engine of [text, image, text, decode]) await open(engine);
+    expect(cache.residentDigests()).toEqual([text.digest, decode.digest]);
+    expect(loads).toEqual(["text_encode", "vae_encode_image", "vae_decode"]);
+  });
+});
