@@ -38,10 +38,9 @@ type Watching = { readonly client: FarmClient; readonly jobId: string; readonly 
 
 async function watch(context: CliContext, { client, jobId, options }: Watching): Promise<ExitCode> {
   const asJson = options.json === true;
-  const onResponse = (response: WatchJobResponse): void => {
-    if (asJson) context.output.json(WatchJobResponse.toJSON(response));
-  };
-  const outcome = await watchToEnd(context, { client, job: await client.getJob(jobId), asJson, onResponse });
+  const onResponse = (response: WatchJobResponse): void => context.output.json(WatchJobResponse.toJSON(response));
+  const job = await client.getJob(jobId);
+  const outcome = await watchToEnd(context, { client, job, asJson, ...(asJson ? { onResponse } : {}) });
   if (outcome.kind === "left") return exitCodes.interrupted;
   const files = await filesOf(context, { client, job: outcome.job, out: options.out });
   return printReport(context.output, reportOf(outcome.job, files), asJson);

@@ -2,6 +2,7 @@
  * `render` on a farm: upload, submit, watch, download, contact sheet.
  */
 import { resolve } from "node:path";
+import { FarmError, toFarmError } from "../../domain/errors.ts";
 import { type Job, JobState } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { FrameSelection } from "../../gen/proto/vapfarm/v1/stage.ts";
 import { hashFile } from "../../platform/artifacts/fetch.ts";
@@ -66,13 +67,23 @@ async function uploadOne({ output, interrupts }: CliContext, { path, client, asJ
     shown = percent;
     output.errorStream.write(`\rupload ${path} ${percent}% of ${bytesText(total)}`);
   };
-  const answer = await client.upload(path, { signal: interrupts.signal, onProgress }).finally(() => {
-    if (shown >= 0) output.errorStream.write("\r\u001b[K");
-  });
+  const answer = await client
+    .upload(path, { signal: interrupts.signal, onProgress })
+    .catch((thrown: unknown) => Promise.reject(nameFile(thrown, path)))
+    .finally(() => {
+      if (shown >= 0) output.errorStream.write("\r\u001b[K");
+    });
   const frames = answer.kind === "video" ? `, ${answer.frames} frames` : "";
   if (!asJson)
     output.note(`uploaded ${path}: ${answer.kind} ${answer.width}x${answer.height}${frames}, ${bytesText(Number(answer.sizeBytes))}`);
   return answer.sha256;
+}
+
+/** A refusal of the media says which file it was. */
+function nameFile(thrown: unknown, path: string): FarmError {
+  const error = toFarmError(thrown);
+  if (!error.code.startsWith("MEDIA_")) return error;
+  return new FarmError(error.code, { message: `${path}: ${error.message}`, details: error.details, cause: error });
 }
 
 export type Download = { readonly client: FarmClient; readonly folder: string; readonly signal: AbortSignal };

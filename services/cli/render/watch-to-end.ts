@@ -30,7 +30,8 @@ export async function watchToEnd(context: CliContext, request: WatchRequest): Pr
   const view = createProgressView(context.output, request.asJson);
   const release = context.interrupts.take(() => leave(context, { client, jobId: job.jobId, left, view }));
   try {
-    if (!hasEnded(job.state)) await show(request, view, left.signal);
+    // Scripts hear every event, also of a job that has ended.
+    if (!hasEnded(job.state) || request.onResponse !== undefined) await show(request, view, left.signal);
     if (left.signal.aborted) return { kind: "left" };
     return { kind: "ended", job: await getJobPatiently(client, job.jobId, left.signal) };
   } finally {

@@ -48,11 +48,19 @@ export function createUploadMedia(dependencies: UploadDependencies) {
       return { ...received, sizeBytes: BigInt(received.sizeBytes), ...pickShape(facts) };
     } catch (thrown) {
       // A caller that went away is no fault of the farm, whatever broke first.
-      throw signal.aborted ? new FarmError("STAGE_CANCELLED", { message: "the upload was cancelled", cause: thrown }) : thrown;
+      throw signal.aborted ? new FarmError("STAGE_CANCELLED", { message: "the upload was cancelled", cause: thrown }) : blameMedia(thrown);
     } finally {
       await rm(path, { force: true });
     }
   };
+}
+
+/** What is wrong with the media is wrong with the bytes that were sent: the field to correct. */
+function blameMedia(thrown: unknown): FarmError {
+  const error = toFarmError(thrown);
+  if (!error.code.startsWith("MEDIA_") || error.row.errorClass !== "input" || error.details.fields !== undefined) return error;
+  const fields = [{ field: "chunk", reason: error.message, remedy: error.row.remedy }];
+  return new FarmError(error.code, { message: error.message, details: { ...error.details, fields }, cause: error });
 }
 
 function pickShape({ kind, width, height, frames }: MediaFacts) {

@@ -1,0 +1,30 @@
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { runCli } from "../support/cli.ts";
+
+let folder = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "vapfarm-demo-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe("vapfarm demo", () => {
+  it("renders on a farm of its own, shows where everything is and what landed in Postgres, and leaves nothing running", async () => {
+    const { code, stdout, stderr } = await runCli(["demo", "--out", folder]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/gRPC +127\.0\.0\.1:\d+/);
+    expect(stdout).toContain("random weights: output is noise by design");
+    for (const name of ["mp4", "contact sheet"]) {
+      const path = new RegExp(`^${name}: +(\\S+)$`, "m").exec(stdout)?.[1] ?? "";
+      expect(path.startsWith(folder)).toBe(true);
+      expect((await stat(path)).size).toBeGreaterThan(1000);
+    }
+    expect(stdout).toMatch(/denoise +succeeded +1 +1 /);
+    expect(stdout).toMatch(/usage +10 /);
+    expect(stderr).toMatch(/stopped; the whole demo took [\d.]+ s/);
+    const data = /^ +data +(\S+)$/m.exec(stdout)?.[1] ?? "";
+    await expect(stat(data)).rejects.toThrow();
+  });
+});

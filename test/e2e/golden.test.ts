@@ -1,0 +1,70 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { JobState } from "../../services/gen/proto/vapfarm/v1/farm.ts";
+import { OutputKind, SchedulerKind } from "../../services/gen/proto/vapfarm/v1/stage.ts";
+import { startTestFarm, type TestFarm } from "../support/farm.ts";
+import { downloadTensor, submission, submit, upload, watchUntilEnd, writeLosslessClip, writePng } from "../support/farm-render.ts";
+import { type GoldenCase, goldenNames, type GoldenName, maxDifference, openGolden } from "../support/golden.ts";
+import { goldenPixels } from "../support/golden-pixels.ts";
+
+let farm: TestFarm;
+let folder = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "vapfarm-golden-"));
+  farm = await startTestFarm();
+});
+afterAll(async () => {
+  await farm.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Renders a golden case from its own pixels. */
+async function render(name: GoldenName, golden: GoldenCase) {
+  const { settings } = golden;
+  const image = await upload(farm.client, await writePng(join(folder, `${name}.png`), goldenPixels(golden, "image_pixels")));
+  const references: { sha256: string }[] = [];
+  for (let index = 0; index < settings.refs; index += 1) {
+    const clip = await writeLosslessClip(join(folder, `${name}-${index}.mkv`), goldenPixels(golden, `ref${index}_pixels`));
+    const uploaded = await upload(farm.client, clip);
+    expect(uploaded).toMatchObject({ kind: "video", frames: 17, width: 64, height: 48 });
+    references.push({ sha256: uploaded.sha256 });
+  }
+  const submitted = await submit(
+    farm.client,
+    submission({
+      image: { sha256: image.sha256 },
+      references,
+      prompt: settings.prompt,
+      referencePrompts: [...settings.ref_prompts],
+      seed: BigInt(settings.seed),
+      steps: settings.steps,
+      guidance: { scale: settings.guidance_scale, dynamic: settings.use_dynamic_cfg },
+      scheduler: settings.scheduler === "CogVideoXDPMScheduler" ? SchedulerKind.SCHEDULER_KIND_DPM : SchedulerKind.SCHEDULER_KIND_DDIM,
+      outputs: [OutputKind.OUTPUT_KIND_LATENTS, OutputKind.OUTPUT_KIND_FRAMES],
+    }),
+  );
+  return watchUntilEnd(farm.client, submitted.jobId);
+}
+
+describe("a render through the whole farm", () => {
+  it.each(goldenNames)("gives the reference's latents and frames: %s", async (name) => {
+    const golden = openGolden(name);
+    const { job, told } = await render(name, golden);
+    expect(job.failure).toBeUndefined();
+    expect(job.state).toBe(JobState.JOB_STATE_SUCCEEDED);
+    const latents = await downloadTensor(farm.client, job, { name: "latents", folder });
+    const last = golden.float32(`step${golden.settings.steps - 1}_latents`);
+    expect(latents.shape).toEqual(last.shape);
+    expect(maxDifference(latents.data as Float32Array, last.data)).toBeLessThanOrEqual(5e-4);
+    const frames = await downloadTensor(farm.client, job, { name: "frames", folder });
+    const expected = golden.uint8("frames_u8");
+    expect(frames.shape).toEqual(expected.shape);
+    const far = expected.data.filter((level, place) => Math.abs(level - Number(frames.data[place])) > 1);
+    expect(far.length / expected.data.length).toBeLessThanOrEqual(0.001);
+    const numbers = told.flatMap(({ update }) => (update?.$case === "event" ? [Number(update.value.number)] : []));
+    expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+    expect(BigInt(numbers.length)).toBe(job.lastEventNumber);
+  });
+});
