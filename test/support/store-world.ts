@@ -24,10 +24,10 @@ export type World = {
   readonly store: Store;
   /** Connections of the test's own. */
   readonly pool: Pool;
-  sql<Row extends object>(text: string, values?: readonly unknown[]): Promise<readonly Row[]>;
+  readonly sql: <Row extends object>(text: string, values?: readonly unknown[]) => Promise<readonly Row[]>;
   /** Another coordinator's store on the same database. */
-  openAnother(overrides?: Partial<StoreOptions>): Promise<Store>;
-  close(): Promise<void>;
+  readonly openAnother: (overrides?: Partial<StoreOptions>) => Promise<Store>;
+  readonly close: () => Promise<void>;
 };
 
 export const profile = "cpu;test";

@@ -72,8 +72,8 @@ async function applyMissing(client: pg.Client, migrations: readonly Migration[])
     "select migration_name, checksum, finished_at from _prisma_migrations where rolled_back_at is null",
   );
   const applied = new Map(records.rows.map((row) => [row.migration_name, row]));
-  for (const migration of migrations) refuseUnlessSound(migration, applied.get(migration.name));
   refuseFailed(records.rows);
+  for (const migration of migrations) refuseUnlessSound(migration, applied.get(migration.name));
   const missing = migrations.filter(({ name }) => !applied.has(name));
   for (const migration of missing) await apply(client, migration);
   return missing.map(({ name }) => name);

@@ -58,6 +58,15 @@ test("tasks that another job uses go on", async () => {
   expect(await store.artifactOfJob("local", cancelled, "mp4")).toBeUndefined();
 });
 
+test("a cancelled job's priority no longer lifts the tasks that it shared", async () => {
+  const { store, sql } = world();
+  const urgent = await submit(store, diamond(), { priority: 50 });
+  await submit(store, diamond(), { priority: 1 });
+  expect(await sql("select distinct priority from ready")).toEqual([{ priority: 50 }]);
+  await store.cancelJob("local", urgent);
+  expect(await sql("select distinct priority from ready")).toEqual([{ priority: 1 }]);
+});
+
 test("a new job that wants an unwanted attempt takes it over", async () => {
   const { store } = world();
   const cancelled = await submit(store, diamond());

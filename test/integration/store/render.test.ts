@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { useWorld } from "../../support/store-suite.ts";
-import { createWorker, diamond, submit } from "../../support/store-world.ts";
+import { createWorker, diamond, submit, task } from "../../support/store-world.ts";
 
 const world = useWorld();
 
@@ -38,4 +38,26 @@ test("a job's tasks are handed out in order of their inputs, and its result show
   ]);
   expect(events.at(-1)?.jobState).toBe("succeeded");
   expect(await store.listEvents(jobId, 9, 100)).toHaveLength(1);
+});
+
+test("a task that takes two inputs from one producer waits for it once", async () => {
+  const { store, sql } = world();
+  const both = task("both", { after: ["producer"] });
+  const [input] = both.inputs;
+  const twice = { ...both, inputs: input === undefined ? [] : [input, { ...input, name: "again" }] };
+  await submit(store, [task("producer"), twice]);
+  expect(await sql("select inputs_missing from task where state = 'blocked'")).toEqual([{ inputs_missing: 2 }]);
+  const worker = createWorker(store);
+  await worker.succeed(await worker.claim());
+  expect((await worker.claim()).inputs.map(({ name }) => name)).toEqual(["again", "producer"]);
+});
+
+test("the expected time of a task is that of those that ran last with its shape", async () => {
+  const { store } = world();
+  await submit(store, [task("first"), task("second")]);
+  const worker = createWorker(store);
+  const first = await worker.claim();
+  expect(first.expectedMs).toBe(0);
+  await worker.succeed(first);
+  expect((await worker.claim()).expectedMs).toBe(8);
 });
