@@ -63,7 +63,11 @@ function readiness(child: ChildProcess, exited: Promise<string>): Promise<string
       if (kind === "failed")
         reject(new FarmError(code !== undefined && isErrorCode(code) ? code : "RUNTIME_START_FAILED", { message: text ?? "" }));
     });
-    void exited.then((how) => reject(new FarmError("RUNTIME_START_FAILED", { message: `the stage runtime ended at its start (${how})` })));
+    // The process may be seen to end before its last message is read; the channel closes only after that.
+    const channelClosed = new Promise<void>((closed) => child.once("disconnect", () => closed()));
+    void Promise.all([exited, channelClosed]).then(([how]) => {
+      reject(new FarmError("RUNTIME_START_FAILED", { message: `the stage runtime ended at its start (${how})` }));
+    });
   });
 }
 
