@@ -59,7 +59,7 @@ export type Timings = {
   readonly watchPollMs: number;
 };
 
-export const defaultTimings: Timings = {
+const defaultTimings: Timings = {
   canaryMs: 1_000,
   reapMs: 1_000,
   promotionMs: 500,

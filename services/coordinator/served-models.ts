@@ -20,7 +20,7 @@ export function createServedModels(catalogue: ModelCatalogue, pool: ServingPool)
 }
 
 /** A manifest as a served model. */
-export function servedModel(manifest: ModelManifest, pool: ServingPool): ServedModel {
+function servedModel(manifest: ModelManifest, pool: ServingPool): ServedModel {
   const { name, fps, weights } = manifest;
   const engineDigests = Object.fromEntries(Object.values(manifest.engines).map((engine) => [engine.name, engine.digest]));
   return {

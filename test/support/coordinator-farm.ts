@@ -46,7 +46,7 @@ export type CoordinatorFarm = {
   stop(): Promise<void>;
 };
 
-export type Overrides = {
+type Overrides = {
   readonly environment?: Readonly<Record<string, string>>;
   readonly timings?: Partial<Timings>;
 };

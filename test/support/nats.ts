@@ -43,7 +43,7 @@ export async function startTestNats(): Promise<TestNats> {
 }
 
 /** A loopback port that was free a moment ago. */
-export function freePort(): Promise<number> {
+function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);

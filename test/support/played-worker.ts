@@ -28,7 +28,7 @@ const subjects = subjectsOf("local");
 const requestMs = 10_000;
 const demoFolder = join(import.meta.dirname, "../../models/demo");
 
-export type NextChange = { readonly held?: readonly string[]; readonly freeSlots?: number; readonly reports?: readonly AttemptReport[] };
+type NextChange = { readonly held?: readonly string[]; readonly freeSlots?: number; readonly reports?: readonly AttemptReport[] };
 
 export type PlayedWorker = {
   readonly workerId: string;

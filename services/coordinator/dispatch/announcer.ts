@@ -49,7 +49,7 @@ function pushLevels(options: AnnouncerOptions, pushes: readonly LevelPush[]): vo
 }
 
 /** Ready tasks of several commits, added up by pool and shape. */
-export function mergeReady(aftermaths: readonly Aftermath[]): readonly ReadyCount[] {
+function mergeReady(aftermaths: readonly Aftermath[]): readonly ReadyCount[] {
   const merged = new Map<string, ReadyCount>();
   for (const ready of aftermaths.flatMap((aftermath) => aftermath.ready)) {
     const key = keyOf(ready);

@@ -5,7 +5,7 @@
  * stalled past its time changes nothing; a failed round is logged and counted and the next one comes as ever. Start and stop are safe
  * when called twice, and stop waits for the round that runs and gives the row back.
  */
-import { type ErrorCode, toFarmError } from "../../domain/errors.ts";
+import { type ErrorCode, type FarmError, toFarmError } from "../../domain/errors.ts";
 import { pause } from "../../platform/deadline.ts";
 import type { Component } from "../../platform/lifecycle.ts";
 import type { Logger } from "../../platform/logging.ts";
@@ -18,7 +18,7 @@ export type DutySpec = {
   run(epoch: number, signal: AbortSignal): Promise<void>;
 };
 
-export type RoundOutcome = "ran" | "not_held" | "failed";
+type RoundOutcome = "ran" | "not_held" | "failed";
 
 export type Round = {
   readonly duty: string;
@@ -37,6 +37,11 @@ export type DutyOptions = {
   readonly onRound: (round: Round) => void;
 };
 
+type Running = DutyOptions & {
+  /** Told of each round's failure, or undefined: logged when it changes, so that an outage is two lines and not thousands. */
+  readonly noteFailure: (error: FarmError | undefined) => void;
+};
+
 export type Duty = Component & {
   /** Lets the next round begin at once instead of after the interval. */
   nudge(): void;
@@ -45,7 +50,8 @@ export type Duty = Component & {
 type Hold = { readonly epoch: number; readonly sinceMs: number };
 
 /** A duty that does not run yet. */
-export function createDuty(spec: DutySpec, options: DutyOptions): Duty {
+export function createDuty(spec: DutySpec, given: DutyOptions): Duty {
+  const options: Running = { ...given, noteFailure: failureLog(spec.name, given.logger) };
   let running: { readonly abort: AbortController; readonly done: Promise<void> } | undefined;
   let nudged = new AbortController();
   const loop = async (signal: AbortSignal): Promise<void> => {
@@ -77,7 +83,7 @@ export function createDuty(spec: DutySpec, options: DutyOptions): Duty {
 type RoundState = { readonly hold: Hold | undefined; readonly signal: AbortSignal };
 
 /** One round; the hold to go on with, or undefined when it must be taken anew. */
-async function round(spec: DutySpec, options: DutyOptions, state: RoundState): Promise<Hold | undefined> {
+async function round(spec: DutySpec, options: Running, state: RoundState): Promise<Hold | undefined> {
   try {
     const hold = await keepHold(spec, options, state.hold);
     if (hold === undefined) {
@@ -85,14 +91,24 @@ async function round(spec: DutySpec, options: DutyOptions, state: RoundState): P
       return undefined;
     }
     await spec.run(hold.epoch, state.signal);
+    options.noteFailure(undefined);
     options.onRound({ duty: spec.name, outcome: "ran" });
     return hold;
   } catch (thrown) {
     const error = toFarmError(thrown);
-    if (!state.signal.aborted) options.logger.warn({ duty: spec.name, code: error.code, err: error }, "a round of a duty failed");
+    if (!state.signal.aborted) options.noteFailure(error);
     options.onRound({ duty: spec.name, outcome: "failed", code: error.code });
     return undefined;
   }
+}
+
+function failureLog(duty: string, logger: Logger): Running["noteFailure"] {
+  let code: ErrorCode | undefined;
+  return (error) => {
+    if (error !== undefined && error.code !== code) logger.warn({ duty, code: error.code, err: error }, "rounds of a duty fail");
+    if (error === undefined && code !== undefined) logger.info({ duty }, "a duty runs again");
+    code = error?.code;
+  };
 }
 
 /** Renews after a third of the time, so that most rounds cost one statement less. */

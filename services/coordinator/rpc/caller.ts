@@ -18,7 +18,7 @@ export type ConfiguredCaller = Caller & { readonly token: { reveal(): string } }
 /** The caller of a call, given its `authorization` header; throws CALLER_UNKNOWN. */
 export type CallerLookup = (authorization: string | undefined) => Caller;
 
-export const localAdmin: Caller = { tenant: "local", role: "admin" };
+const localAdmin: Caller = { tenant: "local", role: "admin" };
 
 /** Looks callers up by token; undefined configuration means that everybody is local/admin. */
 export function createCallerLookup(configured: readonly ConfiguredCaller[] | undefined): CallerLookup {

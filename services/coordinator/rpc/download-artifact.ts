@@ -14,7 +14,7 @@ import { artifactToProto } from "./job-mapping.ts";
 import { jobOfCaller } from "./jobs.ts";
 import type { Call } from "./method.ts";
 
-export const chunkBytes = 256 * 1024;
+const chunkBytes = 256 * 1024;
 
 export type DownloadDependencies = {
   readonly store: Pick<MediaStore, "artifactOfJob"> & Pick<JobStore, "getJob">;

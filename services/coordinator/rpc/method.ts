@@ -17,7 +17,7 @@ export type MethodOptions = {
   readonly onEnd: (call: { readonly method: string; readonly code: string; readonly seconds: number }) => void;
 };
 
-export type MethodSpec = { readonly name: string; readonly needs: Role };
+type MethodSpec = { readonly name: string; readonly needs: Role };
 
 export type Methods = {
   unary<Q, A>(spec: MethodSpec, handler: (request: Q, call: Call) => Promise<A>): ReturnType<typeof unary<Q, A>>;

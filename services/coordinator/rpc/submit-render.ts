@@ -52,7 +52,7 @@ export function createSubmitRender(dependencies: SubmitDependencies) {
 type Body = { readonly tenant: string; readonly bodyDigest: string };
 
 /** SHA-256 of the request as it was sent, its idempotency key apart: what tells a repeat from a conflict. */
-export function bodyDigestOf(request: SubmitRenderRequest): string {
+function bodyDigestOf(request: SubmitRenderRequest): string {
   const bytes = SubmitRenderRequest.encode({ ...request, idempotencyKey: "" }).finish();
   return createHash("sha256").update(bytes).digest("hex");
 }
@@ -121,7 +121,7 @@ function mediaOf({ render }: SubmitRequest): readonly string[] {
 }
 
 /** One error for all violations; its code is theirs if they agree. */
-export function refusal(violations: readonly RuleViolation[]): FarmError {
+function refusal(violations: readonly RuleViolation[]): FarmError {
   const codes = new Set<ErrorCode>(violations.map(({ code }) => code));
   const [only] = codes;
   const fields = violations.map(({ field, reason, remedy }): FieldViolation => ({ field, reason, remedy }));

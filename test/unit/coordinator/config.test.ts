@@ -1,0 +1,64 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { coordinatorSchema, readCoordinatorConfig } from "../../../services/coordinator/config.ts";
+import { createCallerLookup, requireRole } from "../../../services/coordinator/rpc/caller.ts";
+
+const least = {
+  DATABASE_URL: "postgres://user:password@127.0.0.1/farm",
+  NATS_URL: "nats://127.0.0.1:4222",
+  VAPFARM_MODELS: "/models",
+  VAPFARM_ARTIFACTS: "folder:/artifacts",
+  VAPFARM_STATE_FOLDER: "/state",
+  VAPFARM_POOLS: '[{"name":"cpu","profile":"cpu;x"}]',
+};
+const callers = '[{"token":"0123456789abcdef","tenant":"one","role":"member"}]';
+
+describe("the coordinator's settings", () => {
+  it("are the table in its README", () => {
+    const readme = readFileSync(new URL("../../../services/coordinator/README.md", import.meta.url), "utf8");
+    const documented = [...readme.matchAll(/^\| `([A-Z_]+)` \|/gm)].map((match) => match[1]);
+    expect(documented).toEqual(Object.keys(coordinatorSchema.shape));
+  });
+
+  it("have defaults for all but what nobody can guess", () => {
+    expect(readCoordinatorConfig(least)).toMatchObject({
+      VAPFARM_FARM: "local",
+      VAPFARM_LEASE_MS: 15_000,
+      VAPFARM_POOLS: [{ name: "cpu", profile: "cpu;x" }],
+    });
+  });
+
+  it("name every wrong one, and print no secret", () => {
+    const read = () => readCoordinatorConfig({ ...least, VAPFARM_POOLS: "[]", VAPFARM_LEASE_MS: "0", VAPFARM_FARM: "a.b" });
+    expect(read).toThrow(/VAPFARM_FARM.*VAPFARM_POOLS.*VAPFARM_LEASE_MS/);
+    expect(JSON.stringify(readCoordinatorConfig({ ...least, VAPFARM_CALLERS: callers }))).not.toMatch(/password|0123456789abcdef/);
+  });
+
+  it("refuse pools of one name and short tokens", () => {
+    const pools = '[{"name":"a","profile":"x"},{"name":"a","profile":"y"}]';
+    expect(() => readCoordinatorConfig({ ...least, VAPFARM_POOLS: pools })).toThrow(/distinct/);
+    const short = '[{"token":"short","tenant":"one","role":"member"}]';
+    expect(() => readCoordinatorConfig({ ...least, VAPFARM_CALLERS: short })).toThrow(/16 characters/);
+  });
+});
+
+describe("callers", () => {
+  it("are local/admin when none are configured", () => {
+    expect(createCallerLookup(undefined)(undefined)).toEqual({ tenant: "local", role: "admin" });
+  });
+
+  it("are told by their token, and unknown ones are refused", () => {
+    const lookup = createCallerLookup(readCoordinatorConfig({ ...least, VAPFARM_CALLERS: callers }).VAPFARM_CALLERS);
+    expect(lookup("Bearer 0123456789abcdef")).toEqual({ tenant: "one", role: "member" });
+    for (const header of [undefined, "", "0123456789abcdef", "Bearer ", "Bearer 0123456789abcdeX"]) {
+      expect(() => lookup(header)).toThrow(expect.objectContaining({ code: "CALLER_UNKNOWN" }) as Error);
+    }
+  });
+
+  it("may do what their role and those below it may", () => {
+    expect(() => requireRole({ tenant: "one", role: "admin" }, "member")).not.toThrow();
+    expect(() => requireRole({ tenant: "one", role: "reader" }, "member")).toThrow(
+      expect.objectContaining({ code: "CALLER_NOT_ALLOWED" }) as Error,
+    );
+  });
+});
