@@ -144,7 +144,7 @@ test("whatever happens in whatever order, each job ends once, each task has at m
   await sql(`create function log_move() returns trigger language plpgsql as
     'begin insert into move values (old.state, new.state); return new; end'`);
   await sql("create trigger log_move after update on task for each row when (old.state <> new.state) execute function log_move()");
-  const runs = fc.asyncProperty(fc.array(operation, { minLength: 40, maxLength: 120 }), async (operations) => {
+  const runs = fc.asyncProperty(fc.array(operation, { minLength: 40, maxLength: 80 }), async (operations) => {
     await sql("truncate tenant, session, worker, session_answer, artifact, usage, duty cascade");
     const workers = [0, 1, 2].map((index) => createWorker(store, { name: `w${index}` }));
     const farm: Farm = { jobs: [], workers, claims: [] };
@@ -158,7 +158,7 @@ test("whatever happens in whatever order, each job ends once, each task has at m
     const epoch = (await store.holdDuty("sweep", "test", 60_000))?.epoch ?? 0;
     expect((await store.sweep(epoch)).repaired).toBe(0);
   });
-  await fc.assert(runs, { numRuns: 12, endOnFailure: true });
+  await fc.assert(runs, { numRuns: 8, endOnFailure: true });
   const moves = await sql<{ from_state: TaskState; to_state: TaskState }>("select distinct from_state, to_state from move");
   expect(moves.filter(({ from_state: from, to_state: to }) => !canTaskMove(from, to))).toEqual([]);
   expect(moves.length).toBeGreaterThan(8);
