@@ -50,7 +50,7 @@ describe("the announcer", () => {
     const { announcer, lookUps, sent, nextLookUp } = announcing(({ limit }) => (limit === 2 ? ["a"] : []));
     announcer.announce([ready("denoise/x", 2)]);
     await nextLookUp();
-    await nextLookUp();
+    await turn();
     expect(lookUps.map(({ limit }) => limit)).toEqual([2, 1]);
     expect(sent).toEqual(["a wake"]);
   });
