@@ -26,7 +26,7 @@ export type FarmEndpoint = {
   readonly token: string | undefined;
 };
 
-export type UploadOptions = { readonly signal: AbortSignal; readonly onProgress: (sentBytes: number, totalBytes: number) => void };
+type UploadOptions = { readonly signal: AbortSignal; readonly onProgress: (sentBytes: number, totalBytes: number) => void };
 
 export type FarmClient = {
   readonly endpoint: FarmEndpoint;

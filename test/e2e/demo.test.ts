@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-describe("vapfarm demo", () => {
+describe("vapfarm demo", { timeout: 180_000 }, () => {
   it("renders on a farm of its own, shows where everything is and what landed in Postgres, and leaves nothing running", async () => {
     const { code, stdout, stderr } = await runCli(["demo", "--out", folder]);
     expect(code).toBe(0);

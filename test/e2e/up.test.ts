@@ -29,17 +29,21 @@ async function start(args?: readonly string[]): Promise<TestFarm> {
   return farm;
 }
 
-async function render(farm: TestFarm): Promise<string> {
+async function begin(farm: TestFarm, steps: number): Promise<string> {
   const image = await upload(farm.client, join(projectRoot, "demo/image.png"));
   const clip = await upload(farm.client, join(projectRoot, "demo/clip.mp4"));
   const request = submission({
     image: { sha256: image.sha256 },
     references: [{ sha256: clip.sha256 }],
     referencePrompts: ["A ball."],
-    steps: 2,
+    steps,
     seed: 1n,
   });
-  const { job } = await watchUntilEnd(farm.client, (await submit(farm.client, request)).jobId);
+  return (await submit(farm.client, request)).jobId;
+}
+
+async function render(farm: TestFarm): Promise<string> {
+  const { job } = await watchUntilEnd(farm.client, await begin(farm, 2));
   expect(job.state).toBe(JobState.JOB_STATE_SUCCEEDED);
   return job.jobId;
 }
@@ -63,7 +67,8 @@ function processOf(farm: FarmFile, name: string): number {
   return farm.processes.find((each) => each.name === name)?.processId ?? 0;
 }
 
-describe("vapfarm up", () => {
+// Each starts whole farms, some several; on a busy machine that takes a while.
+describe("vapfarm up", { timeout: 240_000 }, () => {
   it("runs everything on loopback, and SIGTERM ends all of it within seconds", async () => {
     const farm = await start();
     const { processes, grpcAddress, natsUrl, databaseUrl } = farm.description;
@@ -100,16 +105,23 @@ describe("vapfarm up", () => {
     expect(count?.workers).toBe(1);
   });
 
-  it("refuses a second farm on the same data, and recovers from a kill -9", async () => {
+  it("refuses a second farm on the same data; after a kill -9 in the middle of a render the next start ends what was left and the render ends", async () => {
     const first = await start(["--data", folder, "--workers", "1"]);
-    const jobId = await render(first);
     const refused = await runCli(["up", "--data", folder]);
     expect(refused).toMatchObject({ code: 1, stdout: "" });
     expect(refused.stderr).toContain(`a farm already runs on ${folder}`);
+    const jobId = await begin(first, 250);
+    await until(
+      "its denoise runs",
+      async () => (await first.sql("select 1 from task where stage = 'denoise' and state = 'running'")).length > 0,
+    );
     const all = await processesOf(first.description);
     first.process.kill("SIGKILL");
     const second = await start(["--data", folder, "--workers", "1"]);
-    expect((await second.client.getJob(jobId)).state).toBe(JobState.JOB_STATE_SUCCEEDED);
+    const { job } = await watchUntilEnd(second.client, jobId);
+    expect(job).toMatchObject({ state: JobState.JOB_STATE_SUCCEEDED, failure: undefined });
+    expect(job.artifacts.map(({ name }) => name)).toEqual(["mp4"]);
+    expect(job.tasks.find(({ stage }) => stage === "denoise")?.attempts).toBe(2);
     await waitForEnd(all);
   });
 

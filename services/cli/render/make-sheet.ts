@@ -16,7 +16,7 @@ import { drawContactSheet, randomWeightsNote, type SheetColumn } from "../sheet/
 import type { RenderOptions } from "./render-options.ts";
 
 /** What the sheet says of a render beside its files. */
-export type SheetFacts = {
+type SheetFacts = {
   readonly seed: string;
   readonly steps: number;
   readonly size: { readonly width: number; readonly height: number; readonly frames: number };

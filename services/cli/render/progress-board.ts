@@ -123,7 +123,12 @@ function detailOf(finished: readonly TaskRow[], running: readonly TaskRow[], tot
 
 function runningText(row: TaskRow): readonly string[] {
   const where = row.workerName === "" ? [] : [`on ${row.workerName}`];
-  const step = row.steps > 1 ? [`${row.phase === "" ? "step" : row.phase} ${row.step}/${row.steps}`] : row.phase === "" ? [] : [row.phase];
+  const step =
+    row.steps > 1
+      ? [`${row.phase === "" || row.phase === "compute" ? "step" : row.phase} ${row.step}/${row.steps}`]
+      : row.phase === ""
+        ? []
+        : [row.phase];
   const left = row.remainingMs > 0 ? [`${clock(row.remainingMs)} left`] : [];
   return [...step, ...left, ...where];
 }

@@ -21,6 +21,7 @@ export function createProgressView(output: Output, asJson: boolean): ProgressVie
 
 function barView(output: Output): ProgressView {
   const bars = new Map<string, cliProgress.SingleBar>();
+  let isStopped = false;
   const multi = new cliProgress.MultiBar(
     {
       format: "  {stage} {bar} {percentage}%  {detail}",
@@ -35,6 +36,8 @@ function barView(output: Output): ProgressView {
   );
   return {
     show(rows) {
+      // Drawing again would move up and write over what came after the bars.
+      if (isStopped) return;
       for (const row of rows) {
         const payload = { stage: row.stage.padEnd(11), detail: row.detail };
         const value = Math.round(row.fraction * 1000);
@@ -43,8 +46,13 @@ function barView(output: Output): ProgressView {
         else bar.update(value, payload);
       }
     },
-    note: (text) => multi.log(`${text}\n`),
+    note: (text) => {
+      if (isStopped) output.note(text);
+      else multi.log(`${text}\n`);
+    },
     stop: () => {
+      if (isStopped) return;
+      isStopped = true;
       multi.update();
       multi.stop();
     },

@@ -93,13 +93,18 @@ function stageTable(stages: readonly StageReport[]): string {
   const rows = stages.map((task) => [
     task.stage,
     task.label,
-    task.isReused ? "reused" : seconds(task.computeMs),
-    task.isReused ? "" : seconds(task.loadMs),
+    task.isReused ? "reused" : spent(task.computeMs),
+    task.isReused ? "" : spent(task.loadMs),
     task.isReused ? "" : String(task.attempts),
     task.worker,
     task.provider,
   ]);
   return textTable(["stage", "of", "compute", "load", "attempts", "worker", "on"], rows);
+}
+
+/** Nothing for a task that never succeeded. */
+function spent(ms: number): string {
+  return ms === 0 ? "-" : seconds(ms);
 }
 
 function indent(text: string): string {

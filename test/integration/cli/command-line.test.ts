@@ -115,13 +115,17 @@ describe("render --local", () => {
   });
 
   it.each([
-    ["a model that is not there", ["--model", "nothing"], "MODEL_UNKNOWN", "render.model"],
-    ["too many steps", ["--model", "demo", "--steps", "1001"], "FIELD_INVALID", "render.steps"],
-    ["a reference prompt too many", ["--model", "demo", "--reference-prompt", "x"], "FIELD_INVALID", "render.reference_prompts"],
-  ])("answers like the farm to %s", async (_what, args, errorCode, field) => {
+    ["a model that is not there", ["--model", "nothing"], { code: "MODEL_UNKNOWN", field: "render.model" }],
+    ["too many steps", ["--model", "demo", "--steps", "1001"], { code: "FIELD_INVALID", field: "render.steps" }],
+    [
+      "a reference prompt too many",
+      ["--model", "demo", "--reference-prompt", "x"],
+      { code: "FIELD_INVALID", field: "render.reference_prompts" },
+    ],
+  ])("answers like the farm to %s", async (_what, args, expected) => {
     const { code, stdout } = await runCli(["render", "--local", ...media, ...args, "--json"]);
     expect(code).toBe(2);
-    expect(JSON.parse(stdout)).toMatchObject({ error: { code: errorCode, fields: [{ field }] } });
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: expected.code, fields: [{ field: expected.field }] } });
   });
 
   it("ends within a step when interrupted, and leaves nothing", async () => {

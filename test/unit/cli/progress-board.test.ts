@@ -13,7 +13,7 @@ function rowOf(state: Board, stage: string) {
   return stageRows(state).find((row) => row.stage === stage);
 }
 
-const progress = (taskId: string, phase: string, step: number, steps: number): BoardUpdate => ({
+const progress = (taskId: string, phase: string, [step, steps]: readonly [number, number]): BoardUpdate => ({
   kind: "progress",
   taskId,
   phase,
@@ -36,21 +36,21 @@ describe("the progress board", () => {
   });
 
   it("shows denoise steps, the time left and the worker", () => {
-    const state = after({ kind: "started", taskId: "1", workerName: "worker-2" }, progress("1", "denoise", 5, 20));
-    expect(rowOf(state, "denoise")).toMatchObject({ fraction: 0.25, isRunning: true, detail: "denoise 5/20, 0:14 left, on worker-2" });
+    const state = after({ kind: "started", taskId: "1", workerName: "worker-2" }, progress("1", "compute", [5, 20]));
+    expect(rowOf(state, "denoise")).toMatchObject({ fraction: 0.25, isRunning: true, detail: "step 5/20, 0:14 left, on worker-2" });
   });
 
   it("never goes back when a task enters another phase", () => {
-    const state = after(progress("1", "decode", 3, 4), progress("1", "mp4", 1, 4));
+    const state = after(progress("1", "decode", [3, 4]), progress("1", "mp4", [1, 4]));
     expect(rowOf(state, "denoise")?.fraction).toBe(0.75);
   });
 
   it("does not take a phase of one step for progress", () => {
-    expect(rowOf(after(progress("1", "load", 1, 1)), "denoise")?.fraction).toBe(0);
+    expect(rowOf(after(progress("1", "load", [1, 1])), "denoise")?.fraction).toBe(0);
   });
 
   it("begins a task anew when it is tried again", () => {
-    const state = after(progress("1", "denoise", 15, 20), { kind: "retried", taskId: "1" });
+    const state = after(progress("1", "denoise", [15, 20]), { kind: "retried", taskId: "1" });
     expect(rowOf(state, "denoise")).toMatchObject({ fraction: 0, isRunning: false, detail: "waits" });
   });
 
@@ -63,7 +63,7 @@ describe("the progress board", () => {
   it("ignores what comes late, doubled or about unknown tasks", () => {
     const done: BoardUpdate = { kind: "succeeded", taskId: "1", computeMs: 5 };
     const state = after(done);
-    expect(stageRows(after(done, progress("1", "denoise", 1, 20), done, { kind: "succeeded", taskId: "99", computeMs: 1 }))).toEqual(
+    expect(stageRows(after(done, progress("1", "denoise", [1, 20]), done, { kind: "succeeded", taskId: "99", computeMs: 1 }))).toEqual(
       stageRows(state),
     );
   });
