@@ -30,7 +30,7 @@ module.exports = {
     heavy("grpc-in-platform", "@grpc/grpc-js|@grpc/reflection|grpc-health-check", "^services/platform/grpc/"),
     heavy("nats-in-platform", "@nats-io/[^/]+", "^services/platform/nats/"),
     heavy("onnxruntime-in-engines", "onnxruntime-node", "^services/worker/runtime/engines/"),
-    heavy("postgres-driver-in-database", "pg", "^services/(platform/database|coordinator/store)/"),
+    heavy("postgres-driver-in-database", "pg", "^services/(platform/database/|platform/programs/postgres\\.ts|coordinator/store/)"),
     { name: "no-unresolved", severity: "error", from: { path: "^services/" }, to: { couldNotResolve: true } },
   ],
   options: {

@@ -1,7 +1,8 @@
 import js from "@eslint/js";
+import { defineConfig } from "eslint/config";
 import tseslint from "typescript-eslint";
 
-export default tseslint.config(
+export default defineConfig(
   { ignores: ["services/gen/**", "node_modules/**", ".venv/**", ".cache/**", "models/**"] },
   js.configs.recommended,
   ...tseslint.configs.strictTypeChecked,

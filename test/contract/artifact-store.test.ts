@@ -121,6 +121,15 @@ describe("the folder store", () => {
     expect(await readdir(partial)).toEqual(["in progress"]);
   });
 
+  it("replaces bytes that were damaged where they lie", async () => {
+    const store = await openFolderStore(join(folder, "store"));
+    const { path, sha256 } = await fileOf(bytes);
+    await store.put(sha256, path);
+    await writeFile(join(folder, "store", sha256.slice(0, 2), sha256), "damaged");
+    await store.put(sha256, path);
+    expect((await collected(await store.get(sha256))).equals(bytes)).toBe(true);
+  });
+
   it("is opened by its address, and other addresses are refused", async () => {
     const store = await openArtifactStore(`folder:${join(folder, "addressed")}`);
     expect(await store.stat(absent)).toBeUndefined();

@@ -13,7 +13,7 @@ export type ArtifactStat = { readonly sizeBytes: number };
 
 /** Every failure of the backend itself is ARTIFACT_STORE_UNAVAILABLE. */
 export type ArtifactStore = {
-  /** Stores a file's bytes under its hash; ARTIFACT_CORRUPT when they have another. Already there: nothing happens. */
+  /** Stores a file's bytes under its hash; ARTIFACT_CORRUPT when they have another. Bytes that are there already are replaced. */
   put(sha256: string, path: string, signal?: AbortSignal): Promise<void>;
   /** Reads all or a range; ARTIFACT_MISSING when it is not there. */
   get(sha256: string, range?: ByteRange): Promise<AsyncIterable<Uint8Array>>;

@@ -2,7 +2,8 @@
  * Artifacts as files of one folder: `<root>/<first two hex digits>/<hash>`.
  *
  * A put copies into `<root>/partial`, hashes what it copied, flushes it, and renames it into place, so a crash
- * leaves at most a partial file, which the next start removes.
+ * leaves at most a partial file, which a later start removes. It does so when the artifact is there already, too: a producer
+ * that runs again because its bytes were found damaged replaces them.
  */
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -36,7 +37,6 @@ function pathOf(root: string, sha256: string): string {
 
 async function put(root: string, artifact: { readonly sha256: string; readonly path: string }, signal?: AbortSignal): Promise<void> {
   const target = pathOf(root, artifact.sha256);
-  if ((await statOf(target)) !== undefined) return;
   const partial = join(root, "partial", `${artifact.sha256}.${randomUUID()}`);
   try {
     const written = await inStore(() => copyHashed(artifact.path, partial, signal));
