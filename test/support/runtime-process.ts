@@ -94,7 +94,8 @@ async function spawnRuntime(settings: Readonly<Record<string, string>>): Promise
 }
 
 async function readyMessage(child: ChildProcess): Promise<ReadyMessage> {
-  const exited = once(child, "exit").then(() => undefined);
+  // The channel closes after its last message, which a process may be seen to end before.
+  const exited = Promise.all([once(child, "exit"), once(child, "disconnect")]).then(() => undefined);
   const message = await Promise.race([once(child, "message").then(([first]) => first as ReadyMessage | FailedMessage), exited]);
   if (message?.kind === "ready") return message;
   const code = message !== undefined && isErrorCode(message.code) ? message.code : "RUNTIME_START_FAILED";

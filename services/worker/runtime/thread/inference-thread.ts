@@ -1,6 +1,9 @@
 /**
  * Entry of the inference thread: proves the providers, says it is ready, then runs what it is told.
  *
+ * It listens before anything else, so that it lives until it is ended: a thread that ended by itself after a refusal could be seen to be gone before its
+ * last message is read, and the reason would be lost.
+ *
  * `session.run` blocks this thread for a whole step, so everything that must answer meanwhile lives on the main thread.
  */
 import { parentPort, workerData } from "node:worker_threads";
@@ -17,7 +20,6 @@ function answer(message: FromThread): void {
 
 async function serve(config: InferenceConfig): Promise<void> {
   if (parentPort === null) throw new FarmError("INTERNAL", { message: "this module is the entry of a worker thread" });
-  await requireProviders(config);
   const runner = new StageRunner(config);
   let controller = new AbortController();
   parentPort.on("message", (message: ToThread) => {
@@ -30,6 +32,7 @@ async function serve(config: InferenceConfig): Promise<void> {
         void runOne(runner, message.run, controller.signal);
     }
   });
+  await requireProviders(config);
   answer({ kind: "ready" });
 }
 
