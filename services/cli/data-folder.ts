@@ -1,7 +1,7 @@
 /**
  * Where a farm of this machine keeps its data, and the endpoint file by which other commands find it.
  */
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { chmod, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { z } from "zod";
@@ -96,7 +96,9 @@ export async function writeAtomically(path: string, text: string): Promise<void>
 
 /** Makes the folders; others may pass through the root folder (the database's user must) but not list it. */
 export async function makeDataFolders(layout: DataLayout): Promise<void> {
-  await mkdir(layout.folder, { recursive: true, mode: 0o711 });
+  const made = await mkdir(layout.folder, { recursive: true });
+  // Whatever the caller's umask says; a folder that was there keeps its mode.
+  if (made !== undefined) await chmod(layout.folder, 0o711);
   for (const folder of [layout.nats, layout.artifacts, layout.coordinator, layout.logs]) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
   }

@@ -17,8 +17,8 @@ export type Claim = { readonly settings: UpSettings; readonly environment: Envir
 export async function claimFolder({ settings, environment, onNote }: Claim, undo: (() => Promise<void>)[]): Promise<DataLayout> {
   const layout = layoutOf(settings.isEphemeral ? await makeTemporaryFolder() : dataFolderOf(settings.dataFolder, environment));
   if (settings.isEphemeral) undo.push(() => rm(layout.folder, { recursive: true, force: true }));
-  await makeDataFolders(layout);
   if (settings.databaseUrl === undefined) await requireReachable(layout.folder);
+  await makeDataFolders(layout);
   const lock = await takeDataLock(layout.lockFile, layout.folder);
   undo.push(() => lock.release());
   const ended = await endLeftovers(await readLedger(layout.processesFile));
@@ -38,7 +38,8 @@ async function makeTemporaryFolder(): Promise<string> {
 async function requireReachable(folder: string): Promise<void> {
   if (process.getuid?.() !== 0) return;
   for (let path = folder; path !== dirname(path); path = dirname(path)) {
-    if (((await stat(path)).mode & 0o001) !== 0) continue;
+    const found = await stat(path).catch(() => undefined);
+    if (found === undefined || (found.mode & 0o001) !== 0) continue;
     const message = `Postgres does not run as root, and its own user cannot enter ${path}`;
     throw new FarmError("CONFIG_INVALID", { message, details: { remedy: "name another folder with --data, for example below /var/lib" } });
   }
