@@ -68,11 +68,11 @@ export async function startTestRuntime(settings: Readonly<Record<string, string>
     },
     async stop() {
       client.close();
-      if (child.exitCode === null && child.signalCode === null) {
-        const exited = once(child, "exit");
-        child.disconnect();
-        await exited;
-      }
+      // A child that was killed closes its channel before its end is seen.
+      const hasEnded = child.exitCode !== null || child.signalCode !== null;
+      const exited = hasEnded ? undefined : once(child, "exit");
+      if (child.connected) child.disconnect();
+      await exited;
       await rm(folder, { recursive: true, force: true });
     },
   };
