@@ -3,7 +3,7 @@ import { defineConfig } from "eslint/config";
 import tseslint from "typescript-eslint";
 
 export default defineConfig(
-  { ignores: ["services/gen/**", "node_modules/**", ".venv/**", ".cache/**", "models/**"] },
+  { ignores: [".dependency-cruiser.cjs", "services/gen/**", "node_modules/**", ".venv/**", ".cache/**", "models/**"] },
   js.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   {

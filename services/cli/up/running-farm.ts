@@ -4,7 +4,6 @@
  * Order: lock, leftovers of a killed run, Postgres, migrations, NATS, coordinator, workers. A failed or interrupted start stops what
  * had started. Nothing is ever ended that this farm, or the killed run before it on the same folder, did not start.
  */
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { toFarmError } from "../../domain/errors.ts";
 import type { Environment } from "../../platform/config.ts";
@@ -12,11 +11,11 @@ import { migrate } from "../../platform/database/migrate.ts";
 import type { Component } from "../../platform/lifecycle.ts";
 import { cpuProfile, installedOnnxruntimeVersion } from "../../platform/profile.ts";
 import { findFfmpeg } from "../../platform/programs/ffmpeg.ts";
-import { type DataLayout, type FarmFile, writeFarmFile } from "../data-folder.ts";
+import type { DataLayout, FarmFile } from "../data-folder.ts";
 import { claimFolder } from "./claim-folder.ts";
 import { beginNats, beginPostgres, type Embedded } from "./embedded.ts";
 import { createKeeper, type Keeper, type KeeperEvent, type Life } from "./keeper.ts";
-import { writeLedger } from "./process-ledger.ts";
+import { Publication, runningOf } from "./publication.ts";
 import { startService } from "./service-child.ts";
 import { coordinatorEnvironment, drainMs, type Foundation, workerEnvironment } from "./service-environment.ts";
 import type { UpSettings } from "./settings.ts";
@@ -37,25 +36,26 @@ export type RunningFarm = {
   stop(): Promise<void>;
 };
 
-/** What is undone in reverse; the keepers whose processes are written down. */
-type Started = { readonly undo: (() => Promise<void>)[]; readonly keepers: Keeper[] };
+/** What is undone in reverse; where the processes are written down. */
+type Started = { readonly undo: (() => Promise<void>)[]; readonly publication: Publication };
 
 const serviceStopMs = { coordinator: 5_000, worker: drainMs + 3_000 };
 
 /** Starts the farm; throws what hinders it after stopping what had started. */
 export async function startFarm(request: FarmRequest): Promise<RunningFarm> {
-  const started: Started = { undo: [], keepers: [] };
+  const undo: (() => Promise<void>)[] = [];
   const stop = async (): Promise<void> => {
-    for (const undo of started.undo.splice(0).reverse()) await undo();
+    for (const step of undo.splice(0).reverse()) await step();
   };
   try {
-    const layout = await claimFolder(request, started.undo);
-    const foundation = await layFoundation(request, layout, started);
-    const publish = (): Promise<void> => writeFarmFile(layout.farmFile, describeFarm(foundation, started.keepers));
-    started.undo.push(() => rm(layout.farmFile, { force: true }));
-    await startServices(request, foundation, { started, publish });
-    await publish();
-    return { layout, describe: () => describeFarm(foundation, started.keepers), stop };
+    const layout = await claimFolder(request, undo);
+    const publication = new Publication(layout);
+    const foundation = await layFoundation(request, layout, { undo, publication });
+    undo.push(() => publication.close());
+    await startServices(request, foundation, { undo, publication });
+    const describe = (): FarmFile => describeFarm(foundation, publication.keepers);
+    await publication.announce(describe);
+    return { layout, describe, stop };
   } catch (thrown) {
     await stop();
     throw thrown;
@@ -86,35 +86,34 @@ async function startEmbedded(
 ): Promise<string> {
   request.signal.throwIfAborted();
   request.onNote(`starting ${program.name}`);
-  const keeper = createKeeper({ ...program, onEvent: (event) => request.onNote(eventText(event)) });
+  const keeper = createKeeper({ ...program, onEvent: (event) => onKeeperEvent(request, started, event) });
   await startKept(keeper, started);
+  await started.publication.publish();
   return keeper.facts()["url"] ?? "";
 }
 
-async function startKept(keeper: Keeper, { undo, keepers }: Started): Promise<void> {
+async function startKept(keeper: Keeper, { undo, publication }: Started): Promise<void> {
   undo.push(() => keeper.stop());
-  keepers.push(keeper);
+  publication.keepers.push(keeper);
   await keeper.start();
 }
 
-type Publishing = { readonly started: Started; readonly publish: () => Promise<void> };
-
-async function startServices(request: FarmRequest, foundation: Foundation, publishing: Publishing): Promise<void> {
+async function startServices(request: FarmRequest, foundation: Foundation, started: Started): Promise<void> {
   const { settings, layout } = foundation;
   const keep = (name: string, kind: "coordinator" | "worker", environmentOf: (previous: Parameters<Begin>[0]) => Environment): Keeper => {
     const program = join(request.projectFolder, "services", kind, "main.ts");
     const logPath = join(layout.logs, `${name}.log`);
     const begin: Begin = (previous) =>
       startService({ name, program, environment: environmentOf(previous), logPath, stopMs: serviceStopMs[kind] });
-    return createKeeper({ name, begin, onEvent: (event) => onServiceEvent(request, publishing, { event, layout }) });
+    return createKeeper({ name, begin, onEvent: (event) => onKeeperEvent(request, started, event) });
   };
   request.signal.throwIfAborted();
   request.onNote("starting coordinator");
   await startKept(
     keep("coordinator", "coordinator", (previous) => coordinatorEnvironment(foundation, previous)),
-    publishing.started,
+    started,
   );
-  await recordProcesses(layout, publishing.started);
+  await started.publication.publish();
   request.signal.throwIfAborted();
   request.onNote(`starting ${settings.workers} worker${settings.workers === 1 ? "" : "s"}`);
   const names = Array.from({ length: settings.workers }, (_, index) => `worker-${index + 1}`);
@@ -123,10 +122,10 @@ async function startServices(request: FarmRequest, foundation: Foundation, publi
     start: () => settleAll(workers.map((worker) => worker.start())),
     stop: () => settleAll(workers.map((worker) => worker.stop())),
   };
-  publishing.started.undo.push(() => all.stop());
-  publishing.started.keepers.push(...workers);
+  started.undo.push(() => all.stop());
+  started.publication.keepers.push(...workers);
   await all.start();
-  await recordProcesses(layout, publishing.started);
+  await started.publication.publish();
 }
 
 /** Waits for all, also when one fails: none is left half started. */
@@ -135,17 +134,10 @@ async function settleAll(promises: readonly Promise<void>[]): Promise<void> {
   for (const outcome of outcomes) if (outcome.status === "rejected") throw toFarmError(outcome.reason);
 }
 
-function onServiceEvent(
-  request: FarmRequest,
-  { started, publish }: Publishing,
-  { event, layout }: { readonly event: KeeperEvent; readonly layout: DataLayout },
-): void {
+function onKeeperEvent(request: FarmRequest, { publication }: Started, event: KeeperEvent): void {
   request.onNote(eventText(event));
-  // A farm that stops removes these files right after.
-  if (event.kind === "began")
-    void recordProcesses(layout, started)
-      .then(publish)
-      .catch(() => undefined);
+  if (event.kind !== "began") return;
+  publication.publish().catch((thrown: unknown) => request.onNote(`cannot write down what runs: ${toFarmError(thrown).message}`));
 }
 
 function eventText(event: KeeperEvent): string {
@@ -157,20 +149,6 @@ function eventText(event: KeeperEvent): string {
     case "began":
       return `${event.name} runs again (process ${event.life.processId})`;
   }
-}
-
-async function recordProcesses(layout: DataLayout, { keepers }: Started): Promise<void> {
-  // Postgres keeps its own account, and ends its own leftovers.
-  await writeLedger(layout.processesFile, runningOf(keepers.filter(({ name }) => name !== "postgres")));
-}
-
-function runningOf(keepers: readonly Keeper[]): FarmFile["processes"] {
-  return keepers.flatMap((keeper) => {
-    const life = keeper.current();
-    if (life === undefined) return [];
-    const { httpAddress } = life.facts;
-    return [{ name: keeper.name, processId: life.processId, ...(httpAddress === undefined ? {} : { httpAddress }) }];
-  });
 }
 
 function describeFarm(foundation: Foundation, keepers: readonly Keeper[]): FarmFile {
