@@ -13,7 +13,6 @@ export type ErrorClass = "input" | "transient" | "capacity" | "engine" | "artifa
 export type StatusName =
   | "INVALID_ARGUMENT"
   | "NOT_FOUND"
-  | "ALREADY_EXISTS"
   | "PERMISSION_DENIED"
   | "UNAUTHENTICATED"
   | "RESOURCE_EXHAUSTED"
@@ -57,9 +56,9 @@ export const errorTable = {
     "the clip has fewer frames than `first` must take",
     "hand in a longer clip, or choose frames evenly",
   ]),
-  MEDIA_UNKNOWN: row("NOT_FOUND", "input", ["no such upload of this tenant", "upload the media first"]),
+  MEDIA_UNKNOWN: row("INVALID_ARGUMENT", "input", ["no such upload of this tenant", "upload the media first"]),
   MODEL_UNKNOWN: row("INVALID_ARGUMENT", "input", ["the farm has no such model", "list the farm's models and choose one of them"]),
-  IDEMPOTENCY_CONFLICT: row("ALREADY_EXISTS", "input", [
+  IDEMPOTENCY_CONFLICT: row("INVALID_ARGUMENT", "input", [
     "the idempotency key was used with another body",
     "choose a new key, or repeat the first body unchanged",
   ]),

@@ -67,7 +67,7 @@ describe("an idempotency key", () => {
     );
     expect(error).toBeInstanceOf(FarmError);
     expect((error as FarmError).code).toBe("IDEMPOTENCY_CONFLICT");
-    expect((error as FarmError).details["grpcStatus"]).toBe("ALREADY_EXISTS");
+    expect((error as FarmError).details["grpcStatus"]).toBe("INVALID_ARGUMENT");
   });
 });
 

@@ -139,6 +139,6 @@ function settle({ onCommitted }: SubmitDependencies, outcome: SubmitOutcome) {
     case "conflict":
       throw conflict();
     case "invalid":
-      throw refusal(outcome.fields.map((field) => ({ ...field, code: "FIELD_INVALID" })));
+      throw refusal(outcome.fields.map((field) => ({ ...field, code: "MEDIA_UNKNOWN" })));
   }
 }

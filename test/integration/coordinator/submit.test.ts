@@ -83,7 +83,7 @@ describe("submitting a render", () => {
     await submit(client, request);
     await expect(submit(client, { ...request, priority: 1 })).rejects.toMatchObject({
       code: "IDEMPOTENCY_CONFLICT",
-      details: { grpcStatus: "ALREADY_EXISTS", fields: [{ field: "idempotency_key" }] },
+      details: { grpcStatus: "INVALID_ARGUMENT", fields: [{ field: "idempotency_key" }] },
     });
   });
 
