@@ -100,16 +100,20 @@ begin
   on conflict (session_id) do update set kind = excluded.kind, answer = excluded.answer;
 end $$;
 
--- The reports that an ask carries, in their order.
+-- The reports that an ask carries, in their order. Each outcome names its attempt's stage, so that any coordinator can count by it;
+-- without it when the attempt is not known.
 create function vf_apply_reports(inout fx jsonb, p_ask jsonb, p_policy jsonb, out outcomes jsonb) language plpgsql as $$
 declare
   v_report jsonb;
   v_disposition text;
+  v_stage text;
 begin
   outcomes := '[]';
   for v_report in select r.value from jsonb_array_elements(p_ask -> 'reports') with ordinality r(value, ord) order by r.ord loop
     select f.fx, f.disposition into fx, v_disposition from vf_apply_report(fx, v_report, p_policy) f;
-    outcomes := outcomes || jsonb_build_object('attemptId', v_report ->> 'attemptId', 'disposition', v_disposition);
+    select t.stage into v_stage from attempt a join task t on t.id = a.task_id where a.id = vf_fence(v_report ->> 'attemptId');
+    outcomes := outcomes || jsonb_strip_nulls(
+      jsonb_build_object('attemptId', v_report ->> 'attemptId', 'disposition', v_disposition, 'stage', v_stage));
   end loop;
 end $$;
 
@@ -173,9 +177,10 @@ begin
   order by head.class_rank, head.priority desc, head.queued_at, head.task_id limit 1;
   if not found then return; end if;
   delete from ready where task_id = v_head.task_id;
-  insert into attempt (task_id, number, shape, session_id, worker_id, worker_name)
-  select t.id, t.attempt_count + 1, t.shape, p_session, v_worker, p_worker ->> 'name' from task t where t.id = v_head.task_id
-  returning * into v_attempt;
+  -- Not the transaction's time: the same call may have committed an input of this task.
+  insert into attempt (task_id, number, shape, session_id, worker_id, worker_name, started_at)
+  select t.id, t.attempt_count + 1, t.shape, p_session, v_worker, p_worker ->> 'name', clock_timestamp()
+  from task t where t.id = v_head.task_id returning * into v_attempt;
   update task set state = 'running', current_attempt = v_attempt.id, attempt_count = v_attempt.number where id = v_head.task_id;
   fx := vf_note(fx, v_head.task_id, 'task.started', jsonb_build_object('worker', v_attempt.worker_name));
   claim := vf_claim_view(v_attempt);

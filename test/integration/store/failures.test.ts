@@ -147,6 +147,21 @@ test("an input that is missing makes its producer run again, and then the task",
   expect(await store.getJob("local", jobId)).toMatchObject({ state: "succeeded" });
 });
 
+test("an input that is found missing by the claim that came with its producer's report makes the producer run again at once", async () => {
+  const { store, sql } = world();
+  await submit(store, [task("root"), task("x", { after: ["root"] })]);
+  const worker = createWorker(store);
+  const root = await worker.claim();
+  worker.held.delete(root.attemptId);
+  const { claim } = await worker.next({ reports: [success(root)] });
+  if (claim === undefined) throw new TypeError("the consumer was not claimed");
+  await worker.fail(claim, "ARTIFACT_MISSING", [claim.inputs[0]?.sha256 ?? ""]);
+  expect(await sql("select label, t.state from task t join task_user u on u.task_id = t.id order by label")).toEqual([
+    { label: "root", state: "ready" },
+    { label: "x", state: "blocked" },
+  ]);
+});
+
 test("two tasks that miss the same input make its producer run once", async () => {
   const { store, sql } = world();
   await submit(store, [task("root"), task("x", { after: ["root"] }), task("y", { after: ["root"] })]);
