@@ -13,6 +13,16 @@ export type ContentKey = Sha256 & Branded<"ContentKey">;
 /** A fence: a random 128-bit id, hexadecimal, with or without dashes. */
 export type AttemptId = Branded<"AttemptId">;
 
+/** Tells whether a string from outside can be a job's id: a UUID in lower case. */
+export function isJobId(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+}
+
+/** Tells whether a string from outside can name an artifact within its job. */
+export function isArtifactName(text: string): boolean {
+  return /^[a-z][a-z0-9_]{0,63}$/.test(text);
+}
+
 /** Tells whether a string from outside is a SHA-256. */
 export function isSha256(text: string): text is Sha256 {
   return /^[0-9a-f]{64}$/.test(text);

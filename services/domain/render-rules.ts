@@ -24,6 +24,8 @@ export type RuleFacts = {
 export const maxTextCharacters = 20_000;
 const maxSeed = 2n ** 63n - 1n;
 const maxGuidanceScale = 100;
+/** The end of google.protobuf.Timestamp's range. */
+const lastTime = Date.UTC(10_000, 0);
 const keyPattern = /^[\x20-\x7e]{1,128}$/;
 
 function violation(field: string, reason: string, remedy: string): RuleViolation {
@@ -48,15 +50,24 @@ export function violationsOf(request: SubmitRequest, facts: RuleFacts): readonly
   ];
 }
 
-function jobViolations(request: SubmitRequest, now: Date): RuleViolation[] {
+/** What is wrong with the form of a request's key and deadline: such a request can be neither looked up nor digested. */
+export function formViolationsOf({ idempotencyKey, deadline }: Pick<SubmitRequest, "idempotencyKey" | "deadline">): RuleViolation[] {
   const found: RuleViolation[] = [];
-  if (request.idempotencyKey !== "" && !keyPattern.test(request.idempotencyKey)) {
+  if (idempotencyKey !== "" && !keyPattern.test(idempotencyKey)) {
     found.push(violation("idempotency_key", "has other than 1 to 128 printable ASCII characters", "use such a key, e.g. a UUID"));
   }
+  if (deadline !== undefined && !(Math.abs(deadline.getTime()) < lastTime)) {
+    found.push(violation("deadline", "is no time before the year 10000", "choose a time to come, or none"));
+  }
+  return found;
+}
+
+function jobViolations(request: SubmitRequest, now: Date): RuleViolation[] {
+  const found = formViolationsOf(request);
   if (request.priority < -100 || request.priority > 100) {
     found.push(violation("priority", `${request.priority} is outside -100 .. 100`, "choose a priority in that range"));
   }
-  if (request.deadline !== undefined && !(request.deadline.getTime() > now.getTime())) {
+  if (request.deadline !== undefined && request.deadline.getTime() <= now.getTime()) {
     found.push(violation("deadline", "has passed", "choose a time to come, or none"));
   }
   if (request.jobClass === "unrecognized") found.push(unknownValue("job_class"));

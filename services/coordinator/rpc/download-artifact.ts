@@ -6,6 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { FarmError } from "../../domain/errors.ts";
+import { isArtifactName, isJobId } from "../../domain/ids.ts";
 import { type DownloadArtifactRequest, DownloadArtifactResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { ArtifactStore } from "../../platform/artifacts/artifact-store.ts";
 import type { ArtifactView, JobStore, MediaStore } from "../store/store-contract.ts";
@@ -24,12 +25,18 @@ export type DownloadDependencies = {
 /** The handler of DownloadArtifact. */
 export function createDownloadArtifact({ store, artifacts }: DownloadDependencies) {
   return async function* (request: DownloadArtifactRequest, call: Call): AsyncGenerator<DownloadArtifactResponse> {
-    const artifact = await store.artifactOfJob(call.caller.tenant, request.jobId, request.name);
+    const artifact = await find(store, request, call);
     if (artifact === undefined) throw await explainAbsence(store, request, call);
     const bytes = await artifacts.get(artifact.sha256);
     yield DownloadArtifactResponse.create({ artifact: artifactToProto(artifact) });
     yield* checkedChunks(bytes, artifact);
   };
+}
+
+/** What has no artifact's form is not looked up. */
+async function find(store: DownloadDependencies["store"], { jobId, name }: DownloadArtifactRequest, { caller }: Call) {
+  if (!isJobId(jobId) || !isArtifactName(name)) return undefined;
+  return await store.artifactOfJob(caller.tenant, jobId, name);
 }
 
 async function explainAbsence(store: Pick<JobStore, "getJob">, request: DownloadArtifactRequest, call: Call): Promise<FarmError> {

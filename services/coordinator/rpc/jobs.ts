@@ -2,6 +2,7 @@
  * GetJob, CancelJob and ListWorkers: reads, and the one write that is not a submit.
  */
 import { FarmError } from "../../domain/errors.ts";
+import { isJobId } from "../../domain/ids.ts";
 import type {
   CancelJobRequest,
   CancelJobResponse,
@@ -15,7 +16,7 @@ import type { Call } from "./method.ts";
 
 /** The caller's job; JOB_UNKNOWN when the tenant has no such job. */
 export async function jobOfCaller(store: Pick<JobStore, "getJob">, jobId: string, call: Call): Promise<JobView> {
-  const job = await store.getJob(call.caller.tenant, jobId);
+  const job = isJobId(jobId) ? await store.getJob(call.caller.tenant, jobId) : undefined;
   if (job === undefined) throw jobUnknown(jobId);
   return job;
 }
@@ -40,7 +41,7 @@ export type CancelDependencies = {
 /** The handler of CancelJob: idempotent, and an ended job stays as it ended. */
 export function createCancelJob({ store, onCommitted }: CancelDependencies) {
   return async ({ jobId }: CancelJobRequest, { caller }: Call): Promise<CancelJobResponse> => {
-    const outcome = await store.cancelJob(caller.tenant, jobId);
+    const outcome = isJobId(jobId) ? await store.cancelJob(caller.tenant, jobId) : undefined;
     if (outcome === undefined) throw jobUnknown(jobId);
     onCommitted({ ...outcome.aftermath, pushes: outcome.pushes });
     return { job: jobToProto(outcome.job) };

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { type ErrorCode, FarmError, type FieldViolation } from "../../domain/errors.ts";
 import { completeRender, type ModelFacts, type SubmitRequest } from "../../domain/render-request.ts";
-import { type RuleViolation, violationsOf } from "../../domain/render-rules.ts";
+import { formViolationsOf, type RuleViolation, violationsOf } from "../../domain/render-rules.ts";
 import { isSha256 } from "../../domain/ids.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
 import type { PlannedTask } from "../../domain/stage-graph.ts";
@@ -39,8 +39,11 @@ export type SubmitDependencies = {
 /** The handler of SubmitRender. */
 export function createSubmitRender(dependencies: SubmitDependencies) {
   return async (wire: SubmitRenderRequest, { caller }: Call): Promise<SubmitRenderResponse> => {
-    const body = { tenant: caller.tenant, bodyDigest: bodyDigestOf(wire) };
+    const { tenant } = caller;
     const request = submitRequestFromProto(wire);
+    // What has no form can be neither digested nor looked up; the check then tells everything that is wrong.
+    if (formViolationsOf(request).length > 0) await check(dependencies, request, tenant);
+    const body = { tenant, bodyDigest: bodyDigestOf(wire) };
     const repeated = await findRepeated(dependencies, request, body);
     if (repeated !== undefined) return { job: jobToProto(repeated) };
     const job = await prepareJob(dependencies, request, body);

@@ -3,6 +3,9 @@
  *
  * Every failed call carries `grpc-status-details-bin`: a google.rpc.Status whose details are ErrorInfo (reason =
  * the farm's code, domain "vapfarm", metadata.remedy) and, where fields are to blame, BadRequest.
+ *
+ * Statuses travel in trailers, which peers bound and which hold well-formed text only: what a caller sent may come back in them, so texts
+ * are made well-formed and cut, and of many fields the first are named.
  */
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { type ErrorCode, FarmError, type FieldViolation, isErrorCode, type StatusName, toFarmError } from "../../domain/errors.ts";
@@ -10,21 +13,28 @@ import { BadRequest, ErrorInfo } from "../../gen/proto/google/rpc/error_details.
 import { Status } from "../../gen/proto/google/rpc/status.ts";
 
 const detailsKey = "grpc-status-details-bin";
+const maxMessageCharacters = 1_000;
+const maxFieldCharacters = 300;
+const maxFields = 16;
 const typePrefix = "type.googleapis.com/google.rpc.";
 
 /** What grpc-js sends for a thrown value; anything that is no FarmError becomes INTERNAL without its text. */
 export function toServiceError(thrown: unknown): Partial<ServiceError> {
   const error = toFarmError(thrown);
-  const message = thrown instanceof FarmError ? error.message : error.row.message;
+  const message = sendable(thrown instanceof FarmError ? error.message : error.row.message, maxMessageCharacters);
   const metadata = new Metadata();
   metadata.set(detailsKey, Buffer.from(Status.encode(toRpcStatus(error, message)).finish()));
   return { code: status[error.row.status], details: message, metadata };
 }
 
+function sendable(text: string, maxCharacters: number): string {
+  return (text.length > maxCharacters ? `${text.slice(0, maxCharacters - 1)}…` : text).toWellFormed();
+}
+
 function toRpcStatus(error: FarmError, message: string): Status {
   const info = ErrorInfo.create({ reason: error.code, domain: "vapfarm", metadata: { remedy: error.row.remedy } });
   const details = [{ typeUrl: `${typePrefix}ErrorInfo`, value: Buffer.from(ErrorInfo.encode(info).finish()) }];
-  const fields = error.details.fields ?? [];
+  const fields = (error.details.fields ?? []).slice(0, maxFields).map(sendableField);
   if (fields.length > 0) {
     const fieldViolations = fields.map(({ field, reason, remedy }) => ({
       field,
@@ -36,6 +46,14 @@ function toRpcStatus(error: FarmError, message: string): Status {
     details.push({ typeUrl: `${typePrefix}BadRequest`, value: Buffer.from(BadRequest.encode(badRequest).finish()) });
   }
   return Status.create({ code: status[error.row.status], message, details });
+}
+
+function sendableField({ field, reason, remedy }: FieldViolation): FieldViolation {
+  return {
+    field: sendable(field, maxFieldCharacters),
+    reason: sendable(reason, maxFieldCharacters),
+    remedy: sendable(remedy, maxFieldCharacters),
+  };
 }
 
 const fallbackCodes: Partial<Record<StatusName, ErrorCode>> = {
