@@ -15,6 +15,8 @@ export type WakeReason = "touched" | "progress" | "poll" | "gone" | "stopping";
 export type Follower = {
   /** Waits for a reason to look again; `pollMs` bounds the wait. */
   wait(pollMs: number, signal: AbortSignal): Promise<WakeReason>;
+  /** Waits `ms` whatever is told meanwhile, hints and progress stay for later; earlier only when there is nobody to wait for. */
+  rest(ms: number, signal: AbortSignal): Promise<"rested" | "gone" | "stopping">;
   /** The newest progress of each task since the last call. */
   takeProgress(): readonly ProgressMessage[];
   close(): void;
@@ -61,7 +63,7 @@ export function createWatchHub({ broker, subjects }: WatchHubOptions): WatchHub 
       ];
       // What is committed from here on is hinted at; without NATS the poll makes it good.
       await broker.flush(subscribeDeadlineMs).catch(() => undefined);
-      return { wait: mailbox.wait, takeProgress: mailbox.takeProgress, close: () => ends.forEach((end) => end()) };
+      return { wait: mailbox.wait, rest: mailbox.rest, takeProgress: mailbox.takeProgress, close: () => ends.forEach((end) => end()) };
     },
   };
 }
@@ -80,6 +82,7 @@ function createMailbox() {
   let isTouched = false;
   let isStopping = false;
   let wake: (() => void) | undefined;
+  let wakeRest: (() => void) | undefined;
   const reason = (): WakeReason | undefined => {
     if (isStopping) return "stopping";
     if (isTouched) return "touched";
@@ -93,6 +96,7 @@ function createMailbox() {
     stop: (): void => {
       isStopping = true;
       wake?.();
+      wakeRest?.();
     },
     progress: (payload: Uint8Array): void => {
       const message = decodeProgress(payload);
@@ -111,6 +115,12 @@ function createMailbox() {
       const woken = signal.aborted ? "gone" : (reason() ?? "poll");
       isTouched = false;
       return woken;
+    },
+    rest: async (ms: number, signal: AbortSignal): Promise<"rested" | "gone" | "stopping"> => {
+      if (!isStopping) await new Promise<void>((resolve) => (wakeRest = wakeable(resolve, ms, signal)));
+      wakeRest = undefined;
+      if (signal.aborted) return "gone";
+      return isStopping ? "stopping" : "rested";
     },
   };
 }

@@ -95,8 +95,8 @@ async function whenAvailable<T>(read: () => Promise<T>, watch: Pick<Watch, "foll
       return await read();
     } catch (thrown) {
       if (toFarmError(thrown).code !== "DATABASE_UNAVAILABLE") throw thrown;
-      const reason = await watch.follower.wait(watch.pollMs, watch.call.signal);
-      if (reason === "gone" || reason === "stopping") throw thrown;
+      // Not `wait`: progress that nobody has taken would end it at once, again and again.
+      if ((await watch.follower.rest(watch.pollMs, watch.call.signal)) !== "rested") throw thrown;
     }
   }
 }
