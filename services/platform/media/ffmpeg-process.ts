@@ -1,14 +1,8 @@
 /**
- * One run of ffmpeg in a process of its own.
- *
- * Invariants: no shell; a minimal environment; SIGKILL on abort, on timeout and when the consumer has enough; the address space is limited
- * where `prlimit` exists; when the promise settles the process is gone. What an exit means is the caller's to judge.
+ * One run of ffmpeg: quiet, without a terminal, its address space limited where `prlimit` exists.
  */
-import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
-import { once } from "node:events";
-import type { Readable, Writable } from "node:stream";
-import { FarmError } from "../../domain/errors.ts";
+import { type MediaExit, type MediaStreams, runMediaProcess } from "./media-process.ts";
 
 export type FfmpegRun = {
   readonly ffmpegPath: string;
@@ -17,21 +11,6 @@ export type FfmpegRun = {
   readonly signal: AbortSignal;
 };
 
-/** The process's pipes. Returning ends the run: a process that still writes is killed. */
-export type FfmpegStreams = { readonly stdin: Writable; readonly stdout: Readable };
-
-export type FfmpegExit = {
-  readonly exitCode: number | null;
-  readonly killedBy: NodeJS.Signals | null;
-  /** The last part of what ffmpeg said on stderr. */
-  readonly log: string;
-  /** Whether the consumer had enough before the end, so that the exit says nothing. */
-  readonly endedEarly: boolean;
-};
-
-type Child = ChildProcessByStdio<Writable, Readable, Readable>;
-
-const logBytes = 64 * 1024;
 const prlimitPath = "/usr/bin/prlimit";
 
 /**
@@ -40,42 +19,12 @@ const prlimitPath = "/usr/bin/prlimit";
  */
 const environment = { GCONV_PATH: "/nonexistent", LC_ALL: "C" };
 
-/** Runs ffmpeg until `consume` returns and the process ends. `consume` returns "enough" when it wants no more. */
-export async function runFfmpeg(run: FfmpegRun, consume: (streams: FfmpegStreams) => Promise<"all" | "enough">): Promise<FfmpegExit> {
-  run.signal.throwIfAborted();
-  const child = start(run);
-  const kill = (): void => void child.kill("SIGKILL");
-  run.signal.addEventListener("abort", kill, { once: true });
-  const log = collectLog(child.stderr);
-  const closed = once(child, "close") as Promise<[number | null, NodeJS.Signals | null]>;
-  // The consumer may fail first; the process's own failure is then only a consequence.
-  closed.catch(() => undefined);
-  try {
-    const taken = await consume(child);
-    if (taken === "enough") kill();
-    const [exitCode, killedBy] = await closed;
-    run.signal.throwIfAborted();
-    return { exitCode, killedBy, log: log(), endedEarly: taken === "enough" };
-  } catch (thrown) {
-    kill();
-    await closed.catch(() => undefined);
-    run.signal.throwIfAborted();
-    if (child.pid === undefined) throw new FarmError("FFMPEG_MISSING", { message: `${run.ffmpegPath} cannot be run`, cause: thrown });
-    throw thrown;
-  } finally {
-    run.signal.removeEventListener("abort", kill);
-  }
-}
-
-function start(run: FfmpegRun): Child {
-  const args = ["-hide_banner", "-nostdin", "-loglevel", "level+warning", ...run.args];
-  const [command, commandArgs] = canLimit()
-    ? [prlimitPath, [`--as=${run.memoryBytes}`, "--core=0", "--", run.ffmpegPath, ...args]]
-    : [run.ffmpegPath, args];
-  const child = spawn(command, commandArgs, { stdio: ["pipe", "pipe", "pipe"], env: environment });
-  // A process that ends before it has read everything closes its pipe; its exit tells why.
-  child.stdin.on("error", () => undefined);
-  return child;
+/** Runs ffmpeg until `consume` returns and the process ends; a program that cannot be run is FFMPEG_MISSING. */
+export function runFfmpeg(run: FfmpegRun, consume: (streams: MediaStreams) => Promise<"all" | "enough">): Promise<MediaExit> {
+  const command = [run.ffmpegPath, "-hide_banner", "-nostdin", "-loglevel", "level+warning", ...run.args];
+  const limit = canLimit() ? [prlimitPath, `--as=${run.memoryBytes}`, "--core=0", "--"] : [];
+  const [program = "", ...args] = [...limit, ...command];
+  return runMediaProcess({ program, args, environment, signal: run.signal, missing: "FFMPEG_MISSING" }, consume);
 }
 
 function canLimit(): boolean {
@@ -85,13 +34,4 @@ function canLimit(): boolean {
   } catch {
     return false;
   }
-}
-
-function collectLog(stderr: Readable): () => string {
-  let log = "";
-  stderr.setEncoding("utf8");
-  stderr.on("data", (text: string) => {
-    log = (log + text).slice(-logBytes);
-  });
-  return () => log;
 }

@@ -1,56 +1,55 @@
 /**
- * A still image as the reference reads it: PIL's `Image.open(path).convert("RGB")`.
+ * A still image as the reference reads it: PIL's `Image.open(path).convert("RGB")`, decoded in a process of its own (`image-child`).
  *
  * So: no colour management (an embedded profile is ignored), no rotation by EXIF, alpha dropped instead of blended, grey spread over three
  * channels, the first frame of an animation. libvips decodes JPEG with the same transform and chroma upsampling as PIL; measured equal
  * to the last bit on the golden images. Not equal: CMYK JPEG and 16-bit PNG, which PIL converts in ways of its own.
  */
-import sharp from "sharp";
+import { fileURLToPath } from "node:url";
 import { FarmError } from "../../domain/errors.ts";
 import type { MediaLimits } from "./limits.ts";
+import { type MediaExit, runMediaProcess } from "./media-process.ts";
+import { type PnmConsumer, PnmStream } from "./pnm-stream.ts";
 
-export type RgbImage = {
-  readonly width: number;
-  readonly height: number;
-  /** uint8 [height,width,3]. */
-  readonly pixels: Uint8Array;
-};
+export type ImageDecoder = { readonly limits: MediaLimits; readonly signal: AbortSignal };
 
-const channels = 3;
+/** JavaScript's own heap in the child; pixels do not lie there. */
+const heapMib = 64;
+const childPath = fileURLToPath(new URL("./image-child.ts", import.meta.url));
 
-/** Decodes an image whose format was sniffed before. Damage is MEDIA_TRUNCATED. */
-export async function readImage(path: string, limits: MediaLimits): Promise<RgbImage> {
-  const { data, info } = await decode(path, limits).catch((thrown: unknown) => {
-    throw imageError(thrown, limits);
-  });
-  const { width, height } = info;
-  return { width, height, pixels: toRgb(data, { count: width * height, from: info.channels }) };
-}
+/**
+ * One thread each, because threads reserve address space that is limited; loaders that libvips calls untrusted stay off.
+ */
+const environment = { LC_ALL: "C", MALLOC_ARENA_MAX: "1", UV_THREADPOOL_SIZE: "1", VIPS_BLOCK_UNTRUSTED: "1", VIPS_CONCURRENCY: "1" };
 
-function decode(path: string, limits: MediaLimits) {
+const noMemory = /out of memory|insufficient memory|cannot allocate|failed to allocate|allocation failed|bad_alloc/i;
+const exitDamaged = 65;
+
+/** Decodes an image whose format was sniffed before and hands it out as frame 0, uint8 [height,width,3]. Damage is MEDIA_TRUNCATED. */
+export async function readImage(path: string, decoder: ImageDecoder, consumer: PnmConsumer): Promise<void> {
+  const { limits, signal } = decoder;
   const seconds = Math.max(1, Math.ceil(limits.decodeMs / 1000));
-  const options = { ignoreIcc: true, autoOrient: false, failOn: "error", limitInputPixels: limits.pixelsPerFrame } as const;
-  return sharp(path, options)
-    .timeout({ seconds })
-    .removeAlpha()
-    .toColourspace("srgb")
-    .raw({ depth: "uchar" })
-    .toBuffer({ resolveWithObject: true });
+  const numbers = [limits.pixelsPerFrame, limits.memoryBytes, seconds].map(String);
+  const args = [`--max-old-space-size=${heapMib}`, "--disable-warning=ExperimentalWarning", childPath, path, ...numbers];
+  const stream = new PnmStream(consumer);
+  const run = { program: process.execPath, args, environment, signal, missing: "PROCESS_START_FAILED" } as const;
+  const exit = await runMediaProcess(run, async ({ stdin, stdout }) => {
+    stdin.end();
+    for await (const chunk of stdout) stream.push(chunk as Uint8Array);
+    return "all";
+  });
+  judge(exit, limits);
 }
 
-/** Grey has one channel after alpha is gone. */
-function toRgb(data: Buffer, layout: { readonly count: number; readonly from: number }): Uint8Array {
-  if (layout.from === channels) return data;
-  const rgb = new Uint8Array(layout.count * channels);
-  for (let index = 0; index < rgb.length; index += 1) rgb[index] = data[Math.trunc(index / channels) * layout.from] ?? 0;
-  return rgb;
-}
-
-function imageError(thrown: unknown, limits: MediaLimits): FarmError {
-  const reason = thrown instanceof Error ? thrown.message : String(thrown);
-  if (/pixel limit/i.test(reason)) {
-    return new FarmError("MEDIA_TOO_LARGE", { message: `the image has more than ${limits.pixelsPerFrame} pixels`, cause: thrown });
-  }
-  if (/timeout/i.test(reason)) return new FarmError("MEDIA_TIMEOUT", { cause: thrown });
-  return new FarmError("MEDIA_TRUNCATED", { message: `the image is damaged: ${reason}`, cause: thrown });
+function judge({ exitCode, killedBy, log }: MediaExit, limits: MediaLimits): void {
+  if (exitCode === 0) return;
+  const reason = log.trim().split("\n").slice(-3).join("; ");
+  if (/pixel limit/i.test(log))
+    throw new FarmError("MEDIA_TOO_LARGE", { message: `the image has more than ${limits.pixelsPerFrame} pixels` });
+  if (noMemory.test(log))
+    throw new FarmError("MEDIA_TOO_LARGE", { message: "decoding needs more memory than allowed", details: { reason } });
+  if (exitCode === exitDamaged && /timeout/i.test(log)) throw new FarmError("MEDIA_TIMEOUT");
+  if (exitCode === exitDamaged) throw new FarmError("MEDIA_TRUNCATED", { message: `the image is damaged: ${reason}` });
+  if (killedBy !== null) throw new FarmError("MEDIA_NOT_DECODABLE", { message: `the decoder ended with ${killedBy}`, details: { reason } });
+  throw new FarmError("PROCESS_START_FAILED", { message: `the image decoder ended with ${exitCode ?? "nothing"}: ${reason}` });
 }

@@ -66,10 +66,20 @@ async function inspect(path: string, decoder: VideoDecoder): Promise<MediaInfo> 
   const format = await identify(path, decoder.limits);
   const { mediaType } = format;
   if (format.kind === "image") {
-    const { width, height } = await readImage(path, decoder.limits);
+    const { width, height } = await sizeOfImage(path, decoder);
     return { kind: "image", width, height, frames: 1, mediaType };
   }
   return { kind: "video", ...(await scanVideo({ path, demuxer: format.demuxer }, decoder)), mediaType };
+}
+
+async function sizeOfImage(path: string, decoder: VideoDecoder): Promise<ImageSize> {
+  let size: ImageSize = { width: 0, height: 0 };
+  const wants = (header: ImageSize): boolean => {
+    size = header;
+    return false;
+  };
+  await readImage(path, decoder, { wants, take: () => undefined });
+  return size;
 }
 
 /** The format of a file that is worth decoding. */
@@ -102,9 +112,8 @@ async function decodeFrames(path: string, request: FrameRequest, decoder: VideoD
   const format = await identify(path, decoder.limits);
   const sink = new FrameSink(request);
   if (format.kind === "image") {
-    const image = await readImage(path, decoder.limits);
     sink.place(selectFrames(request.selection, 1, request.count));
-    sink.take({ index: 0, ...image }, image.pixels);
+    await readImage(path, decoder, sink);
     return sink.frames();
   }
   const source = { path, demuxer: format.demuxer };

@@ -6,8 +6,9 @@
  * is cut or damaged is refused although ffmpeg would play its beginning.
  */
 import { FarmError } from "../../domain/errors.ts";
-import { type FfmpegExit, runFfmpeg } from "./ffmpeg-process.ts";
+import { runFfmpeg } from "./ffmpeg-process.ts";
 import type { MediaLimits } from "./limits.ts";
+import type { MediaExit } from "./media-process.ts";
 import { type FrameHeader, type PnmConsumer, PnmStream } from "./pnm-stream.ts";
 
 export type VideoSource = { readonly path: string; readonly demuxer: string };
@@ -18,7 +19,8 @@ export type VideoSize = { readonly width: number; readonly height: number; reado
 const damage =
   /partial file|File ended prematurely|moov atom not found|corrupt input packet|error while decoding MB|Invalid NAL unit size|Decoding error|LZW decode failed|Error splitting the input into NAL units|illegal ac vlc code|Truncated packet|opening input: End of file/i;
 const tooManyPixels = /exceeds specified max pixel count|Picture size \S+ is invalid/i;
-const noMemory = /Cannot allocate memory/i;
+/** The second is a thread that got no stack. */
+const noMemory = /Cannot allocate memory|Resource temporarily unavailable/i;
 const noFrame = /Cannot determine format of input|received no packets/i;
 const noStream = /does not contain any stream|matches no streams/i;
 
@@ -86,7 +88,7 @@ function limited(consumer: PnmConsumer, limits: MediaLimits): PnmConsumer {
 }
 
 /** What a decode that ran to its end says about the file. */
-function judge(exit: FfmpegExit, stream: PnmStream): void {
+function judge(exit: MediaExit, stream: PnmStream): void {
   const { log } = exit;
   const details = { ffmpeg: lastLines(log) };
   if (tooManyPixels.test(log)) throw new FarmError("MEDIA_TOO_LARGE", { message: "a frame has more pixels than allowed", details });
