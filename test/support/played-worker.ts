@@ -44,7 +44,7 @@ export type PlayedWorker = {
   /** Stores made-up outputs of the claim's stage and reports success, riding on the next ask. */
   finish(claim: TaskClaim): Promise<NextResponse>;
   /** The next signal on the worker's subject that `wanted` accepts, from those not yet taken. */
-  signal(wanted: "wake" | "level" | "drain"): Promise<WorkerSignal>;
+  signal(wanted: "wake" | "level"): Promise<WorkerSignal>;
   stop(): void;
 };
 
@@ -173,7 +173,7 @@ function createSignals(broker: Broker, workerId: string) {
   });
   return {
     stop,
-    async take(wanted: "wake" | "level" | "drain"): Promise<WorkerSignal> {
+    async take(wanted: "wake" | "level"): Promise<WorkerSignal> {
       for (;;) {
         const index = kept.findIndex(({ kind }) => kind?.$case === wanted);
         if (index >= 0) return present(kept.splice(index, 1)[0]);

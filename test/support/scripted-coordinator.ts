@@ -38,7 +38,6 @@ export class ScriptedCoordinator {
   readonly sessions = new Map<string, SessionRow>();
   leaseMs = 15_000n;
   farmEpoch = 7n;
-  drain = false;
   /** Refuses every request with this code. */
   refuseWith: string | undefined;
   fateOf: (answering: Answering) => Fate = () => "deliver";
@@ -173,7 +172,7 @@ export class ScriptedCoordinator {
       attemptId,
       level: this.live.has(attemptId) ? (this.levels.get(attemptId) ?? Level.LEVEL_WANTED) : Level.LEVEL_REVOKED,
     }));
-    const value = { farmEpoch: this.farmEpoch, leaseMs: this.leaseMs, levels, drain: this.drain };
+    const value = { farmEpoch: this.farmEpoch, leaseMs: this.leaseMs, levels };
     return BeatResponse.encode({ outcome: { $case: "answer", value } }).finish();
   }
 }

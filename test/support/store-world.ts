@@ -224,6 +224,7 @@ export function createWorker(store: Store, options: WorkerOptions = {}): Worker 
       heldAttemptIds: [...held],
       freeSlots: 1,
       reports: [],
+      leaving: false,
       ...overrides,
     }),
     async next(overrides) {

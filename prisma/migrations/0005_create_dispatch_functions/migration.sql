@@ -54,6 +54,15 @@ create function vf_describe_worker(p_session text, p_worker jsonb) returns void 
       excluded.device, excluded.memory_bytes, excluded.models, excluded.shapes, excluded.resident_engines, excluded.software_version);
 $$;
 
+-- The refusal of an ended session; null is one that never was.
+create function vf_ended(p_reason text) returns jsonb language sql stable as $$
+  select case coalesce(p_reason, '')
+    when 'superseded' then vf_refusal('SESSION_SUPERSEDED', 'another life of this worker has taken its place')
+    when 'lapsed' then vf_refusal('SESSION_ENDED', 'the lease lapsed')
+    when 'stopped' then vf_refusal('SESSION_ENDED', 'the worker said that it stops')
+    else vf_refusal('SESSION_ENDED', 'no such session') end;
+$$;
+
 -- Whether an ask may go on: null, else its outcome (refused, or the stored answer of a request that was sent again).
 -- A report is heard of an ended session too: its attempts' fences decide, and the books must have it.
 create function vf_admit(p_ask jsonb, p_kind text, p_options jsonb) returns jsonb language plpgsql as $$
@@ -76,11 +85,12 @@ begin
   end if;
   v_session := vf_open_session(p_ask, v_lease_ms);
   if v_session.id is null then
-    return vf_refusal('SESSION_ENDED', 'no such session');
+    return vf_ended(null);
   end if;
-  if not v_session.is_live and p_kind = 'next' then
-    return vf_refusal(case v_session.end_reason when 'superseded' then 'SESSION_SUPERSEDED' else 'SESSION_ENDED' end,
-      case v_session.end_reason when 'superseded' then 'another life of this worker has taken its place' else 'the lease lapsed' end);
+  -- Its last word may be sent again; nothing else is heard of it.
+  if p_kind = 'next' and not v_session.is_live
+    and (v_session.end_reason <> 'stopped' or (p_ask ->> 'sequence')::bigint <> v_session.sequence) then
+    return vf_ended(v_session.end_reason);
   end if;
   if (p_ask ->> 'sequence')::bigint < v_session.sequence then
     return vf_refusal('SEQUENCE_STALE', format('sequence %s came after %s', p_ask ->> 'sequence', v_session.sequence));
@@ -117,7 +127,8 @@ begin
   end loop;
 end $$;
 
--- Attempts that the worker does not hold although they are its own: of its older lives (lost), or never received (given back).
+-- Attempts that the worker does not hold although they are its own: of its older lives (lost), or never received, or all of them when
+-- it leaves (given back).
 create function vf_free_unheld(fx jsonb, p_ask jsonb, p_policy jsonb) returns jsonb language plpgsql as $$
 declare
   v_attempt record;
@@ -129,6 +140,7 @@ begin
         select p_ask ->> 'sessionId'
         union select w.session_id from worker w where w.id = p_ask -> 'worker' ->> 'workerId')
       and (a.session_id <> p_ask ->> 'sessionId'
+        or (p_ask ->> 'leaving')::boolean
         or a.id not in (select vf_fence(h) from jsonb_array_elements_text(p_ask -> 'heldAttemptIds') h where vf_fence(h) is not null))
     order by a.task_id
   loop
@@ -170,7 +182,7 @@ begin
       and (v_worker <> all (q.avoid) or not exists (
         select 1 from worker o join session os on os.id = o.session_id
         where o.pool = q.pool and q.shape = any (o.shapes) and o.id <> all (q.avoid)
-          and os.is_live and not os.is_draining and os.lease_until > clock_timestamp()))
+          and os.is_live and os.lease_until > clock_timestamp()))
     order by q.class_rank, q.priority desc, q.queued_at, q.task_id limit 1
     for no key update of q, t skip locked
   ) head
@@ -184,6 +196,17 @@ begin
   update task set state = 'running', current_attempt = v_attempt.id, attempt_count = v_attempt.number where id = v_head.task_id;
   fx := vf_note(fx, v_head.task_id, 'task.started', jsonb_build_object('worker', v_attempt.worker_name));
   claim := vf_claim_view(v_attempt);
+end $$;
+
+-- What an answered ask leaves its session as: ended when it was the worker's last word, else idle or not.
+create function vf_settle_session(p_ask jsonb, p_has_claim boolean) returns void language plpgsql as $$
+begin
+  if (p_ask ->> 'leaving')::boolean then
+    update session set is_live = false, end_reason = 'stopped', ended_at = clock_timestamp(), is_idle = false
+    where id = p_ask ->> 'sessionId';
+    return;
+  end if;
+  update session set is_idle = (p_ask ->> 'freeSlots')::integer > 0 and not p_has_claim where id = p_ask ->> 'sessionId';
 end $$;
 
 -- Outcomes: refused, or answered with at most one claim per ask. See the top for locks.
@@ -223,10 +246,10 @@ begin
   v_answers := '[]';
   for v_ask in select a.value from jsonb_array_elements(v_admitted) a loop
     v_outcome := null;
-    if (v_ask ->> 'freeSlots')::integer > 0 then
+    if (v_ask ->> 'freeSlots')::integer > 0 and not (v_ask ->> 'leaving')::boolean then
       select f.fx, f.claim into fx, v_outcome from vf_claim(fx, v_ask ->> 'sessionId', v_ask -> 'worker') f;
     end if;
-    update session set is_idle = (v_ask ->> 'freeSlots')::integer > 0 and v_outcome is null where id = v_ask ->> 'sessionId';
+    perform vf_settle_session(v_ask, v_outcome is not null);
     v_answers := v_answers || jsonb_build_array(jsonb_build_object('ask', v_ask, 'claim', v_outcome));
   end loop;
   v_outcome := vf_flush(fx);
@@ -284,8 +307,7 @@ begin
     select s.* into v_session from session s where s.id = p_ask ->> 'sessionId';
     return case
       when v_session.is_live then vf_refusal('SEQUENCE_STALE', 'a newer beat came first')
-      when v_session.end_reason = 'superseded' then vf_refusal('SESSION_SUPERSEDED', 'another life of this worker has taken its place')
-      else vf_refusal('SESSION_ENDED', 'the session was ended') end;
+      else vf_ended(v_session.end_reason) end;
   end if;
   insert into artifact (sha256, size_bytes, media_type)
   select distinct on (a ->> 'sha256') a ->> 'sha256', (a ->> 'sizeBytes')::bigint, a ->> 'mediaType'
@@ -293,7 +315,6 @@ begin
   on conflict (sha256) do update set announced_at = clock_timestamp(), condemned_at = null
     where not artifact.is_stored or artifact.condemned_at is not null;
   return jsonb_build_object('kind', 'answered', 'farmEpoch', (select f.epoch from farm f), 'leaseMs', p_lease_ms,
-    'drain', v_session.is_draining,
     'levels', coalesce((select jsonb_agg(jsonb_build_object('attemptId', p ->> 'attemptId', 'level', vf_level(p ->> 'attemptId')))
                         from jsonb_array_elements(p_ask -> 'progress') p), '[]'));
 end $$;

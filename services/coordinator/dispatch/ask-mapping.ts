@@ -49,6 +49,7 @@ export function nextAskFromProto(request: NextRequest, pool: string): NextAsk {
     heldAttemptIds: request.heldAttemptIds.map(attemptId),
     freeSlots: request.freeSlots,
     reports: request.reports.map(reportFromProto),
+    leaving: request.leaving,
   };
 }
 

@@ -16,7 +16,6 @@ const levels = {
   wanted: Level.LEVEL_WANTED,
   unwanted: Level.LEVEL_UNWANTED,
   preempt: Level.LEVEL_PREEMPT,
-  drain: Level.LEVEL_DRAIN,
   revoked: Level.LEVEL_REVOKED,
 } as const satisfies Readonly<Record<store.Level, Level>>;
 
@@ -55,8 +54,8 @@ export function reportAnswerToProto(answer: store.ReportAnswer): ReportResponse 
 
 export function beatAnswerToProto(answer: store.BeatAnswer): BeatResponse {
   if (answer.kind === "refused") return { outcome: { $case: "refusal", value: refusalToProto(answer) } };
-  const { farmEpoch, leaseMs, drain } = answer;
-  const value = { farmEpoch: BigInt(farmEpoch), leaseMs: BigInt(leaseMs), levels: answer.levels.map(attemptLevelToProto), drain };
+  const { farmEpoch, leaseMs } = answer;
+  const value = { farmEpoch: BigInt(farmEpoch), leaseMs: BigInt(leaseMs), levels: answer.levels.map(attemptLevelToProto) };
   return { outcome: { $case: "answer", value } };
 }
 

@@ -139,7 +139,7 @@ async function answerCanary(request: BeatRequest, store: Pick<DutyStore, "record
   const header = readAsk(() => headerFromProto(request.header));
   if (header instanceof FarmError) return BeatResponse.encode({ outcome: refusalOf(header) }).finish();
   await store.recordCanary(Number(request.canaryElapsedMs));
-  const value = { farmEpoch: 0n, leaseMs: 0n, levels: [], drain: false };
+  const value = { farmEpoch: 0n, leaseMs: 0n, levels: [] };
   return BeatResponse.encode({ outcome: { $case: "answer", value } }).finish();
 }
 

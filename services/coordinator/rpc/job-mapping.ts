@@ -41,7 +41,6 @@ const taskStates = {
 const workerStates = {
   idle: WorkerState.WORKER_STATE_IDLE,
   busy: WorkerState.WORKER_STATE_BUSY,
-  draining: WorkerState.WORKER_STATE_DRAINING,
   lost: WorkerState.WORKER_STATE_LOST,
   stopped: WorkerState.WORKER_STATE_STOPPED,
 } as const satisfies Readonly<Record<store.WorkerView["state"], WorkerState>>;

@@ -11,7 +11,7 @@ type WorkerRow = Pick<WorkerView, "name" | "host" | "pool" | "provider" | "profi
   readonly id: string;
   readonly last_heard_at: Date | null;
   readonly is_live: boolean;
-  readonly is_draining: boolean | null;
+  readonly end_reason: string | null;
   readonly progress: readonly { readonly attemptId: string; readonly step: number; readonly steps: number }[];
   readonly running: readonly { readonly attemptId: string; readonly taskId: number; readonly stage: string; readonly jobId: string }[];
 };
@@ -29,9 +29,8 @@ export function createOverview({ pool }: StoreContext): OverviewStore {
   };
 }
 
-function stateOf({ is_live: isLive, is_draining: isDraining, running }: WorkerRow): WorkerView["state"] {
-  if (!isLive) return "lost";
-  if (isDraining === true) return "draining";
+function stateOf({ is_live: isLive, end_reason: endReason, running }: WorkerRow): WorkerView["state"] {
+  if (!isLive) return endReason === "stopped" ? "stopped" : "lost";
   return running.length > 0 ? "busy" : "idle";
 }
 

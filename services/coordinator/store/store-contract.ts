@@ -14,7 +14,7 @@ export type JobClass = "production" | "benchmark";
 export type Reuse = "all" | "inputs" | "none";
 export type JobState = "queued" | "running" | "succeeded" | "failed" | "cancelled";
 export type { TaskState };
-export type Level = "wanted" | "unwanted" | "preempt" | "drain" | "revoked";
+export type Level = "wanted" | "unwanted" | "preempt" | "revoked";
 export type Disposition = "committed" | "already_committed" | "superseded";
 
 export type SubmitJob = {
@@ -152,6 +152,8 @@ export type NextAsk = {
   readonly heldAttemptIds: readonly string[];
   readonly freeSlots: number;
   readonly reports: readonly AttemptReport[];
+  /** The session's last word: it ends as stopped, what it holds is given back uncharged. */
+  readonly leaving: boolean;
 };
 
 export type ClaimView = {
@@ -239,7 +241,6 @@ export type BeatAnswer =
       readonly farmEpoch: number;
       readonly leaseMs: number;
       readonly levels: readonly LevelView[];
-      readonly drain: boolean;
     };
 
 export type WorkerView = {
@@ -250,7 +251,7 @@ export type WorkerView = {
   readonly provider: string;
   readonly profile: string;
   readonly device: string;
-  readonly state: "idle" | "busy" | "draining" | "lost" | "stopped";
+  readonly state: "idle" | "busy" | "lost" | "stopped";
   readonly lastBeatAt: Date | undefined;
   readonly models: readonly string[];
   readonly running: readonly {

@@ -103,14 +103,15 @@ class WorkerAgent {
 
   private async drain(): Promise<void> {
     const { clock, timings, logger, link } = this.ports;
-    this.conversation.setDraining(true);
-    if (!(await settledWithin(clock, timings.drainMs, this.emptied()))) {
+    this.conversation.drain();
+    let isEmpty = await settledWithin(clock, timings.drainMs, this.emptied());
+    if (!isEmpty) {
       logger.warn({ drainMs: timings.drainMs }, "draining took too long; giving back what runs");
       this.attempts.stopAll("drain");
-      await settledWithin(clock, timings.settleMs, this.emptied());
+      isEmpty = await settledWithin(clock, timings.settleMs, this.emptied());
     }
     if (!link.isConnected()) return;
-    this.conversation.leave();
+    this.conversation.leave(isEmpty ? "when_empty" : "now");
     const [conversation] = this.loops;
     if (conversation !== undefined) await settledWithin(clock, timings.farewellMs, conversation);
   }
@@ -169,14 +170,12 @@ class WorkerAgent {
 
   private onBeatAnswer(answer: BeatAnswer): void {
     this.onLevels(answer.levels);
-    if (!this.stopping) this.conversation.setDraining(answer.drain);
   }
 
   private onSignal(payload: Uint8Array): void {
     const signal = readSignal(payload);
     if (signal?.$case === "wake") this.conversation.wake();
     if (signal?.$case === "level") this.onLevels([signal.value]);
-    if (signal?.$case === "drain") this.conversation.setDraining(true);
   }
 
   private onRefusal(refusal: Refusal, session: Session): void {

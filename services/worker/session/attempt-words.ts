@@ -6,7 +6,7 @@
 export type AttemptPhase = "fetch" | "compute" | "finish";
 
 /** What the coordinator says of an attempt. */
-export type AttemptLevelName = "wanted" | "unwanted" | "preempt" | "drain" | "revoked";
+export type AttemptLevelName = "wanted" | "unwanted" | "preempt" | "revoked";
 
 /** Why an attempt stops before its end; none of these is the task's fault. */
 export type StopReason =

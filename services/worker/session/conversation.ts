@@ -21,7 +21,7 @@ import { exchange, type ExchangePorts } from "./exchange.ts";
 import { createLatch, type Latch } from "./latch.ts";
 import { responseToRefusal } from "./refusal-response.ts";
 import type { Session } from "./session.ts";
-import { chooseTurn } from "./turn.ts";
+import { chooseTurn, type Turn } from "./turn.ts";
 import { readNext, readReport, type Reply } from "./wire.ts";
 
 export type ConversationPorts = {
@@ -41,6 +41,7 @@ export type ConversationPorts = {
   readonly onNothing: () => void;
 };
 
+type NextTurn = Extract<Turn, { readonly kind: "next" }>;
 type Asked = { readonly session: Session; readonly reports: readonly AttemptReport[] };
 
 /** The loop; `run` ends when the signal aborts or the last word was answered. */
@@ -50,7 +51,8 @@ export class Conversation {
   private askWanted = true;
   private pollDueAtMs = 0;
   private draining = false;
-  private leaving = false;
+  /** The last word is due: once nothing is held, or at once. */
+  private leaving: "no" | "when_empty" | "now" = "no";
   private left = false;
   private refusals = 0;
 
@@ -70,16 +72,15 @@ export class Conversation {
     this.latch.fire();
   }
 
-  /** Ask for nothing while this holds. */
-  setDraining(draining: boolean): void {
-    if (draining === this.draining) return;
-    this.draining = draining;
-    this.wake();
+  /** Asks for nothing any more. */
+  drain(): void {
+    this.draining = true;
+    this.latch.fire();
   }
 
-  /** Says the last word once nothing is held, then ends the loop. */
-  leave(): void {
-    this.leaving = true;
+  /** Says the last word, once nothing is held or with what is still held, then ends the loop. */
+  leave(when: "when_empty" | "now"): void {
+    this.leaving = when;
     this.latch.fire();
   }
 
@@ -104,7 +105,7 @@ export class Conversation {
       opened: this.ports.session().opened,
       draining: this.draining,
       // A claim that was on its way when the leaving began is given back first.
-      leaving: this.leaving && book.isEmpty(),
+      leaving: this.leaving === "now" || (this.leaving === "when_empty" && book.isEmpty()),
       runtimeReady: this.ports.runtimeReady(),
       slotFree: book.slotFree(),
       finishing: book.finishing(),
@@ -113,22 +114,23 @@ export class Conversation {
       waitingReports: book.waitingReports().length,
     });
     if (turn.kind === "wait") await this.latch.wait(turn.untilMs === undefined ? undefined : Math.max(0, turn.untilMs - nowMs), signal);
-    else if (turn.kind === "next") await this.next(turn.freeSlots, signal);
+    else if (turn.kind === "next") await this.next(turn, signal);
     else await this.report(signal);
   }
 
-  private async next(freeSlots: number, signal: AbortSignal): Promise<void> {
+  private async next({ freeSlots, leaving }: NextTurn, signal: AbortSignal): Promise<void> {
     const { book, session, worker, subjects } = this.ports;
     const asked = { session: session(), reports: book.waitingReports() };
     if (freeSlots > 0) this.askWanted = false;
     const heldAttemptIds = book.idsOf(asked.session.id);
-    const request = { header: asked.session.nextHeader(), worker: worker(), heldAttemptIds, freeSlots, reports: [...asked.reports] };
+    const said = { worker: worker(), heldAttemptIds, freeSlots, reports: [...asked.reports], leaving };
+    const request = { header: asked.session.nextHeader(), ...said };
     const payload = NextRequest.encode(request).finish();
     const answered = await this.ask({ subject: subjects.next, payload, read: readNext }, asked.session, signal);
     if (answered === undefined || this.refused(answered.answer, asked.session)) return;
     asked.session.renew(answered.answer.answer, answered.sentAtMs);
     this.schedulePoll();
-    this.left = this.leaving && freeSlots === 0 && heldAttemptIds.length === 0;
+    this.left = leaving;
     this.take(answered.answer.answer, { ...asked, freeSlots });
   }
 
@@ -169,7 +171,7 @@ export class Conversation {
       return false;
     }
     this.refusals += 1;
-    this.left = this.leaving;
+    this.left = this.leaving !== "no";
     this.wake();
     this.ports.onRefusal(reply.refusal, session);
     return true;

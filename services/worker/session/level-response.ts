@@ -7,12 +7,11 @@ import type { AttemptPhase, AttemptLevelName, StopReason } from "./attempt-words
  * Why an attempt must stop, or undefined to go on.
  *
  * A revoked one stops in every phase, because its result would be dropped. An unwanted or preempted one stops only while that saves
- * device time: once it finishes, the result is paid for and may serve a later job. A drain lets what runs end.
+ * device time: once it finishes, the result is paid for and may serve a later job.
  */
 export function responseTo(level: AttemptLevelName, phase: AttemptPhase): StopReason | undefined {
   switch (level) {
-    case "wanted":
-    case "drain": {
+    case "wanted": {
       return undefined;
     }
     case "revoked": {

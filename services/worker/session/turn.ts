@@ -12,7 +12,7 @@ export type TurnFacts = {
   /** The session's first `next` was answered. */
   readonly opened: boolean;
   readonly draining: boolean;
-  /** Drained: one last request says so. */
+  /** The last word is due. */
   readonly leaving: boolean;
   readonly runtimeReady: boolean;
   /** No attempt fetches or computes. */
@@ -25,18 +25,18 @@ export type TurnFacts = {
 };
 
 export type Turn =
-  | { readonly kind: "next"; readonly freeSlots: number }
+  | { readonly kind: "next"; readonly freeSlots: number; readonly leaving: boolean }
   | { readonly kind: "report" }
   /** Until something happens, or until the poll is due. */
   | { readonly kind: "wait"; readonly untilMs: number | undefined };
 
 /** Chooses; the same facts give the same turn. */
 export function chooseTurn(facts: TurnFacts): Turn {
-  if (facts.leaving) return { kind: "next", freeSlots: 0 };
+  if (facts.leaving) return { kind: "next", freeSlots: 0, leaving: true };
   const mayAsk = !facts.draining && facts.runtimeReady && facts.slotFree && facts.finishing < mostFinishing;
-  if (!facts.opened) return { kind: "next", freeSlots: mayAsk ? 1 : 0 };
+  if (!facts.opened) return { kind: "next", freeSlots: mayAsk ? 1 : 0, leaving: false };
   const pollDue = facts.nowMs >= facts.pollDueAtMs;
-  if (mayAsk && (facts.askWanted || pollDue || facts.waitingReports > 0)) return { kind: "next", freeSlots: 1 };
+  if (mayAsk && (facts.askWanted || pollDue || facts.waitingReports > 0)) return { kind: "next", freeSlots: 1, leaving: false };
   if (facts.waitingReports > 0) return { kind: "report" };
   return { kind: "wait", untilMs: mayAsk ? facts.pollDueAtMs : undefined };
 }

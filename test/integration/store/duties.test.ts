@@ -106,6 +106,16 @@ test("when much of a pool lapses at once only a few sessions are ended at a time
   expect(await store.reap(epoch)).toMatchObject({ kind: "nothing", massLapse: false });
 });
 
+test("workers that stopped in order lapse no more, however many they are", async () => {
+  const { store, sql } = world();
+  await proveBeatPath(world());
+  const workers = Array.from({ length: 9 }, (_unused, index) => createWorker(store, { name: `w${index}` }));
+  await store.next(workers.map((worker) => worker.ask()));
+  await store.next(workers.slice(1).map((worker) => worker.ask({ freeSlots: 0, leaving: true })));
+  await sql("update session set lease_until = now() - interval '1 s'");
+  expect(await store.reap(await hold(store, "reaper"))).toMatchObject({ kind: "reaped", sessions: 1, massLapse: false });
+});
+
 test("a session that answers while it is being reaped is left alone", async () => {
   const { store, pool } = world();
   await proveBeatPath(world());

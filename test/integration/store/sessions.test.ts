@@ -90,6 +90,24 @@ test("another life of a worker ends the older one, whose attempts are charged as
   expect(await sql("select disposition from usage")).toEqual([{ disposition: "superseded" }]);
 });
 
+test("a worker's last word ends its session as stopped and gives back what it holds, uncharged", async () => {
+  const { store, sql } = world();
+  await submit(store, [task("only")]);
+  const worker = createWorker(store);
+  const held = await worker.claim();
+  const last = worker.ask({ leaving: true });
+  expect(await store.next([last])).toMatchObject([{ kind: "answered", replayed: false, aftermath: { ready: [{ count: 1 }] } }]);
+  expect(await store.next([last])).toMatchObject([{ kind: "answered", replayed: true }]);
+  expect((await store.listWorkers()).map(({ state }) => state)).toEqual(["stopped"]);
+  expect(await sql("select t.state, failures, a.state as attempt from task t join attempt a on a.task_id = t.id")).toEqual([
+    { state: "ready", failures: {}, attempt: "abandoned" },
+  ]);
+  expect(await store.next([worker.ask()])).toMatchObject([{ kind: "refused", code: "SESSION_ENDED" }]);
+  expect(await worker.succeed(held)).toMatchObject([{ reportOutcomes: [{ disposition: "superseded" }] }]);
+  expect(await createWorker(store).claim()).toMatchObject({ taskId: held.taskId, attemptNumber: 2 });
+  expect((await store.listWorkers()).map(({ state }) => state)).toEqual(["busy"]);
+});
+
 test("requests of another epoch, pool or profile are refused and change nothing", async () => {
   const { store, sql } = world();
   await submit(store, diamond());
@@ -116,7 +134,6 @@ test("a beat renews an expired lease that nobody reaped, tells levels and refuse
     {
       kind: "answered",
       leaseMs: 15_000,
-      drain: false,
       levels: [
         { attemptId: claim.attemptId, level: "wanted" },
         { attemptId: "nonsense", level: "revoked" },

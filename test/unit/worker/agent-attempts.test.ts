@@ -153,7 +153,7 @@ describe("stopping", () => {
     await fake.clock.settle();
     await stopped;
     expect(lastCommitted()?.outcome?.$case).toBe("success");
-    expect(fake.coordinator.nexts.at(-1)).toMatchObject({ freeSlots: 0, heldAttemptIds: [] });
+    expect(fake.coordinator.nexts.at(-1)).toMatchObject({ freeSlots: 0, heldAttemptIds: [], leaving: true });
     expect(fake.runtime.runs).toHaveLength(1);
   });
 
@@ -166,6 +166,17 @@ describe("stopping", () => {
     await fake.clock.advance(1);
     await stopped;
     expect(lastCommitted()?.outcome).toMatchObject({ $case: "failure", value: { abandoned: true } });
+    expect(fake.coordinator.nexts.filter(({ leaving }) => leaving)).toHaveLength(1);
+  });
+
+  it("says its last word with what is still held when that cannot be ended", async () => {
+    const attemptId = fake.coordinator.addTask({});
+    fake.transfer.open = () => new Promise(() => undefined);
+    await started();
+    const stopped = fake.agent.stop();
+    await fake.clock.advance(60_000);
+    await stopped;
+    expect(fake.coordinator.nexts.at(-1)).toMatchObject({ leaving: true, heldAttemptIds: [attemptId] });
   });
 
   it("gives back a claim that was on its way when it began, and then says its last word", async () => {

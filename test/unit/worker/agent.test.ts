@@ -246,18 +246,4 @@ describe("levels", () => {
     await fake.clock.settle();
     expect(lastRun().isCancelled()).toBe(false);
   });
-
-  it("drain: no new work until a beat's answer takes it back", async () => {
-    await started();
-    fake.coordinator.drain = true;
-    await fake.clock.advance(3_000);
-    const asked = fake.coordinator.nexts.length;
-    fake.coordinator.addTask({});
-    fake.push({ $case: "wake", value: {} });
-    await fake.clock.advance(30_000);
-    expect(fake.coordinator.nexts).toHaveLength(asked);
-    fake.coordinator.drain = false;
-    await fake.clock.advance(3_000);
-    expect(fake.runtime.runs).toHaveLength(1);
-  });
 });

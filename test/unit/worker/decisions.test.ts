@@ -80,7 +80,6 @@ describe("a level", () => {
   const phases = ["fetch", "compute", "finish"] as const satisfies readonly AttemptPhase[];
   const expected: Readonly<Record<AttemptLevelName, readonly (string | undefined)[]>> = {
     wanted: [undefined, undefined, undefined],
-    drain: [undefined, undefined, undefined],
     unwanted: ["unwanted", "unwanted", undefined],
     preempt: ["preempt", "preempt", undefined],
     revoked: ["revoked", "revoked", "revoked"],
@@ -127,15 +126,19 @@ describe("the next turn", () => {
 
   it.each([
     ["waits for the poll when there is nothing to say", {}, { kind: "wait", untilMs: 100 }],
-    ["asks when the poll is due", { nowMs: 100 }, { kind: "next", freeSlots: 1 }],
-    ["asks when woken", { askWanted: true }, { kind: "next", freeSlots: 1 }],
-    ["lets reports ride on a next when the slot is free", { waitingReports: 1 }, { kind: "next", freeSlots: 1 }],
+    ["asks when the poll is due", { nowMs: 100 }, { kind: "next", freeSlots: 1, leaving: false }],
+    ["asks when woken", { askWanted: true }, { kind: "next", freeSlots: 1, leaving: false }],
+    ["lets reports ride on a next when the slot is free", { waitingReports: 1 }, { kind: "next", freeSlots: 1, leaving: false }],
     ["reports alone while it computes", { waitingReports: 1, slotFree: false, askWanted: true }, { kind: "report" }],
     ["reports alone while it drains", { waitingReports: 1, draining: true }, { kind: "report" }],
-    ["opens a session before it reports", { waitingReports: 1, slotFree: false, opened: false }, { kind: "next", freeSlots: 0 }],
+    [
+      "opens a session before it reports",
+      { waitingReports: 1, slotFree: false, opened: false },
+      { kind: "next", freeSlots: 0, leaving: false },
+    ],
     ["asks for nothing while two finish", { finishing: 2, askWanted: true }, { kind: "wait", untilMs: undefined }],
     ["asks for nothing while the runtime is down", { runtimeReady: false, askWanted: true }, { kind: "wait", untilMs: undefined }],
-    ["says a last word", { leaving: true, draining: true }, { kind: "next", freeSlots: 0 }],
+    ["says a last word", { leaving: true, draining: true }, { kind: "next", freeSlots: 0, leaving: true }],
   ] as const)("%s", (_, facts, turn) => {
     expect(chooseTurn({ ...idle, ...facts })).toEqual(turn);
   });

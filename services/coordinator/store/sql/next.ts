@@ -1,7 +1,7 @@
 /**
  * next: what workers with a free slot say, and the claims they get.
  *
- * $1: asks [{position, sessionId, sequence, farmEpoch, worker, heldAttemptIds, freeSlots, reports}], a session at most once.
+ * $1: asks [{position, sessionId, sequence, farmEpoch, worker, heldAttemptIds, freeSlots, reports, leaving}], a session at most once.
  * $2: {leaseMs, pools: {name: profile}, policy: {error class: rule}}.
  * Result: {outcomes: [{position, outcome}], aftermath}.
  * Outcomes: refused (EPOCH_MISMATCH, POOL_UNKNOWN, POOL_PROFILE_MISMATCH, SESSION_SUPERSEDED, SESSION_ENDED, SEQUENCE_STALE), or

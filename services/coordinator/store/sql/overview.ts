@@ -6,7 +6,7 @@ import type { NamedStatement } from "../../../platform/database/pool.ts";
 /** Every worker with its newest session and what it runs. */
 export const listWorkersStatement: NamedStatement = {
   name: "vf_list_workers",
-  text: `select w.id, w.name, w.host, w.pool, w.provider, w.profile, w.device, w.models, s.last_heard_at, s.is_draining,
+  text: `select w.id, w.name, w.host, w.pool, w.provider, w.profile, w.device, w.models, s.last_heard_at, s.end_reason,
       coalesce(s.is_live and s.lease_until > clock_timestamp(), false) as is_live, coalesce(s.progress, '[]') as progress,
       coalesce((
         select jsonb_agg(jsonb_build_object('attemptId', a.id, 'taskId', t.id, 'stage', t.stage, 'jobId', coalesce((
@@ -27,7 +27,7 @@ export const queueCountsStatement: NamedStatement = {
 export const idleWorkersStatement: NamedStatement = {
   name: "vf_idle_workers",
   text: `select w.id from worker w join session s on s.id = w.session_id
-    where w.pool = $1 and $2 = any (w.shapes) and s.is_live and s.is_idle and not s.is_draining and s.lease_until > clock_timestamp()
+    where w.pool = $1 and $2 = any (w.shapes) and s.is_live and s.is_idle and s.lease_until > clock_timestamp()
     order by (split_part($2, '/', 2) = any (w.resident_engines)) desc, s.last_heard_at desc limit $3`,
 };
 
