@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -119,6 +119,15 @@ describe("the folder store", () => {
     await store.put(sha256, path);
     await expect(store.put(absent, path)).rejects.toThrow();
     expect(await readdir(partial)).toEqual(["in progress"]);
+  });
+
+  it("opens although a partial file goes between being listed and being looked at", async () => {
+    const partial = join(folder, "store", "partial");
+    await mkdir(partial, { recursive: true });
+    // Listed, and not there when looked at.
+    await symlink(join(folder, "gone"), join(partial, "gone"));
+    const store = await openFolderStore(join(folder, "store"));
+    expect(await store.stat(absent)).toBeUndefined();
   });
 
   it("replaces bytes that were damaged where they lie", async () => {

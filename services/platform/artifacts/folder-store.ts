@@ -6,7 +6,7 @@
  * that runs again because its bytes were found damaged replaces them.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, type Stats } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
@@ -91,20 +91,25 @@ async function* emptyBytes(): AsyncGenerator<Uint8Array> {
 }
 
 async function statOf(path: string): Promise<ArtifactStat | undefined> {
+  const found = await inStore(() => statOrGone(path));
+  return found === undefined ? undefined : { sizeBytes: found.size };
+}
+
+async function statOrGone(path: string): Promise<Stats | undefined> {
   try {
-    const { size } = await stat(path);
-    return { sizeBytes: size };
+    return await stat(path);
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw toFarmError(thrown, "ARTIFACT_STORE_UNAVAILABLE");
+    throw thrown;
   }
 }
 
 async function removeOldPartials(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const path = join(folder, name);
-    const { mtimeMs } = await stat(path);
-    if (Date.now() - mtimeMs > partialMaxAgeMs) await rm(path, { force: true });
+    // A partial that went meanwhile was renamed or removed by whoever made it.
+    const found = await statOrGone(path);
+    if (found !== undefined && Date.now() - found.mtimeMs > partialMaxAgeMs) await rm(path, { force: true });
   }
 }
 
