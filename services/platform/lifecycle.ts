@@ -2,7 +2,7 @@
  * Start and stop of everything long-lived.
  *
  * Invariants: components start in order and stop in reverse; stop before start and stop twice are safe;
- * a failed start stops what had started. One AbortSignal per process flows down from here.
+ * a failed start stops what had started; a stop that fails keeps no other from being tried. One AbortSignal per process flows down from here.
  */
 import type { Logger } from "./logging.ts";
 import { type FarmError, toFarmError } from "../domain/errors.ts";
@@ -19,7 +19,7 @@ export function sequence(components: readonly Component[]): Component {
   const stop = async (): Promise<void> => {
     const running = started.reverse();
     started = [];
-    for (const component of running) await component.stop();
+    await runEach(running.map((component) => () => component.stop()));
   };
   return {
     async start() {
@@ -28,13 +28,27 @@ export function sequence(components: readonly Component[]): Component {
         try {
           await component.start();
         } catch (thrown) {
-          await stop();
+          // Why it did not start matters more than why it did not stop.
+          await stop().catch(() => undefined);
           throw thrown;
         }
       }
     },
     stop,
   };
+}
+
+/** Runs every step, one after another and also after one failed; throws the first failure at the end. */
+export async function runEach(steps: readonly (() => Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (thrown) {
+      failures.push(thrown);
+    }
+  }
+  if (failures.length > 0) throw toFarmError(failures[0]);
 }
 
 export type MainOptions = {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { toFarmError } from "../../domain/errors.ts";
 import type { Environment } from "../../platform/config.ts";
 import { migrate } from "../../platform/database/migrate.ts";
-import type { Component } from "../../platform/lifecycle.ts";
+import { type Component, runEach } from "../../platform/lifecycle.ts";
 import { cpuProfile, installedOnnxruntimeVersion } from "../../platform/profile.ts";
 import { findFfmpeg } from "../../platform/programs/ffmpeg.ts";
 import type { DataLayout, FarmFile } from "../data-folder.ts";
@@ -32,7 +32,7 @@ export type FarmRequest = {
 export type RunningFarm = {
   readonly layout: DataLayout;
   describe(): FarmFile;
-  /** Ends everything that was started, last first; safe to call twice. */
+  /** Ends everything that was started, last first, also when an end fails: then it throws the first failure at last. Safe to call twice. */
   stop(): Promise<void>;
 };
 
@@ -44,9 +44,7 @@ const serviceStopMs = { coordinator: 5_000, worker: drainMs + 3_000 };
 /** Starts the farm; throws what hinders it after stopping what had started. */
 export async function startFarm(request: FarmRequest): Promise<RunningFarm> {
   const undo: (() => Promise<void>)[] = [];
-  const stop = async (): Promise<void> => {
-    for (const step of undo.splice(0).reverse()) await step();
-  };
+  const stop = (): Promise<void> => runEach(undo.splice(0).reverse());
   try {
     const layout = await claimFolder(request, undo);
     const publication = new Publication(layout);
@@ -57,7 +55,7 @@ export async function startFarm(request: FarmRequest): Promise<RunningFarm> {
     await publication.announce(describe);
     return { layout, describe, stop };
   } catch (thrown) {
-    await stop();
+    await stop().catch((failure: unknown) => request.onNote(`stopping failed too: ${toFarmError(failure).message}`));
     throw thrown;
   }
 }

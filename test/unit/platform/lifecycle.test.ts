@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { FarmError } from "../../../services/domain/errors.ts";
 import { pause, withDeadline } from "../../../services/platform/deadline.ts";
-import { type Component, sequence } from "../../../services/platform/lifecycle.ts";
+import { type Component, runEach, sequence } from "../../../services/platform/lifecycle.ts";
 
 function recorder(log: string[]): (name: string, startFails?: boolean) => Component {
   return (name, startFails = false) => ({
@@ -34,6 +34,31 @@ describe("sequence", () => {
     const all = sequence([make("a"), make("b", true), make("c")]);
     await expect(all.start()).rejects.toThrow("b");
     expect(log).toEqual(["start a", "start b", "stop b", "stop a"]);
+  });
+});
+
+describe("runEach", () => {
+  it("runs every step in order, also after one failed, and throws the first failure", async () => {
+    const log: string[] = [];
+    const step = (name: string, fails: boolean) => () => {
+      log.push(name);
+      return fails ? Promise.reject(new FarmError("INTERNAL", { message: name })) : Promise.resolve();
+    };
+    await expect(runEach([step("a", false), step("b", true), step("c", true), step("d", false)])).rejects.toThrow("b");
+    expect(log).toEqual(["a", "b", "c", "d"]);
+  });
+
+  it("lets a sequence stop the rest when one component cannot stop", async () => {
+    const log: string[] = [];
+    const make = recorder(log);
+    const stuck: Component = {
+      start: () => Promise.resolve(),
+      stop: () => Promise.reject(new FarmError("INTERNAL", { message: "stuck" })),
+    };
+    const all = sequence([make("a"), stuck, make("c")]);
+    await all.start();
+    await expect(all.stop()).rejects.toThrow("stuck");
+    expect(log).toEqual(["start a", "start c", "stop c", "stop a"]);
   });
 });
 
