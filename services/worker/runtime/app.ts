@@ -39,9 +39,11 @@ export function createRuntimeApp(config: RuntimeConfig, options: RuntimeAppOptio
 function identityOf({ inference, architecture }: RuntimeConfig, processId: number): RuntimeIdentity {
   const onnxruntimeVersion = installedOnnxruntimeVersion();
   const { providers, threads } = inference;
+  const profileOf = (some: readonly string[]): string => runtimeProfile({ providers: some, threads, onnxruntimeVersion, architecture });
   return {
     provider: providers.join(","),
-    profile: runtimeProfile({ providers, threads, onnxruntimeVersion, architecture }),
+    profile: profileOf(providers),
+    profileOf,
     onnxruntimeVersion,
     threads,
     processId,

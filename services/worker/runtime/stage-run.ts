@@ -67,6 +67,8 @@ export type StageResult = {
   readonly computeMs: number;
   readonly loadMs: number;
   readonly deviceMs: number;
+  /** Execution providers that ran, none where the stage needed no engine. */
+  readonly providers: readonly string[];
   /** Digests of the engines whose sessions are open after the run. */
   readonly residentDigests: readonly string[];
 };

@@ -11,6 +11,8 @@ import type { InferenceClient } from "./thread/inference-client.ts";
 export type RuntimeIdentity = {
   readonly provider: string;
   readonly profile: string;
+  /** The profile of what some of the providers made. */
+  profileOf(providers: readonly string[]): string;
   readonly onnxruntimeVersion: string;
   readonly threads: number;
   readonly processId: number;
@@ -27,7 +29,9 @@ export function createStageService({ identity, inference }: StageServiceOptions)
 }
 
 function describe(identity: RuntimeIdentity, inference: InferenceClient): wire.DescribeRuntimeResponse {
-  return { ...identity, processId: BigInt(identity.processId), residentEngineDigests: [...inference.residentDigests()] };
+  const { provider, profile, onnxruntimeVersion, threads } = identity;
+  const processId = BigInt(identity.processId);
+  return { provider, profile, onnxruntimeVersion, threads, processId, residentEngineDigests: [...inference.residentDigests()] };
 }
 
 async function* runStage(
@@ -100,6 +104,9 @@ function progressToProto(progress: StageProgress, counter: number): wire.RunStag
 function resultToProto(result: StageResult, identity: RuntimeIdentity): wire.RunStageResponse {
   const outputs = result.outputs.map(({ name, path, mediaType, bytes }) => ({ name, path, mediaType, sizeBytes: BigInt(bytes) }));
   const { computeMs, loadMs, deviceMs } = result;
-  const { provider, profile } = identity;
+  // A stage without an engine is work of the CPU.
+  const providers = result.providers.length === 0 ? ["cpu"] : result.providers;
+  const provider = providers.join(",");
+  const profile = identity.profileOf(providers);
   return { event: { $case: "result", value: { outputs, warnings: [...result.warnings], computeMs, loadMs, deviceMs, provider, profile } } };
 }

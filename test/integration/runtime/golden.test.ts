@@ -120,6 +120,7 @@ describe("prepare through the runtime process", () => {
         inputs: { media: `${projectRoot}test/fixtures/media/${media}` },
         modelFolder: demoModelFolder,
       });
+      expect(answer.result).toMatchObject({ provider: "cpu", deviceMs: 0, profile: expect.stringMatching(/^cpu;ort-/) as string });
       return requireUint8("pixels", (await answer.tensors("pixels")).get("pixels")).data;
     };
     const image = await prepare("animal-2.jpg", 1, FrameSelection.FRAME_SELECTION_FIRST);

@@ -9,6 +9,7 @@ import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { FarmError } from "../../../domain/errors.ts";
 import { float32, type Float32Tensor, type Tensor } from "../../../domain/tensors/tensor.ts";
 import type { Engine } from "../../../platform/models/manifest.ts";
+import { createProviderProbe } from "./providers-ran.ts";
 
 export type ExecutionOptions = {
   readonly providers: readonly string[];
@@ -20,6 +21,8 @@ export type EngineSession = {
   readonly engine: Engine;
   /** Runs the graph once; inputs and outputs are checked against the manifest, outputs must be finite. */
   run(feeds: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Float32Tensor>>>;
+  /** The providers that the last run really used. */
+  ranOn(): readonly string[];
   close(): Promise<void>;
 };
 
@@ -48,15 +51,26 @@ export async function requireProviders(options: ExecutionOptions): Promise<void>
 
 /** Opens an engine's graph. Refused providers are PROVIDER_UNAVAILABLE, everything else ENGINE_LOAD_FAILED. */
 export async function openSession(path: string, engine: Engine, options: ExecutionOptions): Promise<EngineSession> {
+  const probe = await createProviderProbe(options.providers);
   try {
-    const session = await InferenceSession.create(path, sessionOptions(options));
+    const session = await InferenceSession.create(path, { ...sessionOptions(options), ...probe.options });
     requirePorts(session, engine);
+    let providers: readonly string[] = [];
     return {
       engine,
-      run: (feeds) => runSession(session, engine, feeds),
-      close: () => session.release(),
+      async run(feeds) {
+        const outputs = await runSession(session, engine, feeds);
+        providers = await probe.ran(() => session.endProfiling());
+        return outputs;
+      },
+      ranOn: () => providers,
+      async close() {
+        await session.release();
+        await probe.close();
+      },
     };
   } catch (cause) {
+    await probe.close();
     if (cause instanceof FarmError) throw cause;
     throw loadError(path, cause);
   }

@@ -11,6 +11,7 @@ import { openModel } from "../../../platform/models/repository.ts";
 import { findFfmpeg } from "../../../platform/programs/ffmpeg.ts";
 import type { InferenceConfig } from "../config.ts";
 import type { EngineSession } from "../engines/onnx-session.ts";
+import { inOrder } from "../engines/providers-ran.ts";
 import { createSessionCache, type SessionCache } from "../engines/session-cache.ts";
 import type { StageProgress, StageResult, StageRun, StageWarning } from "../stage-run.ts";
 import { runWork } from "../stages/run-work.ts";
@@ -20,8 +21,8 @@ import { stageFiles } from "./stage-files.ts";
 
 export type RunOptions = { readonly signal: AbortSignal; readonly onProgress: (progress: StageProgress) => void };
 
-/** Milliseconds of one run, filled as it goes. */
-type Meter = { loadMs: number; deviceMs: number };
+/** Milliseconds of one run and the providers that ran, filled as it goes. */
+type Meter = { loadMs: number; deviceMs: number; readonly providers: Set<string> };
 
 export class StageRunner {
   readonly #config: InferenceConfig;
@@ -37,7 +38,7 @@ export class StageRunner {
   /** Runs one stage to its end; failures are FarmErrors. */
   async run(run: StageRun, options: RunOptions): Promise<StageResult> {
     const startedMs = performance.now();
-    const meter: Meter = { loadMs: 0, deviceMs: 0 };
+    const meter: Meter = { loadMs: 0, deviceMs: 0, providers: new Set() };
     const warnings: StageWarning[] = [];
     const context = this.#context(run, { ...options, meter, warnings });
     const outputs = await runWork(context, run.work);
@@ -47,6 +48,7 @@ export class StageRunner {
       loadMs: meter.loadMs,
       computeMs: performance.now() - startedMs - meter.loadMs,
       deviceMs: meter.deviceMs,
+      providers: inOrder(meter.providers, this.#config.providers),
       residentDigests: this.#sessions.residentDigests(),
     };
   }
@@ -121,6 +123,7 @@ function metered(session: EngineSession, meter: Meter): EngineSession {
         return await session.run(feeds);
       } finally {
         meter.deviceMs += performance.now() - startedMs;
+        for (const name of session.ranOn()) meter.providers.add(name);
       }
     },
   };
