@@ -86,14 +86,14 @@ function latentsOf(job: Job): string {
 
 type Books = { stage: string; succeeded: number; visible: number; open: number; unbooked: number };
 
-/** For each stage of a job: attempts that succeeded, results that are visible, attempts still open, attempts without a usage row. */
+/** For each stage of a job: attempts that succeeded, results that are visible, attempts still open, attempts that ended without a usage row. */
 function booksOf(job: Job): Promise<readonly Books[]> {
   return farm.sql<Books>(
     `select t.stage,
        count(*) filter (where a.state = 'succeeded')::int as succeeded,
        count(distinct o.task_id)::int as visible,
        count(*) filter (where a.state = 'running')::int as open,
-       count(*) filter (where a.state = 'succeeded' and u.attempt_id is null)::int as unbooked
+       count(*) filter (where a.state <> 'running' and u.attempt_id is null)::int as unbooked
      from render r join task_user tu on tu.render_id = r.id join task t on t.id = tu.task_id
      join attempt a on a.task_id = t.id
      left join (select distinct task_id from task_output) o on o.task_id = t.id

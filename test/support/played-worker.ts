@@ -98,7 +98,14 @@ export async function playWorker(broker: Broker, artifacts: ArtifactStore): Prom
     },
     async beat(attemptIds) {
       beatSequence += 1n;
-      const attempts = attemptIds.map((attemptId) => ({ attemptId, phase: 2 as const, step: 1, steps: 2, announcedArtifacts: [] }));
+      const attempts = attemptIds.map((attemptId) => ({
+        attemptId,
+        phase: 2 as const,
+        step: 1,
+        steps: 2,
+        deviceMs: 3,
+        announcedArtifacts: [],
+      }));
       const request = BeatRequest.create({ header: header(beatSequence), pool: testPool.name, attempts });
       return BeatResponse.decode(await broker.request(subjects.beat(testPool.name), BeatRequest.encode(request).finish(), requestMs));
     },

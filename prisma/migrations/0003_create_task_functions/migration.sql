@@ -218,7 +218,20 @@ create function vf_lacking_output(p_task bigint, p_outputs jsonb) returns text l
   order by 1 limit 1;
 $$;
 
--- One report of an ended attempt: charged to the books once, applied only when the attempt is current (the fence).
+-- Puts an ended attempt into the books. The only second entry is the report of one that was taken away: it corrects the first.
+-- p_times: {deviceMs, loadMs, computeMs, fetchMs, finishMs}, those that are known.
+create function vf_book(p_attempt attempt, p_disposition text, p_times jsonb) returns void language sql volatile as $$
+  insert into usage (attempt_id, task_id, tenant_id, worker_id, stage, disposition, device_ms, load_ms, compute_ms, fetch_ms, finish_ms)
+  select p_attempt.id, t.id, t.tenant_id, p_attempt.worker_id, t.stage, p_disposition, coalesce(r."deviceMs", 0),
+    coalesce(r."loadMs", 0), coalesce(r."computeMs", 0), coalesce(r."fetchMs", 0), coalesce(r."finishMs", 0)
+  from task t cross join jsonb_to_record(p_times) as r("deviceMs" double precision, "loadMs" double precision,
+    "computeMs" double precision, "fetchMs" double precision, "finishMs" double precision)
+  where t.id = p_attempt.task_id
+  on conflict (attempt_id) do update set disposition = excluded.disposition, device_ms = excluded.device_ms,
+    load_ms = excluded.load_ms, compute_ms = excluded.compute_ms, fetch_ms = excluded.fetch_ms, finish_ms = excluded.finish_ms;
+$$;
+
+-- One report of an ended attempt: in the books once, applied only when the attempt is current (the fence).
 create function vf_apply_report(inout fx jsonb, p_report jsonb, p_policy jsonb, out disposition text) language plpgsql as $$
 declare
   v_id uuid := vf_fence(p_report ->> 'attemptId');
@@ -242,11 +255,7 @@ begin
   update attempt set disposition = vf_apply_report.disposition, compute_ms = (p_report ->> 'computeMs')::double precision,
     load_ms = (p_report ->> 'loadMs')::double precision
   where id = v_id;
-  insert into usage (attempt_id, task_id, tenant_id, worker_id, stage, disposition, device_ms, load_ms, compute_ms, fetch_ms, finish_ms)
-  select v_id, v_task.id, v_task.tenant_id, v_attempt.worker_id, v_task.stage, vf_apply_report.disposition,
-    r."deviceMs", r."loadMs", r."computeMs", r."fetchMs", r."finishMs"
-  from jsonb_to_record(p_report) as r("deviceMs" double precision, "loadMs" double precision, "computeMs" double precision,
-    "fetchMs" double precision, "finishMs" double precision);
+  perform vf_book(v_attempt, disposition, p_report);
   if disposition = 'superseded' then return; end if;
   if v_failure is null then
     v_lacking := vf_lacking_output(v_task.id, p_report -> 'success' -> 'outputs');
@@ -274,6 +283,8 @@ begin
   if not found then
     return fx;
   end if;
+  perform vf_book(v_attempt, case when p_failure is null then 'returned' else 'lost' end,
+    jsonb_build_object('deviceMs', v_attempt.device_ms));
   if p_failure is not null then
     return vf_fail(fx, v_attempt, p_failure || '{"lost": true}', p_policy);
   end if;

@@ -291,7 +291,7 @@ begin
   return jsonb_build_object('outcomes', v_outcomes, 'aftermath', vf_flush(fx));
 end $$;
 
--- One session's beat: renews its lease (one HOT update) and keeps what it announces from collection.
+-- One session's beat: renews its lease, keeps what its attempts have cost (HOT updates) and what it announces from collection.
 create function vf_beat_one(p_ask jsonb, p_lease_ms double precision) returns jsonb language plpgsql as $$
 declare
   v_session session;
@@ -309,6 +309,9 @@ begin
       when v_session.is_live then vf_refusal('SEQUENCE_STALE', 'a newer beat came first')
       else vf_ended(v_session.end_reason) end;
   end if;
+  update attempt a set device_ms = greatest(a.device_ms, p."deviceMs")
+  from jsonb_to_recordset(p_ask -> 'progress') as p("attemptId" text, "deviceMs" double precision)
+  where a.id = vf_fence(p."attemptId") and a.session_id = v_session.id and a.state = 'running';
   insert into artifact (sha256, size_bytes, media_type)
   select distinct on (a ->> 'sha256') a ->> 'sha256', (a ->> 'sizeBytes')::bigint, a ->> 'mediaType'
   from jsonb_array_elements(p_ask -> 'announced') a order by a ->> 'sha256'

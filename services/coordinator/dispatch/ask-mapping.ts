@@ -119,6 +119,7 @@ function attemptBeatFromProto(beat: AttemptBeat): BeatAsk["attempts"][number] {
     phase: phaseFromProto(beat.phase),
     step: beat.step,
     steps: beat.steps,
+    deviceMs: quantity(beat.deviceMs),
     announcedArtifacts: beat.announcedArtifacts.map(artifactFromProto),
   };
 }

@@ -119,7 +119,13 @@ function reportAskToWire({ reports, ...ask }: ReportAsk, context: StoreContext):
 }
 
 function beatToWire({ attempts, ...ask }: BeatAsk): object {
-  const progress = attempts.map(({ attemptId, phase, step, steps }) => ({ attemptId, phase, step, steps }));
+  const progress = attempts.map(({ attemptId, phase, step, steps, deviceMs }) => ({
+    attemptId,
+    phase,
+    step,
+    steps,
+    deviceMs: soundMs(deviceMs),
+  }));
   return { ...ask, progress, announced: attempts.flatMap(({ announcedArtifacts }) => announcedArtifacts).filter(isSound) };
 }
 

@@ -229,6 +229,8 @@ export type BeatAsk = {
     readonly phase: "fetch" | "compute" | "finish";
     readonly step: number;
     readonly steps: number;
+    /** Device time so far, for the books should no report come. */
+    readonly deviceMs: number;
     /** Rows of these become (or stay) pending before the answer. */
     readonly announcedArtifacts: readonly ProducedArtifact[];
   }[];

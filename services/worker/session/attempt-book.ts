@@ -121,6 +121,6 @@ export class AttemptBook {
 }
 
 function beatOf({ attempt }: Holding): AttemptBeat {
-  const { phase, step, steps } = attempt.view();
-  return { attemptId: attempt.claim.attemptId, phase: wirePhases[phase], step, steps, announcedArtifacts: [] };
+  const { phase, step, steps, deviceMs } = attempt.view();
+  return { attemptId: attempt.claim.attemptId, phase: wirePhases[phase], step, steps, deviceMs, announcedArtifacts: [] };
 }

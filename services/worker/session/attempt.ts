@@ -20,6 +20,8 @@ export type AttemptView = {
   readonly steps: number;
   /** Expected time left of the run in ms, 0 while unknown. */
   readonly remainingMs: number;
+  /** Device time so far in ms: the runtime's count once it told, the wall time of the run until then. */
+  readonly deviceMs: number;
 };
 
 export type Attempt = {
@@ -59,6 +61,8 @@ class AttemptRun {
   readonly watch: RunWatch;
   stopped: StopReason | undefined;
   private phase: AttemptPhase = "fetch";
+  /** While the runtime has the run. */
+  private computeStartedAtMs: number | undefined;
   private readonly stopping = new AbortController();
   private times = { fetchMs: 0, loadMs: 0, computeMs: 0, deviceMs: 0, finishMs: 0 };
 
@@ -69,7 +73,9 @@ class AttemptRun {
   }
 
   view(): AttemptView {
-    return { phase: this.phase, ...this.watch.view() };
+    const { computeStartedAtMs: sinceMs, times, ports } = this;
+    const deviceMs = sinceMs === undefined ? times.deviceMs : ports.clock.nowMs() - sinceMs;
+    return { phase: this.phase, ...this.watch.view(), deviceMs };
   }
 
   applyLevel(level: AttemptLevelName): void {
@@ -131,6 +137,7 @@ class AttemptRun {
     const request = this.requestFor(workspace, inputs);
     this.enter("compute");
     const startedAtMs = clock.nowMs();
+    this.computeStartedAtMs = startedAtMs;
     this.watch.begin();
     try {
       const result = await runtime.run(request, {
@@ -145,6 +152,7 @@ class AttemptRun {
       this.times = { ...this.times, deviceMs: clock.nowMs() - startedAtMs };
       throw thrown;
     } finally {
+      this.computeStartedAtMs = undefined;
       this.watch.end();
     }
   }

@@ -5,7 +5,7 @@ import { createWorker, diamond, submit, type Worker, type World } from "../../su
 const world = useWorld();
 
 async function levelOf({ store }: World, worker: Worker, attemptId: string): Promise<string | undefined> {
-  const attempts = [{ attemptId, phase: "compute" as const, step: 0, steps: 0, announcedArtifacts: [] }];
+  const attempts = [{ attemptId, phase: "compute" as const, step: 0, steps: 0, deviceMs: 0, announcedArtifacts: [] }];
   const [answer] = await store.beat([{ sessionId: worker.sessionId, sequence: 1, farmEpoch: 0, attempts }]);
   return answer?.kind === "answered" ? answer.levels[0]?.level : answer?.code;
 }

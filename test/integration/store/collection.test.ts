@@ -113,7 +113,9 @@ test("what a beat announces is left alone, and a failed removal keeps the row", 
   const worker = createWorker(store);
   const claim = await worker.claim();
   const artifact: ProducedArtifact = { name: "out", sha256: sha256("bytes"), sizeBytes: 1, mediaType: "text/plain" };
-  const attempts = [{ attemptId: claim.attemptId, phase: "finish" as const, step: 0, steps: 0, announcedArtifacts: [artifact] }];
+  const attempts = [
+    { attemptId: claim.attemptId, phase: "finish" as const, step: 0, steps: 0, deviceMs: 0, announcedArtifacts: [artifact] },
+  ];
   let sequence = 0;
   const beat = () => store.beat([{ sessionId: worker.sessionId, sequence: (sequence += 1), farmEpoch: 0, attempts }]);
   await beat();

@@ -111,6 +111,8 @@ async function checkInvariants({ sql }: World): Promise<void> {
       select 1 from attempt a join session s on s.id = a.session_id where a.id = t.current_attempt and a.state = 'running')
     union all select 'owner without running', a.id::text from attempt a join task t on t.id = a.task_id
       where a.state = 'running' and t.current_attempt is distinct from a.id
+    union all select 'unbooked', a.id::text from attempt a where a.state <> 'running'
+      and (select count(*) from usage u where u.attempt_id = a.id) <> 1
     union all select 'unused', t.id::text from task t where t.state in ('blocked', 'ready', 'delayed') and not vf_is_wanted(t.id)
     union all select 'two results', o.task_id::text from task_output o group by o.task_id, o.name having count(*) > 1
     union all select 'result of none', o.task_id::text from task_output o join task t on t.id = o.task_id where t.state <> 'succeeded'

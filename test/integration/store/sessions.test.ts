@@ -128,7 +128,7 @@ test("a beat renews an expired lease that nobody reaped, tells levels and refuse
   const worker = createWorker(store);
   const claim = await worker.claim();
   await sql("update session set lease_until = now() - interval '1 minute'");
-  const attempt = (attemptId: string) => ({ attemptId, phase: "compute" as const, step: 3, steps: 9, announcedArtifacts: [] });
+  const attempt = (attemptId: string) => ({ attemptId, phase: "compute" as const, step: 3, steps: 9, deviceMs: 0, announcedArtifacts: [] });
   const beat = { sessionId: worker.sessionId, sequence: 5, farmEpoch: 0, attempts: [attempt(claim.attemptId), attempt("nonsense")] };
   expect(await store.beat([beat])).toMatchObject([
     {

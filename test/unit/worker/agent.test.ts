@@ -172,7 +172,7 @@ describe("beats", () => {
     await fake.clock.advance(9_000);
     expect(fake.coordinator.beats).toHaveLength(3);
     const { ATTEMPT_PHASE_COMPUTE: phase } = AttemptPhase;
-    expect(fake.coordinator.beats.at(-1)?.attempts).toMatchObject([{ attemptId, phase, step: 2, steps: 10 }]);
+    expect(fake.coordinator.beats.at(-1)?.attempts).toMatchObject([{ attemptId, phase, step: 2, steps: 10, deviceMs: 9_000 }]);
     expect(fake.coordinator.beats.map(({ header }) => header?.sequence)).toEqual([1n, 2n, 3n]);
     expect(fake.coordinator.beats.at(-1)?.counters).toMatchObject({ runsStarted: 1n });
   });

@@ -1,10 +1,10 @@
 /**
- * beat: renews leases and answers a level for each attempt.
+ * beat: renews leases, keeps what each attempt has cost so far and answers its level.
  *
- * $1: asks [{position, sessionId, sequence, farmEpoch, progress: [{attemptId, phase, step, steps}], announced: [artifact]}].
+ * $1: asks [{position, sessionId, sequence, farmEpoch, progress: [{attemptId, phase, step, steps, deviceMs}], announced: [artifact]}].
  * $2: {leaseMs}. Result: {outcomes: [{position, outcome}]}.
  * Outcomes: refused (EPOCH_MISMATCH, SESSION_SUPERSEDED, SESSION_ENDED, SEQUENCE_STALE) or answered.
- * Locks: sessions by id (HOT updates), then announced artifacts. Indexes: primary keys.
+ * Locks: sessions by id, then their attempts (HOT updates), then announced artifacts. Indexes: primary keys.
  */
 import type { NamedStatement } from "../../../platform/database/pool.ts";
 

@@ -1,5 +1,5 @@
 /**
- * report: ended attempts, each applied only when its fence is current, and charged to the books once.
+ * report: ended attempts, each applied only when its fence is current, and in the books once.
  *
  * $1: asks [{position, sessionId, sequence, farmEpoch, reports}], a session at most once. $2: as of next.
  * Result: {outcomes: [{position, outcome}], aftermath}.
