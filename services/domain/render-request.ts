@@ -79,16 +79,3 @@ export function completeRender(request: RenderRequest, model: ModelFacts, drawnS
 function isKnown<T extends string>(choice: Choice<T>): choice is T {
   return choice !== "unspecified" && choice !== "unrecognized";
 }
-
-/** What a client should know of a render that was accepted as it is. */
-export type RenderWarning = { readonly code: string; readonly message: string };
-
-/** Warnings that follow from the settings alone; a function of the spec, so nothing needs to be stored. */
-export function renderWarnings(spec: Pick<RenderSpec, "steps">): readonly RenderWarning[] {
-  if (1000 % spec.steps === 0) return [];
-  const stride = Math.floor(1000 / spec.steps);
-  const message =
-    `${spec.steps} steps do not divide 1000: as in the reference, each step aims ${stride} timesteps down while the next one starts from ` +
-    "a rounded multiple of 1000/steps, so steps do not meet exactly; choose a divisor of 1000 to avoid it";
-  return [{ code: "STEPS_DO_NOT_DIVIDE_1000", message }];
-}

@@ -4,9 +4,10 @@
 import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { type ErrorCode, FarmError } from "../../domain/errors.ts";
-import { completeRender, renderWarnings, type RenderWarning } from "../../domain/render-request.ts";
+import { completeRender } from "../../domain/render-request.ts";
 import { type RuleViolation, type UploadFacts, violationsOf } from "../../domain/render-rules.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
+import { renderWarnings, type RenderWarning } from "../../domain/render-warnings.ts";
 import { type PlannedTask, planRender } from "../../domain/stage-graph.ts";
 import { parseSchedulerConfig } from "../../domain/vap/scheduler-config.ts";
 import { hashFile } from "../../platform/artifacts/fetch.ts";
@@ -47,7 +48,7 @@ export async function planLocally(context: CliContext, options: RenderOptions, p
     reuse: "none",
     sha256: (bytes) => createHash("sha256").update(bytes).digest("hex"),
   });
-  return { manifest, render, tasks, warnings: renderWarnings(render), media };
+  return { manifest, render, tasks, warnings: renderWarnings(render, parseSchedulerConfig(manifest.scheduler)), media };
 }
 
 function factsOf(manifest: ModelManifest) {

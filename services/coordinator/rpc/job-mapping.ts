@@ -2,7 +2,7 @@
  * What the store says of jobs, events, progress and workers → farm.proto. Generated types stop here.
  */
 import { errorTable, isErrorCode } from "../../domain/errors.ts";
-import { renderWarnings } from "../../domain/render-request.ts";
+import { renderWarnings } from "../../domain/render-warnings.ts";
 import type { ProgressMessage } from "../../gen/proto/vapfarm/v1/dispatch.ts";
 import {
   Artifact,

@@ -1,12 +1,9 @@
 import { describe, expect, it } from "vitest";
-import {
-  completeRender,
-  type ModelFacts,
-  type RenderRequest,
-  renderWarnings,
-  type SubmitRequest,
-} from "../../../services/domain/render-request.ts";
+import { completeRender, type ModelFacts, type RenderRequest, type SubmitRequest } from "../../../services/domain/render-request.ts";
+import { renderWarnings } from "../../../services/domain/render-warnings.ts";
+import { parseSchedulerConfig } from "../../../services/domain/vap/scheduler-config.ts";
 import { maxTextCharacters, type RuleFacts, violationsOf } from "../../../services/domain/render-rules.ts";
+import { releasedSchedulerConfig } from "../../support/scheduler-config.ts";
 
 const image = "a".repeat(64);
 const clip = "b".repeat(64);
@@ -199,5 +196,20 @@ describe("completing a render", () => {
   it("warns of steps that do not divide 1000, and only of those", () => {
     expect(renderWarnings({ steps: 30 }).map(({ code }) => code)).toEqual(["STEPS_DO_NOT_DIVIDE_1000"]);
     expect(renderWarnings({ steps: 50 })).toEqual([]);
+  });
+
+  it("warns besides of the 62 step counts whose result the reference's surplus timestep replaces by noise", () => {
+    const counts = Array.from({ length: 1000 }, (_one, index) => index + 1);
+    const codesOf = (steps: number) => renderWarnings({ steps }).map(({ code }) => code);
+    const surplus = counts.filter((steps) => codesOf(steps).includes("STEPS_SURPLUS_TIMESTEP"));
+    expect([surplus.length, surplus[0]]).toEqual([62, 61]);
+    expect(surplus.every((steps) => codesOf(steps).includes("STEPS_DO_NOT_DIVIDE_1000"))).toBe(true);
+    expect(renderWarnings({ steps: 61 })[1]?.message).toContain("replaces the result by noise");
+  });
+
+  it("goes by the model's own schedule where that is known", () => {
+    const leading = parseSchedulerConfig({ ...releasedSchedulerConfig, timestep_spacing: "leading", num_train_timesteps: 900 });
+    expect(renderWarnings({ steps: 30 }, leading)).toEqual([]);
+    expect(renderWarnings({ steps: 61 }, leading).map(({ code }) => code)).toEqual(["STEPS_DO_NOT_DIVIDE_1000"]);
   });
 });
