@@ -2,9 +2,9 @@
  * Models of the catalogue as the pool serves them: what requests are checked against, and the planner of their graphs.
  */
 import { createHash } from "node:crypto";
-import type { ModelFacts } from "../domain/render-request.ts";
 import { planRender } from "../domain/stage-graph.ts";
 import type { ModelManifest } from "../platform/models/manifest.ts";
+import { digestsOf, factsOf } from "../platform/models/model-facts.ts";
 import type { ModelCatalogue } from "./model-catalogue.ts";
 import type { ServedModel } from "./rpc/submit-render.ts";
 
@@ -22,26 +22,13 @@ export function createServedModels(catalogue: ModelCatalogue, pool: ServingPool)
 /** A manifest as a served model. */
 function servedModel(manifest: ModelManifest, pool: ServingPool): ServedModel {
   const { name, fps, weights } = manifest;
-  const engineDigests = Object.fromEntries(Object.values(manifest.engines).map((engine) => [engine.name, engine.digest]));
+  const engineDigests = digestsOf(manifest);
   return {
     facts: factsOf(manifest),
     weights,
     fps,
     plan: (render, { jobId, tenant, reuse }) =>
       planRender({ render, model: { name, fps, engineDigests }, pool: pool.name, profile: pool.profile, tenant, jobId, reuse, sha256 }),
-  };
-}
-
-function factsOf({ name, width, height, frames, maxReferences, scheduler, defaults }: ModelManifest): ModelFacts {
-  const className = scheduler["_class_name"];
-  return {
-    name,
-    width,
-    height,
-    frames,
-    maxReferences,
-    scheduler: typeof className === "string" && className.includes("DPM") ? "dpm" : "ddim",
-    defaults,
   };
 }
 

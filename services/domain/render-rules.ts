@@ -4,7 +4,7 @@
  * Pure: models, uploads and the time are arguments. Each rule names field, reason and remedy; media was decoded
  * when it was uploaded, so only its recorded facts matter here.
  */
-import type { ErrorCode, FieldViolation } from "./errors.ts";
+import { type ErrorCode, FarmError, type FieldViolation } from "./errors.ts";
 import { isSha256 } from "./ids.ts";
 import type { ModelFacts, RenderRequest, SubmitRequest } from "./render-request.ts";
 import type { MediaReference } from "./render-spec.ts";
@@ -60,6 +60,15 @@ export function formViolationsOf({ idempotencyKey, deadline }: Pick<SubmitReques
     found.push(violation("deadline", "is no time before the year 10000", "choose a time to come, or none"));
   }
   return found;
+}
+
+/** One error for all violations; its code is theirs if they agree. */
+export function refusalOf(violations: readonly RuleViolation[]): FarmError {
+  const codes = new Set<ErrorCode>(violations.map(({ code }) => code));
+  const [only] = codes;
+  const fields = violations.map(({ field, reason, remedy }): FieldViolation => ({ field, reason, remedy }));
+  const message = fields.map(({ field, reason }) => `${field}: ${reason}`).join("; ");
+  return new FarmError(codes.size === 1 && only !== undefined ? only : "FIELD_INVALID", { message, details: { fields } });
 }
 
 function jobViolations(request: SubmitRequest, now: Date): RuleViolation[] {

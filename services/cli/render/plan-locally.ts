@@ -3,9 +3,8 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { type ErrorCode, FarmError } from "../../domain/errors.ts";
 import { completeRender } from "../../domain/render-request.ts";
-import { type RuleViolation, type UploadFacts, violationsOf } from "../../domain/render-rules.ts";
+import { refusalOf, type UploadFacts, violationsOf } from "../../domain/render-rules.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
 import { renderWarnings, type RenderWarning } from "../../domain/render-warnings.ts";
 import { type PlannedTask, planRender } from "../../domain/stage-graph.ts";
@@ -13,6 +12,7 @@ import { parseSchedulerConfig } from "../../domain/vap/scheduler-config.ts";
 import { hashFile } from "../../platform/artifacts/fetch.ts";
 import type { MediaReader } from "../../platform/media/media-reader.ts";
 import type { ModelManifest } from "../../platform/models/manifest.ts";
+import { digestsOf, factsOf } from "../../platform/models/model-facts.ts";
 import { listModels } from "../../platform/models/repository.ts";
 import type { CliContext } from "../context.ts";
 import { type RenderOptions, requestOf } from "./render-options.ts";
@@ -36,7 +36,7 @@ export async function planLocally(context: CliContext, options: RenderOptions, p
   const facts = new Map(models.map((manifest) => [manifest.name, factsOf(manifest)]));
   const violations = violationsOf(request, { models: facts, uploads, now: new Date() });
   const manifest = models.find(({ name }) => name === options.model);
-  if (violations.length > 0 || manifest === undefined || request.render === undefined) throw refusal(violations);
+  if (violations.length > 0 || manifest === undefined || request.render === undefined) throw refusalOf(violations);
   const render = completeRender(request.render, factsOf(manifest), BigInt.asUintN(63, randomBytes(8).readBigUInt64LE()));
   const tasks = planRender({
     render,
@@ -49,15 +49,6 @@ export async function planLocally(context: CliContext, options: RenderOptions, p
     sha256: (bytes) => createHash("sha256").update(bytes).digest("hex"),
   });
   return { manifest, render, tasks, warnings: renderWarnings(render, parseSchedulerConfig(manifest.scheduler)), media };
-}
-
-function factsOf(manifest: ModelManifest) {
-  const { name, width, height, frames, maxReferences, defaults } = manifest;
-  return { name, width, height, frames, maxReferences, defaults, scheduler: parseSchedulerConfig(manifest.scheduler).kind };
-}
-
-function digestsOf({ engines }: ModelManifest): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(engines).map(([name, { digest }]) => [name, digest]));
 }
 
 async function inspectAll(options: RenderOptions, reader: MediaReader, signal: AbortSignal) {
@@ -73,11 +64,4 @@ async function inspectAll(options: RenderOptions, reader: MediaReader, signal: A
   const references: string[] = [];
   for (const path of options.reference) references.push(await inspect(path));
   return { media, uploads, hashes: { image, references } };
-}
-
-function refusal(violations: readonly RuleViolation[]): FarmError {
-  const codes = new Set<ErrorCode>(violations.map(({ code }) => code));
-  const [only] = codes;
-  const message = violations.map(({ field, reason }) => `${field}: ${reason}`).join("; ");
-  return new FarmError(codes.size === 1 && only !== undefined ? only : "FIELD_INVALID", { message, details: { fields: violations } });
 }

@@ -5,9 +5,9 @@
  * the first job as it is, its drawn seed too, even if the request would not be accepted any more.
  */
 import { createHash } from "node:crypto";
-import { type ErrorCode, FarmError, type FieldViolation } from "../../domain/errors.ts";
+import { FarmError } from "../../domain/errors.ts";
 import { completeRender, type ModelFacts, type SubmitRequest } from "../../domain/render-request.ts";
-import { formViolationsOf, type RuleViolation, violationsOf } from "../../domain/render-rules.ts";
+import { formViolationsOf, refusalOf, violationsOf } from "../../domain/render-rules.ts";
 import { isSha256 } from "../../domain/ids.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
 import type { PlannedTask } from "../../domain/stage-graph.ts";
@@ -113,7 +113,7 @@ async function check({ store, models, now }: SubmitDependencies, request: Submit
   });
   const { render } = request;
   const model = render === undefined ? undefined : served.get(render.model);
-  if (violations.length > 0 || render === undefined || model === undefined) throw refusal(violations);
+  if (violations.length > 0 || render === undefined || model === undefined) throw refusalOf(violations);
   return { render, model };
 }
 
@@ -121,15 +121,6 @@ function mediaOf({ render }: SubmitRequest): readonly string[] {
   if (render === undefined) return [];
   const hashes = [render.image, ...render.references].flatMap((media) => (media === undefined ? [] : [media.sha256]));
   return [...new Set(hashes)].filter(isSha256);
-}
-
-/** One error for all violations; its code is theirs if they agree. */
-function refusal(violations: readonly RuleViolation[]): FarmError {
-  const codes = new Set<ErrorCode>(violations.map(({ code }) => code));
-  const [only] = codes;
-  const fields = violations.map(({ field, reason, remedy }): FieldViolation => ({ field, reason, remedy }));
-  const message = fields.map(({ field, reason }) => `${field}: ${reason}`).join("; ");
-  return new FarmError(codes.size === 1 && only !== undefined ? only : "FIELD_INVALID", { message, details: { fields } });
 }
 
 function settle({ onCommitted }: SubmitDependencies, outcome: SubmitOutcome) {
@@ -142,6 +133,6 @@ function settle({ onCommitted }: SubmitDependencies, outcome: SubmitOutcome) {
     case "conflict":
       throw conflict();
     case "invalid":
-      throw refusal(outcome.fields.map((field) => ({ ...field, code: "MEDIA_UNKNOWN" })));
+      throw refusalOf(outcome.fields.map((field) => ({ ...field, code: "MEDIA_UNKNOWN" })));
   }
 }

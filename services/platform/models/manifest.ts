@@ -5,8 +5,9 @@
  * relies on (recomputed here), and the sizes of pixels and latents fit together as far as one manifest can tell.
  */
 import { z } from "zod";
-import { FarmError } from "../../domain/errors.ts";
+import { FarmError, toFarmError } from "../../domain/errors.ts";
 import type { StageName } from "../../domain/stage.ts";
+import { parseSchedulerConfig } from "../../domain/vap/scheduler-config.ts";
 import { engineDigests } from "./engine-digest.ts";
 
 export type TensorPort = {
@@ -51,7 +52,7 @@ export type ModelManifest = {
   readonly latent: LatentSize;
   readonly vae: { readonly scalingFactor: number; readonly invertScaleLatents: boolean };
   readonly text: { readonly maxTokens: number; readonly width: number; readonly padId: number; readonly eosId: number };
-  /** scheduler_config.json as it is; domain/vap reads it. */
+  /** scheduler_config.json as it is; domain/vap reads it, and has found nothing that it does not know. */
   readonly scheduler: Readonly<Record<string, unknown>>;
   /** Tokenizer file, relative to the model's folder. */
   readonly tokenizer: string;
@@ -114,6 +115,7 @@ export function parseManifest(text: string, folder: string): ModelManifest {
   if (!json.success) throw invalid(folder, z.prettifyError(json.error));
   const { data } = json;
   for (const name of engineNames) if (data.engines[name] === undefined) throw invalid(folder, `engine ${name} is missing`);
+  checkScheduler(data.scheduler, folder);
   const digests = engineDigests(text);
   const engines = Object.entries(data.engines).map(([name, engine]) => [name, engineFrom({ name, folder, digests }, engine)] as const);
   return {
@@ -154,6 +156,14 @@ function parseJson(text: string, folder: string): unknown {
     return JSON.parse(text);
   } catch (cause) {
     throw invalid(folder, "farm.json is no JSON", cause);
+  }
+}
+
+function checkScheduler(scheduler: unknown, folder: string): void {
+  try {
+    parseSchedulerConfig(scheduler);
+  } catch (cause) {
+    throw invalid(folder, toFarmError(cause).message, cause);
   }
 }
 

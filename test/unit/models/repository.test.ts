@@ -32,6 +32,7 @@ describe("a model", () => {
     ["another format", (text: string) => text.replace('"format": 1', '"format": 2'), "format"],
     ["a path out of its folder", (text: string) => text.replace('"tokenizer": "tokenizer.json"', '"tokenizer": "../x.json"'), "inside"],
     ["an engine under another name", (text: string) => text.replace('"vae_decode": {', '"vae_other": {'), "vae_decode is missing"],
+    ["a scheduler that nobody knows", (text: string) => text.replace('"CogVideoXDDIMScheduler"', '"EulerScheduler"'), "EulerScheduler"],
     ["broken JSON", (text: string) => text.slice(0, 100), "no JSON"],
   ])("is refused for %s", async (_what, change, reason) => {
     const text = await readFile(join(demo, "farm.json"), "utf8");
