@@ -147,6 +147,8 @@ create table attempt (
   load_ms double precision not null default 0,
   -- Device time so far, as last beaten.
   device_ms double precision not null default 0 check (device_ms >= 0),
+  -- Since when the beats of its live session leave it out; null while they name it.
+  unnamed_since timestamptz(6),
   provider text,
   profile text,
   warnings jsonb not null default '[]',

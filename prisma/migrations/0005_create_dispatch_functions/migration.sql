@@ -128,7 +128,7 @@ begin
 end $$;
 
 -- Attempts that the worker does not hold although they are its own: of its older lives (lost), or never received, or all of them when
--- it leaves (given back).
+-- it leaves (given back). What it holds is named by that.
 create function vf_free_unheld(fx jsonb, p_ask jsonb, p_policy jsonb) returns jsonb language plpgsql as $$
 declare
   v_attempt record;
@@ -146,6 +146,8 @@ begin
   loop
     fx := vf_free_attempt(fx, v_attempt.id, case when v_attempt.session_id <> p_ask ->> 'sessionId' then v_lost end, p_policy);
   end loop;
+  update attempt set unnamed_since = null
+  where session_id = p_ask ->> 'sessionId' and state = 'running' and unnamed_since is not null;
   return fx;
 end $$;
 
@@ -291,7 +293,18 @@ begin
   return jsonb_build_object('outcomes', v_outcomes, 'aftermath', vf_flush(fx));
 end $$;
 
--- One session's beat: renews its lease, keeps what its attempts have cost (HOT updates) and what it announces from collection.
+-- Renews the attempts that a beat names, with what they have cost so far, and notes which it leaves out. HOT updates.
+create function vf_renew_attempts(p_session text, p_progress jsonb) returns void language plpgsql as $$
+begin
+  update attempt a set device_ms = greatest(a.device_ms, p."deviceMs"), unnamed_since = null
+  from jsonb_to_recordset(p_progress) as p("attemptId" text, "deviceMs" double precision)
+  where a.id = vf_fence(p."attemptId") and a.session_id = p_session and a.state = 'running';
+  update attempt set unnamed_since = clock_timestamp()
+  where session_id = p_session and state = 'running' and unnamed_since is null
+    and id not in (select vf_fence(p ->> 'attemptId') from jsonb_array_elements(p_progress) p where vf_fence(p ->> 'attemptId') is not null);
+end $$;
+
+-- One session's beat: renews its lease and the attempts that it names, and keeps what it announces from collection.
 create function vf_beat_one(p_ask jsonb, p_lease_ms double precision) returns jsonb language plpgsql as $$
 declare
   v_session session;
@@ -309,9 +322,7 @@ begin
       when v_session.is_live then vf_refusal('SEQUENCE_STALE', 'a newer beat came first')
       else vf_ended(v_session.end_reason) end;
   end if;
-  update attempt a set device_ms = greatest(a.device_ms, p."deviceMs")
-  from jsonb_to_recordset(p_ask -> 'progress') as p("attemptId" text, "deviceMs" double precision)
-  where a.id = vf_fence(p."attemptId") and a.session_id = v_session.id and a.state = 'running';
+  perform vf_renew_attempts(v_session.id, p_ask -> 'progress');
   insert into artifact (sha256, size_bytes, media_type)
   select distinct on (a ->> 'sha256') a ->> 'sha256', (a ->> 'sizeBytes')::bigint, a ->> 'mediaType'
   from jsonb_array_elements(p_ask -> 'announced') a order by a ->> 'sha256'

@@ -36,38 +36,53 @@ begin
   return extract(epoch from v_now - v_canary.unbroken_since) * 1000;
 end $$;
 
--- What the decision about reaping is made from: the canary, and each pool's live and lapsed sessions.
-create function vf_lapses() returns jsonb language sql volatile as $$
+-- Attempts that a live session has not named for a full lease although it was heard of: its silence proves nothing.
+create function vf_unnamed(p_lease_ms double precision) returns setof attempt language sql volatile as $$
+  select a.* from attempt a join session s on s.id = a.session_id
+  where a.state = 'running' and s.is_live and s.last_heard_at >= a.unnamed_since + p_lease_ms * interval '1 millisecond';
+$$;
+
+-- What the decision about reaping is made from: the canary, and each pool's live and lapsed sessions; and how many attempts are unnamed.
+create function vf_lapses(p_lease_ms double precision) returns jsonb language sql volatile as $$
   select jsonb_build_object(
     'canary', (select jsonb_build_object('silentMs', extract(epoch from clock_timestamp() - c.last_at) * 1000,
                  'unbrokenMs', extract(epoch from c.last_at - c.unbroken_since) * 1000) from canary c),
+    'unnamed', (select count(*) from vf_unnamed(p_lease_ms)),
     'pools', coalesce((select jsonb_agg(jsonb_build_object('pool', g.pool, 'live', g.live, 'lapsed', g.lapsed)) from (
         select s.pool, count(*) as live,
           coalesce(jsonb_agg(s.id order by s.lease_until) filter (where s.lease_until < clock_timestamp()), '[]') as lapsed
         from session s where s.is_live group by s.pool) g), '[]'));
 $$;
 
--- Ends the sessions that are still lapsed; their attempts are charged as lapsed. Null when the duty is lost.
--- Locks: sessions by id (not those that answer right now), then tasks, then jobs.
-create function vf_reap(p_epoch bigint, p_sessions text[], p_policy jsonb) returns jsonb language plpgsql as $$
+-- Ends the given sessions that are still lapsed; their attempts are charged as lapsed, and so are those that live ones do not name.
+-- Null when the duty is lost. Locks: sessions by id (not those that answer right now), then tasks, then jobs.
+create function vf_reap(p_epoch bigint, p_sessions text[], p_policy jsonb, p_lease_ms double precision) returns jsonb language plpgsql as $$
 declare
   fx jsonb := vf_no_effects();
+  v_locked text[];
   v_ended text[];
-  v_attempts uuid[];
-  v_attempt uuid;
-  v_lost constant jsonb := '{"code": "LEASE_LAPSED", "errorClass": "unexplained", "message": "the lease ran out"}';
+  v_attempt record;
+  v_attempts integer := 0;
+  v_lost constant jsonb := '{"code": "LEASE_LAPSED", "errorClass": "unexplained"}';
 begin
   if not vf_holds_duty('reaper', p_epoch) then return null; end if;
-  select array_agg(l.id) into v_ended from (
-    select s.id from session s where s.id = any (p_sessions) and s.is_live and s.lease_until < clock_timestamp()
+  select array_agg(l.id) into v_locked from (
+    select s.id from session s where s.id = any (p_sessions) or s.id in (select u.session_id from vf_unnamed(p_lease_ms) u)
     order by s.id for no key update skip locked) l;
-  update session set is_live = false, end_reason = 'lapsed', ended_at = clock_timestamp(), is_idle = false where id = any (v_ended);
-  select array_agg(a.id order by a.task_id) into v_attempts from attempt a where a.session_id = any (v_ended) and a.state = 'running';
-  foreach v_attempt in array coalesce(v_attempts, '{}') loop
-    fx := vf_free_attempt(fx, v_attempt, v_lost, p_policy);
+  with ended as (
+    update session set is_live = false, end_reason = 'lapsed', ended_at = clock_timestamp(), is_idle = false
+    where id = any (v_locked) and id = any (p_sessions) and is_live and lease_until < clock_timestamp() returning id)
+  select array_agg(e.id) into v_ended from ended e;
+  for v_attempt in
+    select a.id, a.task_id, 'the lease ran out' as why from attempt a where a.session_id = any (v_ended) and a.state = 'running'
+    union all
+    select u.id, u.task_id, 'its worker beats, but not for it' from vf_unnamed(p_lease_ms) u where u.session_id = any (v_locked)
+    order by task_id
+  loop
+    fx := vf_free_attempt(fx, v_attempt.id, v_lost || jsonb_build_object('message', v_attempt.why), p_policy);
+    v_attempts := v_attempts + 1;
   end loop;
-  return jsonb_build_object('sessions', coalesce(cardinality(v_ended), 0), 'attempts', coalesce(cardinality(v_attempts), 0),
-    'aftermath', vf_flush(fx));
+  return jsonb_build_object('sessions', coalesce(cardinality(v_ended), 0), 'attempts', v_attempts, 'aftermath', vf_flush(fx));
 end $$;
 
 -- Delayed tasks whose back-off ended become ready. Null when the duty is lost. Index: task_delayed_idx.

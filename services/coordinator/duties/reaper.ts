@@ -27,7 +27,8 @@ export function createReaper({ store, intervalMs, logger, onCommitted, onReap }:
       const { kind, sessions, attempts, reason, massLapse } = outcome;
       if (massLapse)
         logger.error({ sessions, attempts, reason }, "much of a pool lapsed at once: look at the network, NATS and the workers");
-      if (kind === "reaped") logger.warn({ sessions, attempts }, "leases ran out: their tasks run again");
+      if (kind === "reaped")
+        logger.warn({ sessions, attempts }, "leases ran out, or attempts were not named any more: their tasks run again");
       if (kind === "held_back" && reason !== heldBack) logger.info({ reason }, "reaping is held back");
       heldBack = kind === "held_back" ? reason : undefined;
       onCommitted(outcome.aftermath);

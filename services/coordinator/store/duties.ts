@@ -2,7 +2,7 @@
  * Duties: each reads a snapshot, decides with a pure function where there is something to decide, and applies
  * it in one transaction that checks the duty's epoch.
  */
-import { decideReap, type Lapses } from "../../domain/reaping.ts";
+import { decideReap, type Lapses, type ReapDecision } from "../../domain/reaping.ts";
 import { runStatement } from "../../platform/database/pool.ts";
 import { createCollection } from "./collection.ts";
 import { type EventRow, eventFromRow } from "./event-view.ts";
@@ -64,20 +64,22 @@ export function createDuties(context: StoreContext): DutyStore {
   };
 }
 
+type Snapshot = Lapses & { readonly canary: Lapses["canary"] | null; readonly unnamed: number };
+
 async function reap({ pool, settings }: StoreContext, dutyEpoch: number): Promise<ReapOutcome> {
-  const snapshot = await callFunction<Lapses & { readonly canary: Lapses["canary"] | null }>(pool, lapsesStatement, []);
+  const snapshot = await callFunction<Snapshot>(pool, lapsesStatement, [settings.leaseMs]);
   const decision = decideReap({ ...snapshot, canary: snapshot.canary ?? undefined }, settings);
-  switch (decision.kind) {
-    case "nothing":
-      return nothingReaped;
-    case "held_back":
-      return { ...nothingReaped, kind: "held_back", reason: decision.reason };
-    case "reap": {
-      const values = [dutyEpoch, [...decision.sessionIds], toPayload(retryPolicy)];
-      const reaped = await callFunction<Reaped | null>(pool, reapStatement, values);
-      if (reaped === null) return { ...nothingReaped, kind: "held_back", reason: "another process holds the duty" };
-      const reason = decision.massLapse ? "much of a pool lapsed at once; only a few are ended at a time" : undefined;
-      return { kind: reaped.sessions > 0 ? "reaped" : "nothing", reason, massLapse: decision.massLapse, ...reaped };
-    }
-  }
+  const told = { ...nothingReaped, ...toldOf(decision) };
+  const sessionIds = decision.kind === "reap" ? decision.sessionIds : [];
+  if (sessionIds.length === 0 && snapshot.unnamed === 0) return told;
+  const values = [dutyEpoch, [...sessionIds], toPayload(retryPolicy), settings.leaseMs];
+  const reaped = await callFunction<Reaped | null>(pool, reapStatement, values);
+  if (reaped === null) return { ...nothingReaped, kind: "held_back", reason: "another process holds the duty" };
+  return { ...told, ...reaped, kind: reaped.sessions + reaped.attempts > 0 ? "reaped" : told.kind };
+}
+
+function toldOf(decision: ReapDecision): Pick<ReapOutcome, "kind" | "reason" | "massLapse"> {
+  if (decision.kind === "held_back") return { kind: "held_back", reason: decision.reason, massLapse: false };
+  const massLapse = decision.kind === "reap" && decision.massLapse;
+  return { kind: "nothing", massLapse, reason: massLapse ? "much of a pool lapsed at once; only a few are ended at a time" : undefined };
 }

@@ -106,6 +106,58 @@ test("when much of a pool lapses at once only a few sessions are ended at a time
   expect(await store.reap(epoch)).toMatchObject({ kind: "nothing", massLapse: false });
 });
 
+test("an attempt that its live worker leaves out of its beats for a lease is freed, and the one that it names is kept", async () => {
+  const { store, sql } = world();
+  await submit(store, [task("left out"), task("named")]);
+  const worker = createWorker(store);
+  const [left, named] = [await worker.claim(), await worker.claim()];
+  const beat = (...ids: readonly string[]) => {
+    const attempts = ids.map((attemptId) => ({
+      attemptId,
+      phase: "compute" as const,
+      step: 1,
+      steps: 2,
+      deviceMs: 1,
+      announcedArtifacts: [],
+    }));
+    return store.beat([{ sessionId: worker.sessionId, sequence: worker.nextSequence(), farmEpoch: 0, attempts }]);
+  };
+  const aLeaseLater = () => sql("update attempt set unnamed_since = unnamed_since - interval '15 s'");
+  const epoch = await hold(store, "reaper");
+  await beat(named.attemptId);
+  expect(await store.reap(epoch)).toMatchObject({ kind: "nothing" });
+  await aLeaseLater();
+  await sql("update session set last_heard_at = now() - interval '1 s'");
+  expect(await store.reap(epoch)).toMatchObject({ kind: "nothing" });
+  await beat(left.attemptId, named.attemptId);
+  await aLeaseLater();
+  expect(await store.reap(epoch)).toMatchObject({ kind: "nothing" });
+  await beat(named.attemptId);
+  await aLeaseLater();
+  await worker.next({ freeSlots: 0 });
+  expect(await store.reap(epoch)).toMatchObject({ kind: "nothing" });
+  await beat(named.attemptId);
+  await aLeaseLater();
+  await beat(named.attemptId);
+  expect(await store.reap(epoch)).toMatchObject({ kind: "reaped", sessions: 0, attempts: 1, aftermath: { ready: [{ count: 1 }] } });
+  expect(await sql("select state, error_class, error_message from attempt order by task_id")).toEqual([
+    { state: "lost", error_class: "unexplained", error_message: "its worker beats, but not for it" },
+    { state: "running", error_class: null, error_message: null },
+  ]);
+  expect(await beat(left.attemptId, named.attemptId)).toMatchObject([{ levels: [{ level: "revoked" }, { level: "wanted" }] }]);
+});
+
+test("a beat can be a HOT update: no index names what it writes, and pages keep room", async () => {
+  const { sql } = world();
+  const written = "lease_until|last_heard_at|beat_sequence|progress|device_ms|unnamed_since";
+  const indexed = "select indexname from pg_indexes where tablename in ('session', 'attempt') and indexdef ~ $1";
+  expect(await sql(indexed, [written])).toEqual([]);
+  expect(await sql("select relname, reloptions from pg_class where relname in ('session', 'attempt') order by 1")).toEqual([
+    { relname: "attempt", reloptions: ["fillfactor=70"] },
+    { relname: "session", reloptions: ["fillfactor=50"] },
+  ]);
+});
+
 test("workers that stopped in order lapse no more, however many they are", async () => {
   const { store, sql } = world();
   await proveBeatPath(world());

@@ -77,6 +77,17 @@ describe("progress", () => {
     expect(lastCommitted()?.outcome).toMatchObject({ $case: "failure", value: { code: "STAGE_HUNG", abandoned: false } });
   });
 
+  it("that stands still in a runtime that cannot be killed is not renewed any more", async () => {
+    const attemptId = fake.coordinator.addTask({});
+    fake.runtime.kill = () => undefined;
+    await started();
+    lastRun().progress({ counter: 1n, step: 1, steps: 10, stepMs: 100 });
+    await fake.clock.advance(29_000);
+    expect(fake.coordinator.beats.at(-1)?.attempts).toMatchObject([{ attemptId }]);
+    await fake.clock.advance(4_000);
+    expect(fake.coordinator.beats.at(-1)?.attempts).toEqual([]);
+  });
+
   it("is given five steps where a step is long, and ten minutes to load", async () => {
     fake.coordinator.addTask({ expectedMs: 0 });
     await started();

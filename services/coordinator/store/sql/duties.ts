@@ -17,11 +17,11 @@ export const releaseDutyStatement: NamedStatement = {
 /** $1: sender's elapsed ms, $2: longest gap in ms, $3: largest disagreement in ms. Result: unbroken ms. */
 export const recordCanaryStatement: NamedStatement = { name: "vf_record_canary", text: "select vf_record_canary($1, $2, $3) as result" };
 
-/** Result: Lapses of domain/reaping. */
-export const lapsesStatement: NamedStatement = { name: "vf_lapses", text: "select vf_lapses() as result" };
+/** $1: lease in ms. Result: Lapses of domain/reaping, and `unnamed`, the number of attempts that their live sessions leave out. */
+export const lapsesStatement: NamedStatement = { name: "vf_lapses", text: "select vf_lapses($1) as result" };
 
-/** $1: epoch, $2: session ids, $3: policy. Result: {sessions, attempts, aftermath}. */
-export const reapStatement: NamedStatement = { name: "vf_reap", text: "select vf_reap($1, $2, $3::jsonb) as result" };
+/** $1: epoch, $2: session ids, $3: policy, $4: lease in ms. Result: {sessions, attempts, aftermath}. */
+export const reapStatement: NamedStatement = { name: "vf_reap", text: "select vf_reap($1, $2, $3::jsonb, $4) as result" };
 
 /** $1: epoch. Result: aftermath. */
 export const promoteStatement: NamedStatement = { name: "vf_promote_delayed", text: "select vf_promote_delayed($1) as result" };
