@@ -54,15 +54,17 @@ create function vf_rank(p_task bigint) returns void language sql volatile as $$
     set class_rank = excluded.class_rank, priority = excluded.priority, queued_at = excluded.queued_at;
 $$;
 
--- Moves a locked task that nobody runs to where it belongs: cancelled without users, blocked without inputs, else ready.
+-- Moves a locked task to where it belongs without an attempt: cancelled without users, blocked without inputs, else ready.
+-- p_attempt: its current attempt, which has ended; null when nobody runs it. Nothing happens when another is current.
 -- p_recount: its inputs may have been lost since they were counted (locks the producers FOR SHARE).
-create function vf_requeue(fx jsonb, p_task bigint, p_recount boolean) returns jsonb language plpgsql as $$
+create function vf_requeue(fx jsonb, p_task bigint, p_attempt uuid, p_recount boolean) returns jsonb language plpgsql as $$
 declare
   v_missing integer := 0;
 begin
   if not vf_is_wanted(p_task) then
-    update task set state = 'cancelled', current_attempt = null, delayed_until = null, ended_at = clock_timestamp() where id = p_task;
-    delete from ready where task_id = p_task;
+    update task set state = 'cancelled', current_attempt = null, delayed_until = null, ended_at = clock_timestamp()
+    where id = p_task and current_attempt is not distinct from p_attempt;
+    if found then delete from ready where task_id = p_task; end if;
     return fx;
   end if;
   if p_recount then
@@ -71,8 +73,8 @@ begin
   end if;
   update task set state = case when v_missing > 0 then 'blocked' else 'ready' end, inputs_missing = v_missing,
     current_attempt = null, delayed_until = null, ended_at = null
-  where id = p_task;
-  if v_missing > 0 then
+  where id = p_task and current_attempt is not distinct from p_attempt;
+  if not found or v_missing > 0 then
     return fx;
   end if;
   perform vf_rank(p_task);
@@ -91,7 +93,7 @@ begin
   select p_task, u.render_id, u.position, 'again', '{}' from task_user u where u.task_id = p_consumer and u.is_wanted
   on conflict (task_id, render_id) do update set is_wanted = true, is_reused = false;
   update task set failures = '{}' where id = p_task;
-  fx := vf_requeue(fx, p_task, true);
+  fx := vf_requeue(fx, p_task, null, true);
   for v_dependent in
     select t.id from task t where t.id in (select i.task_id from task_input i where i.producer_id = p_task)
       and t.state in ('blocked', 'ready', 'delayed')
@@ -143,10 +145,11 @@ begin
     error_code = v_code, error_class = v_class, error_message = v_message
   where id = p_attempt.id;
   if not vf_is_wanted(p_attempt.task_id) then
-    return vf_requeue(fx, p_attempt.task_id, false);
+    return vf_requeue(fx, p_attempt.task_id, p_attempt.id, false);
   end if;
   update task set failures = failures || jsonb_build_object(v_class, coalesce((failures ->> v_class)::integer, 0) + 1)
-  where id = p_attempt.task_id returning * into v_task;
+  where id = p_attempt.task_id and current_attempt = p_attempt.id returning * into v_task;
+  if not found then return fx; end if;
   v_count := (v_task.failures ->> v_class)::integer;
   v_is_dead := coalesce(v_count >= (v_rule ->> 'failures')::integer, false);
   if v_class = 'artifact' then
@@ -160,7 +163,7 @@ begin
     end if;
     update task set state = 'failed', current_attempt = null, failure_code = v_code, failure_message = v_message,
       ended_at = clock_timestamp()
-    where id = v_task.id;
+    where id = v_task.id and current_attempt = p_attempt.id;
     return vf_note(fx, v_task.id, 'task.failed',
       jsonb_build_object('worker', p_attempt.worker_name, 'message', v_message, 'code', v_code));
   end if;
@@ -168,9 +171,10 @@ begin
   v_delay_ms := coalesce((v_rule -> 'delaysMs' ->> least(v_count, jsonb_array_length(v_rule -> 'delaysMs')) - 1)::double precision, 0)
     * (1 - coalesce((p_failure ->> 'jitter')::double precision, 0) / 2);
   if v_delay_ms = 0 or v_class = 'artifact' then
-    return vf_requeue(fx, v_task.id, true);
+    return vf_requeue(fx, v_task.id, p_attempt.id, true);
   end if;
-  update task set state = 'delayed', current_attempt = null, delayed_until = vf_after(v_delay_ms) where id = v_task.id;
+  update task set state = 'delayed', current_attempt = null, delayed_until = vf_after(v_delay_ms)
+  where id = v_task.id and current_attempt = p_attempt.id;
   return fx;
 end $$;
 
@@ -202,7 +206,7 @@ begin
     update task set inputs_missing = inputs_missing - v_dependent.inputs
     where id = v_dependent.task_id and state = 'blocked' returning inputs_missing into v_left;
     if found and v_left = 0 then
-      fx := vf_requeue(fx, v_dependent.task_id, false);
+      fx := vf_requeue(fx, v_dependent.task_id, null, false);
     end if;
   end loop;
   return fx;
@@ -267,7 +271,7 @@ begin
   end if;
   if (v_failure ->> 'abandoned')::boolean then
     update attempt set state = 'abandoned', ended_at = clock_timestamp(), error_message = v_failure ->> 'message' where id = v_id;
-    fx := vf_requeue(fx, v_task.id, true);
+    fx := vf_requeue(fx, v_task.id, v_id, true);
     return;
   end if;
   fx := vf_fail(fx, v_attempt, v_failure, p_policy);
@@ -289,7 +293,7 @@ begin
     return vf_fail(fx, v_attempt, p_failure || '{"lost": true}', p_policy);
   end if;
   update attempt set state = 'abandoned', ended_at = clock_timestamp(), error_message = 'given back' where id = p_attempt;
-  return vf_requeue(fx, v_attempt.task_id, true);
+  return vf_requeue(fx, v_attempt.task_id, p_attempt, true);
 end $$;
 
 -- An ended job uses nothing any more: what nobody else wants is cancelled, or pushed as unwanted while it runs.
@@ -312,7 +316,7 @@ begin
       fx := vf_add(fx, 'pushes', (select jsonb_build_object('workerId', a.worker_id, 'attemptId', a.id, 'level', 'unwanted')
                                   from attempt a where a.id = v_task.current_attempt));
     else
-      fx := vf_requeue(fx, v_task.id, false);
+      fx := vf_requeue(fx, v_task.id, null, false);
     end if;
   end loop;
   return fx;

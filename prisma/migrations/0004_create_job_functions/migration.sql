@@ -113,7 +113,7 @@ begin
     from jsonb_array_elements(v_planned -> 'inputs') i;
     update task set inputs_missing = vf_inputs_missing(id) where id = v_current.task_id and vf_inputs_missing(id) > 0;
     if not found then
-      fx := vf_requeue(fx, v_current.task_id, false);
+      fx := vf_requeue(fx, v_current.task_id, null, false);
     end if;
   end loop;
 

@@ -96,7 +96,7 @@ begin
     select l.id from (select t.id from task t where t.state = 'delayed' and t.delayed_until <= clock_timestamp()
       order by t.delayed_until limit 500 for no key update skip locked) l order by l.id
   loop
-    fx := vf_requeue(fx, v_task, false);
+    fx := vf_requeue(fx, v_task, null, false);
   end loop;
   return vf_flush(fx);
 end $$;
@@ -136,7 +136,7 @@ begin
     if v_what = 'without owner' and exists (select 1 from attempt a where a.id = v_task.current_attempt and a.state = 'running') then
       fx := vf_free_attempt(fx, v_task.current_attempt, v_lost, p_policy);
     else
-      fx := vf_requeue(fx, v_task.id, true);
+      fx := vf_requeue(fx, v_task.id, v_task.current_attempt, true);
     end if;
   end loop;
   delete from ready q where exists (select 1 from task t where t.id = q.task_id and t.state <> 'ready');

@@ -54,3 +54,20 @@ test("the database makes exactly the moves of an attempt that the domain's table
     }
   }
 });
+
+test("nothing is written about a running task under another attempt than its current one", async () => {
+  const { store, sql } = world();
+  await submit(store, [task("only")]);
+  await createWorker(store).claim();
+  const picture = () => sql("select state, current_attempt, failures from task");
+  const before = await picture();
+  const other = "jsonb_populate_record(a, jsonb_build_object('id', gen_random_uuid()))";
+  const failed = `'{"code": "RUNTIME_DIED", "errorClass": "unexplained", "message": "died"}'`;
+  await sql("select vf_requeue(vf_no_effects(), id, gen_random_uuid(), true) from task");
+  await sql("select vf_requeue(vf_no_effects(), id, null, true) from task");
+  await sql(`select vf_fail(vf_no_effects(), ${other}, ${failed}, '{"unexplained": {"failures": 1}}') from attempt a`);
+  await sql("update task_user set is_wanted = false");
+  await sql("select vf_requeue(vf_no_effects(), id, gen_random_uuid(), true) from task");
+  expect(await picture()).toEqual(before);
+  expect(await sql("select 1 from ready")).toEqual([]);
+});
