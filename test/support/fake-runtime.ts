@@ -27,14 +27,15 @@ export type Script = {
 };
 
 let holding: Promise<void> | undefined;
+let holder = "";
 
 async function* runStage(request: RunStageRequest, signal: AbortSignal): AsyncGenerator<RunStageResponse> {
   // As the real one: a run that comes after a cancelled one waits until that has let go.
   while (holding !== undefined) await holding;
   const released = Promise.withResolvers<undefined>();
   holding = released.promise.then(() => (holding = undefined));
+  holder = request.runId;
   try {
-    if (request.modelFolder === "/nonexistent") throw new FarmError("MODEL_INVALID");
     yield* steps(scriptOf(request), signal, released.promise);
     yield await resultOf(request);
   } finally {
@@ -84,6 +85,7 @@ const implementation: StageServiceServer = {
       threads: 1,
       processId: BigInt(process.pid),
       residentEngineDigests: [],
+      runningRunId: holding === undefined ? "" : holder,
     }),
   ),
   runStage: serverStream((request, { signal }) => runStage(request, signal)),

@@ -31,7 +31,9 @@ export function createStageService({ identity, inference }: StageServiceOptions)
 function describe(identity: RuntimeIdentity, inference: InferenceClient): wire.DescribeRuntimeResponse {
   const { provider, profile, onnxruntimeVersion, threads } = identity;
   const processId = BigInt(identity.processId);
-  return { provider, profile, onnxruntimeVersion, threads, processId, residentEngineDigests: [...inference.residentDigests()] };
+  const residentEngineDigests = [...inference.residentDigests()];
+  const runningRunId = inference.runningRunId() ?? "";
+  return { provider, profile, onnxruntimeVersion, threads, processId, residentEngineDigests, runningRunId };
 }
 
 async function* runStage(

@@ -2,7 +2,13 @@
  * Calls to one runtime over stage.proto: what a run gives, what its failure means.
  */
 import { FarmError, toFarmError } from "../../domain/errors.ts";
-import { type DescribeRuntimeResponse, RunStageRequest, StageServiceClient, type StageResult } from "../../gen/proto/vapfarm/v1/stage.ts";
+import {
+  type DescribeRuntimeResponse,
+  type RunStageRequest,
+  StageServiceClient,
+  type StageResult,
+} from "../../gen/proto/vapfarm/v1/stage.ts";
+import { pause } from "../../platform/deadline.ts";
 import { callServerStream, callUnary, connectClient } from "../../platform/grpc/client.ts";
 import type { RunOptions } from "../session/attempt-ports.ts";
 
@@ -17,6 +23,7 @@ export type RuntimeClient = {
 
 const maxMessageBytes = 16 * 1024 * 1024;
 const describeMs = 10_000;
+const freePollMs = 5;
 // Progress decides when a run is given up, not its length.
 const runMs = 14 * 24 * 3600 * 1000;
 
@@ -55,16 +62,11 @@ function failureOf(thrown: unknown): FarmError {
   return error.code === "COORDINATOR_UNAVAILABLE" ? new FarmError("RUNTIME_DIED", { cause: thrown }) : error;
 }
 
-/**
- * The runtime begins a run only when a cancelled one before it has let go, so a run that can only be refused (a model that is nowhere)
- * comes back just then.
- */
+/** A cancelled run holds the runtime's slot until it has let go; a runtime that does not answer has not. */
 async function untilFree(client: StageServiceClient, signal: AbortSignal): Promise<void> {
-  const request = RunStageRequest.create({
-    runId: "probe",
-    modelFolder: "/nonexistent",
-    outputFolder: "/nonexistent",
-    parameters: { kind: { $case: "textEncode", value: { prompt: "" } } },
-  });
-  await run(client, request, { signal, onProgress: () => undefined }).catch(() => undefined);
+  while (!signal.aborted) {
+    const described = await callUnary(client.describeRuntime.bind(client), {}, { deadlineMs: describeMs }).catch(() => undefined);
+    if (described?.runningRunId === "") return;
+    await pause(freePollMs, signal);
+  }
 }

@@ -114,6 +114,20 @@ describe("a running runtime", () => {
     await first;
   });
 
+  it("names the run that holds its slot, until that has let go", async () => {
+    const running = async (): Promise<string> =>
+      (await callUnary(runtime.client.describeRuntime.bind(runtime.client), {}, { deadlineMs: 5000 })).runningRunId;
+    const caller = new AbortController();
+    const seen = Promise.withResolvers<string>();
+    const first = errorOf(denoise(runtime, { steps: 1000, signal: caller.signal, onProgress: () => seen.resolve(running()) }));
+    expect(await seen.promise).toMatch(/^run-\d+$/);
+    caller.abort();
+    await first;
+    // The next run begins only when the slot is free.
+    await encodeText(runtime, "after a cancellation");
+    expect(await running()).toBe("");
+  });
+
   it("cuts a long prompt with its end token kept, and warns", async () => {
     const answer = await encodeText(runtime, "a very long prompt ".repeat(100));
     expect(answer.result.warnings.map(({ code }) => code)).toEqual(["PROMPT_TRUNCATED"]);

@@ -16,9 +16,12 @@ export type ClientRunOptions = { readonly signal: AbortSignal; readonly onProgre
 export type InferenceClient = Component & {
   run(run: StageRun, options: ClientRunOptions): Promise<StageResult>;
   residentDigests(): readonly string[];
+  /** Id of the run that holds the slot, a cancelled one that has not let go included. */
+  runningRunId(): string | undefined;
 };
 
 type ActiveRun = {
+  readonly runId: string;
   readonly settled: PromiseWithResolvers<StageResult>;
   readonly onProgress: (progress: StageProgress) => void;
   isCancelled: boolean;
@@ -63,7 +66,7 @@ class ThreadClient implements InferenceClient {
     if (earlier?.isCancelled === true) await earlier.settled.promise.catch(() => undefined);
     if (this.#active !== undefined) throw new FarmError("RUNTIME_BUSY");
     if (options.signal.aborted) throw new FarmError("STAGE_CANCELLED");
-    const active: ActiveRun = { settled: Promise.withResolvers(), onProgress: options.onProgress, isCancelled: false };
+    const active: ActiveRun = { runId: run.runId, settled: Promise.withResolvers(), onProgress: options.onProgress, isCancelled: false };
     this.#active = active;
     const cancel = (): void => {
       active.isCancelled = true;
@@ -80,6 +83,10 @@ class ThreadClient implements InferenceClient {
 
   residentDigests(): readonly string[] {
     return this.#resident;
+  }
+
+  runningRunId(): string | undefined {
+    return this.#active?.runId;
   }
 
   #send(message: ToThread): void {
