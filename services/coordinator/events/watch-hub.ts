@@ -12,6 +12,7 @@ import type { Subjects } from "../../platform/nats/subjects.ts";
 /** Why a wait ended. */
 export type WakeReason = "touched" | "progress" | "poll" | "gone" | "stopping";
 
+/** One watch of one job; to be closed. */
 export type Follower = {
   /** Waits for a reason to look again; `pollMs` bounds the wait. */
   wait(pollMs: number, signal: AbortSignal): Promise<WakeReason>;
@@ -22,6 +23,7 @@ export type Follower = {
   close(): void;
 };
 
+/** The watches of this coordinator. */
 export type WatchHub = Component & {
   /** These jobs have new events: their watchers on every coordinator look again. */
   touch(jobIds: Iterable<string>): void;
@@ -29,6 +31,7 @@ export type WatchHub = Component & {
   follow(jobId: string): Promise<Follower>;
 };
 
+/** What hints and progress travel over. */
 export type WatchHubOptions = {
   readonly broker: Pick<Broker, "subscribe" | "publish" | "flush">;
   readonly subjects: Pick<Subjects, "hint" | "progress">;

@@ -12,6 +12,7 @@ import type { Call } from "../rpc/method.ts";
 import type { EventView, JobState, JobStore, JobView } from "../store/store-contract.ts";
 import type { Follower, WakeReason, WatchHub } from "./watch-hub.ts";
 
+/** What WatchJob works with. */
 export type WatchDependencies = {
   readonly store: Pick<JobStore, "getJob" | "listEvents">;
   readonly hub: Pick<WatchHub, "follow">;

@@ -7,12 +7,15 @@
 import { createHash } from "node:crypto";
 import { FarmError } from "../../domain/errors.ts";
 
+/** Every role, each allowed what those before it are. */
 export const roles = ["reader", "member", "admin"] as const;
 /** What a caller may do: a reader only reads, a member also submits, uploads and cancels, an admin everything. */
 export type Role = (typeof roles)[number];
 
+/** On whose behalf a call is made. */
 export type Caller = { readonly tenant: string; readonly role: Role };
 
+/** A caller of the configuration and the token that proves it. */
 export type ConfiguredCaller = Caller & { readonly token: { reveal(): string } };
 
 /** The caller of a call, given its `authorization` header; throws CALLER_UNKNOWN. */

@@ -17,6 +17,7 @@ import type { Call } from "./method.ts";
 
 const chunkBytes = 256 * 1024;
 
+/** What DownloadArtifact works with. */
 export type DownloadDependencies = {
   readonly store: Pick<MediaStore, "artifactOfJob"> & Pick<JobStore, "getJob">;
   readonly artifacts: Pick<ArtifactStore, "get">;

@@ -11,6 +11,7 @@ import { createMethods, type MethodOptions } from "./method.ts";
 import { createSubmitRender, type SubmitDependencies } from "./submit-render.ts";
 import { createUploadMedia, type UploadDependencies } from "./upload-media.ts";
 
+/** What each method works with. */
 export type FarmServiceOptions = MethodOptions & {
   readonly submit: SubmitDependencies;
   readonly watch: WatchDependencies;

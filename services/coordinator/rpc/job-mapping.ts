@@ -89,10 +89,12 @@ function taskToProto(task: store.TaskView): TaskSummary {
   });
 }
 
+/** One result of a job: name, hash, size. */
 export function artifactToProto(artifact: store.ArtifactView): Artifact {
   return Artifact.create({ ...artifact, sizeBytes: BigInt(artifact.sizeBytes) });
 }
 
+/** One row of a job's log. */
 export function eventToProto(event: store.EventView): JobEvent {
   return JobEvent.create({
     number: BigInt(event.number),
@@ -107,11 +109,13 @@ export function eventToProto(event: store.EventView): JobEvent {
   });
 }
 
+/** What a worker tells live; it is stored nowhere. */
 export function progressToProto(progress: ProgressMessage): JobProgress {
   const { stage, taskId, phase, step, steps, remainingMs, workerName } = progress;
   return JobProgress.create({ stage, taskId, phase, step, steps, remainingMs, workerName });
 }
 
+/** A worker as its last beat left it, with what it runs. */
 export function workerToProto(worker: store.WorkerView): Worker {
   return Worker.create({
     workerId: worker.workerId,

@@ -33,6 +33,7 @@ export function createGetJob(store: Pick<JobStore, "getJob">) {
   });
 }
 
+/** What CancelJob works with; `onCommitted` is called after the commit. */
 export type CancelDependencies = {
   readonly store: Pick<JobStore, "cancelJob">;
   readonly onCommitted: (aftermath: Aftermath) => void;

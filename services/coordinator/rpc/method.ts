@@ -10,6 +10,7 @@ import { type Caller, type CallerLookup, requireRole, type Role } from "./caller
 /** One call: who asks, when it must stop. */
 export type Call = { readonly caller: Caller; readonly signal: AbortSignal };
 
+/** What the wrappers of all methods share. */
 export type MethodOptions = {
   readonly callers: CallerLookup;
   readonly logger: Logger;
@@ -19,6 +20,7 @@ export type MethodOptions = {
 
 type MethodSpec = { readonly name: string; readonly needs: Role };
 
+/** Wrappers by kind of call: each looks up the caller, checks the role, observes how the call ends. */
 export type Methods = {
   unary<Q, A>(spec: MethodSpec, handler: (request: Q, call: Call) => Promise<A>): ReturnType<typeof unary<Q, A>>;
   serverStream<Q, A>(spec: MethodSpec, handler: (request: Q, call: Call) => AsyncIterable<A>): ReturnType<typeof serverStream<Q, A>>;

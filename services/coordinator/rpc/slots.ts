@@ -3,11 +3,13 @@
  */
 import { FarmError } from "../../domain/errors.ts";
 
+/** A bounded number of places for one kind of work. */
 export type Slots = {
   /** Runs the work when a slot is free; a caller that goes while it waits gives up its place. */
   use<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T>;
 };
 
+/** `count` free slots. */
 export function createSlots(count: number): Slots {
   let free = count;
   const waiting: (() => void)[] = [];

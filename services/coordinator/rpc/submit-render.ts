@@ -25,6 +25,7 @@ export type ServedModel = {
   plan(render: RenderSpec, job: { readonly jobId: string; readonly tenant: string; readonly reuse: Reuse }): readonly PlannedTask[];
 };
 
+/** What SubmitRender works with; clock and chance are handed in. */
 export type SubmitDependencies = {
   readonly store: Pick<JobStore, "submitJob" | "findSubmitted" | "getJob"> & Pick<MediaStore, "findUploads">;
   /** Models by name, as they are now. */

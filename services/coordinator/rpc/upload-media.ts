@@ -21,6 +21,7 @@ const maxChunkBytes = 256 * 1024;
 /** What decoding a file once told of it. */
 export type MediaFacts = Pick<UploadView, "kind" | "width" | "height" | "frames" | "mediaType">;
 
+/** What UploadMedia works with. */
 export type UploadDependencies = {
   readonly store: Pick<MediaStore, "announceUpload" | "commitUpload">;
   readonly artifacts: Pick<ArtifactStore, "put">;
