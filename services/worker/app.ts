@@ -19,7 +19,7 @@ import { listModels } from "../platform/models/repository.ts";
 import { type Broker, connectBroker } from "../platform/nats/broker.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import type { WorkerConfig } from "./config.ts";
-import { describeWorker, readWorkerId } from "./identity.ts";
+import { describeWorker, startIdentity, type WorkerIdentity } from "./identity.ts";
 import { type Agent, createAgent } from "./session/agent.ts";
 import { type AgentMetrics, createAgentMetrics } from "./session/agent-metrics.ts";
 import type { AgentTimings } from "./session/agent-ports.ts";
@@ -79,7 +79,7 @@ export function createWorkerApp(options: WorkerAppOptions): WorkerApp {
 
 /** What must be opened before the agent can be built. */
 type Opened = {
-  readonly workerId: string;
+  readonly identity: WorkerIdentity;
   readonly models: readonly ModelManifest[];
   readonly transfer: TransferPort;
   readonly broker: Broker;
@@ -102,16 +102,16 @@ class Worker implements Component {
 
   async start(): Promise<void> {
     const { config, logger } = this.options;
-    const workerId = await readWorkerId(config.folder);
+    const identity = await startIdentity(config.folder);
     const models = await listModels(config.modelsFolder);
     const transfer = await this.openTransfer();
     this.supervisor = await this.createSupervisor();
     await this.supervisor.start();
     this.broker = await connectBroker({ url: config.natsUrl, name: `worker ${config.name}`, logger });
-    this.agent = this.createAgent({ workerId, models, transfer, broker: this.broker }, this.supervisor);
+    this.agent = this.createAgent({ identity, models, transfer, broker: this.broker }, this.supervisor);
     void this.agent.ended.then((error) => this.ended.resolve(error));
     await this.agent.start();
-    logger.info({ workerId, pool: config.pool, models: models.map(({ name }) => name) }, "worker ready");
+    logger.info({ workerId: identity.workerId, pool: config.pool, models: models.map(({ name }) => name) }, "worker ready");
   }
 
   async stop(): Promise<void> {
@@ -160,7 +160,8 @@ class Worker implements Component {
 
   private createAgent(opened: Opened, runtime: RuntimeSupervisor): Agent {
     const { config, logger, timings } = this.options;
-    const { workerId, models, transfer, broker } = opened;
+    const { models, transfer, broker } = opened;
+    const { workerId, firstLife } = opened.identity;
     const facts = { workerId, name: config.name, pool: config.pool, models };
     const limits = {
       stallMs: config.stallMs,
@@ -178,6 +179,7 @@ class Worker implements Component {
       subjects: subjectsOf(config.farm),
       pool: config.pool,
       workerId,
+      firstLife,
       workerName: config.name,
       timings: { ...farmTimings, outageLimitMs: config.outageLimitMs, drainMs: config.drainMs, ...timings },
       metrics: this.metrics,

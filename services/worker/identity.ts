@@ -1,8 +1,8 @@
 /**
- * Who this worker is: an id that outlives restarts, and what it can do at the moment.
+ * Who this worker is: an id that outlives restarts, a count of its lives, and what it can do at the moment.
  */
 import { randomBytes } from "node:crypto";
-import { link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { cpus, hostname, totalmem } from "node:os";
 import { join } from "node:path";
 import packageManifest from "../../package.json" with { type: "json" };
@@ -10,26 +10,42 @@ import type { DescribeRuntimeResponse } from "../gen/proto/vapfarm/v1/stage.ts";
 import type { HeldModel, WorkerDescription } from "../gen/proto/vapfarm/v1/dispatch.ts";
 import type { ModelManifest } from "../platform/models/manifest.ts";
 
-const idPattern = /^[0-9a-f]{32}$/;
+export type WorkerIdentity = {
+  readonly workerId: string;
+  /** Life of this start's first session; later sessions count up from it. Larger than any life of an earlier start. */
+  readonly firstLife: bigint;
+};
 
-/** The id in the worker's folder; made at the first start. */
-export async function readWorkerId(folder: string): Promise<string> {
+const filePattern = /^(?<workerId>[0-9a-f]{32}) (?<starts>\d{1,9})$/;
+/** More than one start ever opens. */
+const sessionsPerStart = 1n << 20n;
+
+/**
+ * Reads the worker's folder and counts this start. Id and count are one file, so that a count that was lost takes its id with it: a
+ * worker that counts from the beginning again is another worker.
+ */
+export async function startIdentity(folder: string): Promise<WorkerIdentity> {
   await mkdir(folder, { recursive: true });
   const path = join(folder, "worker-id");
-  const found = await readId(path);
-  if (found !== undefined) return found;
-  // Written beside and linked, so that a crash leaves no half of an id.
-  const partial = `${path}.${process.pid}`;
-  await writeFile(partial, `${randomBytes(16).toString("hex")}\n`);
-  await rm(path, { force: true });
-  await link(partial, path);
-  await rm(partial, { force: true });
-  return readWorkerId(folder);
+  const text = (await readFile(path, "utf8").catch(() => "")).trim();
+  const found = filePattern.exec(text)?.groups;
+  const workerId = found?.["workerId"] ?? randomBytes(16).toString("hex");
+  const starts = BigInt(found?.["starts"] ?? 0) + 1n;
+  await replaceFile(path, `${workerId} ${starts}\n`);
+  return { workerId, firstLife: starts * sessionsPerStart };
 }
 
-async function readId(path: string): Promise<string | undefined> {
-  const text = (await readFile(path, "utf8").catch(() => "")).trim();
-  return idPattern.test(text) ? text : undefined;
+/** A crash leaves the old file or the new one. */
+async function replaceFile(path: string, text: string): Promise<void> {
+  const partial = `${path}.${process.pid}`;
+  const file = await open(partial, "w");
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(partial, path);
 }
 
 /** What the coordinator hears of a model: its engines by name. */
@@ -44,8 +60,11 @@ export type WorkerFacts = {
   readonly models: readonly ModelManifest[];
 };
 
+/** All but the life, which is the session's. */
+export type DescribedWorker = Omit<WorkerDescription, "life">;
+
 /** The description that goes with each `next`. */
-export function describeWorker(facts: WorkerFacts, runtime: DescribeRuntimeResponse | undefined): WorkerDescription {
+export function describeWorker(facts: WorkerFacts, runtime: DescribeRuntimeResponse | undefined): DescribedWorker {
   return {
     workerId: facts.workerId,
     name: facts.name,

@@ -143,6 +143,7 @@ export function createFakeAgent(): FakeAgent {
     subjects: subjectsOf("test"),
     pool: "p",
     workerId: "w",
+    firstLife: 5n,
     workerName: "worker",
     timings: {
       beatMs: 3_000,

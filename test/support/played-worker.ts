@@ -65,7 +65,7 @@ export async function playWorker(broker: Broker, artifacts: ArtifactStore): Prom
     sequence += 1n;
     const request = NextRequest.create({
       header: header(sequence),
-      worker: { ...worker, models: [{ name: "demo", engineDigests }], softwareVersion: "test" },
+      worker: { ...worker, models: [{ name: "demo", engineDigests }], softwareVersion: "test", life: 1n },
       heldAttemptIds: [...held],
       freeSlots,
       reports: [...reports],

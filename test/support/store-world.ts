@@ -168,9 +168,21 @@ export type Worker = {
   nextSequence(): number;
 };
 
-export type WorkerOptions = { readonly name?: string; readonly shapes?: readonly string[]; readonly sessionId?: string };
+export type WorkerOptions = {
+  readonly name?: string;
+  readonly shapes?: readonly string[];
+  readonly sessionId?: string;
+  readonly life?: number;
+};
 
-export function description({ name = "w1", shapes = ["denoise/e1", "prepare/-"] }: WorkerOptions = {}): WorkerDescription {
+/** Each worker of a file is a younger life than those made before it. */
+let lives = 0;
+
+export function description({
+  name = "w1",
+  shapes = ["denoise/e1", "prepare/-"],
+  life = lives + 1,
+}: WorkerOptions = {}): WorkerDescription {
   return {
     workerId: name,
     name,
@@ -184,6 +196,7 @@ export function description({ name = "w1", shapes = ["denoise/e1", "prepare/-"] 
     shapes,
     residentEngineDigests: [],
     softwareVersion: "0",
+    life,
   };
 }
 
@@ -209,6 +222,7 @@ export function failure(claim: ClaimView, code: string, badInputs: readonly stri
 /** A worker's agent in a session of its own. */
 export function createWorker(store: Store, options: WorkerOptions = {}): Worker {
   const sessionId = options.sessionId ?? randomUUID();
+  const life = options.life ?? (lives += 1);
   const held = new Set<string>();
   let sequence = 0;
   const nextSequence = (): number => (sequence += 1);
@@ -220,7 +234,7 @@ export function createWorker(store: Store, options: WorkerOptions = {}): Worker 
       sessionId,
       sequence: nextSequence(),
       farmEpoch: 0,
-      worker: description(options),
+      worker: description({ ...options, life }),
       heldAttemptIds: [...held],
       freeSlots: 1,
       reports: [],

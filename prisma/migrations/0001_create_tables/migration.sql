@@ -198,6 +198,8 @@ create table worker (
   shapes text[] not null,
   resident_engines text[] not null,
   software_version text not null,
+  -- Of the newest session that was opened; sessions of lower lives are refused.
+  life bigint not null check (life >= 1),
   first_seen_at timestamptz(6) not null default now()
 ) with (fillfactor = 70);
 

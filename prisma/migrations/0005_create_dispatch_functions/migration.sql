@@ -15,39 +15,41 @@ create function vf_level(p_fence text) returns text language sql volatile as $$
     from attempt a join task t on t.id = a.task_id where a.id = vf_fence(p_fence)), 'revoked');
 $$;
 
--- Opens the session of an ask that is heard of for the first time; ends the worker's older one. Locks the session row.
+-- Opens the session of an ask that is heard of for the first time; ends the worker's older one. Locks the session row. Null when there
+-- is none: no worker to open it for, or a newer life of the worker is known, and a late message must not end that.
 create function vf_open_session(p_ask jsonb, p_lease_ms double precision) returns session language plpgsql as $$
 declare
   v_session session;
   v_worker jsonb := p_ask -> 'worker';
-  v_older text;
+  v_known worker;
 begin
   select s.* into v_session from session s where s.id = p_ask ->> 'sessionId' for no key update;
   if found or v_worker is null then return v_session; end if;
+  -- One opening of a worker's sessions at a time, also of a worker that has no row yet.
+  perform pg_advisory_xact_lock(hashtextextended('vapfarm worker ' || (v_worker ->> 'workerId'), 0));
+  select s.* into v_session from session s where s.id = p_ask ->> 'sessionId' for no key update;
+  if found then return v_session; end if;
+  select w.* into v_known from worker w where w.id = v_worker ->> 'workerId';
+  if v_known.life >= (v_worker ->> 'life')::bigint then return null; end if;
   insert into session (id, worker_id, pool, lease_until, last_heard_at)
   values (p_ask ->> 'sessionId', v_worker ->> 'workerId', v_worker ->> 'pool', vf_after(p_lease_ms), clock_timestamp())
-  on conflict do nothing returning * into v_session;
-  if not found then
-    select s.* into v_session from session s where s.id = p_ask ->> 'sessionId' for no key update;
-    return v_session;
-  end if;
-  select w.session_id into v_older from worker w where w.id = v_worker ->> 'workerId' for no key update;
+  returning * into v_session;
   update session set is_live = false, end_reason = 'superseded', ended_at = clock_timestamp(), is_idle = false
-  where id = v_older and is_live;
+  where id = v_known.session_id and is_live;
   return v_session;
 end $$;
 
 create function vf_describe_worker(p_session text, p_worker jsonb) returns void language sql volatile as $$
   insert into worker (id, session_id, name, host, pool, provider, profile, device, memory_bytes, models, shapes, resident_engines,
-    software_version)
+    software_version, life)
   select w."workerId", p_session, w.name, w.host, w.pool, w.provider, w.profile, w.device, w."memoryBytes", w.models, w.shapes,
-    w."residentEngineDigests", w."softwareVersion"
+    w."residentEngineDigests", w."softwareVersion", w.life
   from jsonb_to_record(p_worker) as w("workerId" text, name text, host text, pool text, provider text, profile text, device text,
-    "memoryBytes" bigint, models text[], shapes text[], "residentEngineDigests" text[], "softwareVersion" text)
+    "memoryBytes" bigint, models text[], shapes text[], "residentEngineDigests" text[], "softwareVersion" text, life bigint)
   on conflict (id) do update set session_id = excluded.session_id, name = excluded.name, host = excluded.host, pool = excluded.pool,
     provider = excluded.provider, profile = excluded.profile, device = excluded.device, memory_bytes = excluded.memory_bytes,
     models = excluded.models, shapes = excluded.shapes, resident_engines = excluded.resident_engines,
-    software_version = excluded.software_version
+    software_version = excluded.software_version, life = excluded.life
   where (worker.session_id, worker.name, worker.host, worker.pool, worker.provider, worker.profile, worker.device, worker.memory_bytes,
       worker.models, worker.shapes, worker.resident_engines, worker.software_version)
     is distinct from (excluded.session_id, excluded.name, excluded.host, excluded.pool, excluded.provider, excluded.profile,
@@ -85,7 +87,7 @@ begin
   end if;
   v_session := vf_open_session(p_ask, v_lease_ms);
   if v_session.id is null then
-    return vf_ended(null);
+    return vf_ended(case when p_kind = 'next' then 'superseded' end);
   end if;
   -- Its last word may be sent again; nothing else is heard of it.
   if p_kind = 'next' and not v_session.is_live

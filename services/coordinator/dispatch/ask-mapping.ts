@@ -77,7 +77,13 @@ function workerFromProto(worker: WireWorker, pool: string): WorkerDescription {
     shapes: shapesOfEngines(worker.models.flatMap(({ engineDigests }) => Object.entries(engineDigests))).map(clean),
     residentEngineDigests: worker.residentEngineDigests.map(clean),
     softwareVersion: clean(worker.softwareVersion),
+    life: lifeFromProto(worker.life),
   };
+}
+
+function lifeFromProto(life: bigint): number {
+  if (life >= 1n && life <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(life);
+  throw malformed("the worker does not say which of its lives this is");
 }
 
 function reportFromProto(report: WireReport): AttemptReport {

@@ -116,6 +116,8 @@ export type WorkerDescription = {
   readonly shapes: readonly string[];
   readonly residentEngineDigests: readonly string[];
   readonly softwareVersion: string;
+  /** Grows with each session of the worker; one that is not above the newest known is refused. */
+  readonly life: number;
 };
 
 export type ProducedArtifact = ArtifactView;

@@ -50,11 +50,13 @@ export type AgentPorts = {
   readonly subjects: Subjects;
   readonly pool: string;
   readonly workerId: string;
+  /** Of the first session; above every life that the worker ever had. */
+  readonly firstLife: bigint;
   readonly workerName: string;
   readonly timings: AgentTimings;
   readonly metrics: AgentMetrics;
   readonly runtime: SupervisedRuntime;
   readonly attempt: Pick<AttemptPorts, "transfer" | "modelFolder" | "limits">;
   /** What the worker is at this moment. */
-  readonly worker: () => WorkerDescription;
+  readonly worker: () => Omit<WorkerDescription, "life">;
 };

@@ -52,7 +52,7 @@ class WorkerAgent {
   private readonly stopped = new AbortController();
   private readonly loops: Promise<void>[] = [];
   private readonly cleanups: (() => void)[] = [];
-  private session = new Session(0n);
+  private session: Session;
   private stopping = false;
   private failed = false;
   private lapsed = false;
@@ -60,6 +60,7 @@ class WorkerAgent {
 
   constructor(ports: AgentPorts) {
     this.ports = ports;
+    this.session = new Session(ports.firstLife, 0n);
     this.books = new AgentBooks(ports);
     this.attempts = new AttemptBook(() => this.lookAtBook());
     this.beats = this.createBeats();
@@ -188,7 +189,7 @@ class WorkerAgent {
       this.fail(new FarmError(isErrorCode(code) ? code : "INTERNAL", { message }));
       return;
     }
-    this.session = new Session(response === "new_session" ? session.epoch : 0n);
+    this.session = new Session(session.life + 1n, response === "new_session" ? session.epoch : 0n);
     if (response === "new_session") this.attempts.stopAll("session_ended");
     else this.forgetAttempts(session);
     session.end();

@@ -31,7 +31,7 @@ export type ConversationPorts = {
   readonly pool: string;
   readonly pollMs: number;
   readonly session: () => Session;
-  readonly worker: () => WorkerDescription;
+  readonly worker: () => Omit<WorkerDescription, "life">;
   readonly runtimeReady: () => boolean;
   readonly onClaim: (claim: NonNullable<NextAnswer["claim"]>, session: Session) => void;
   readonly onLevels: (levels: NextAnswer["levels"]) => void;
@@ -123,7 +123,7 @@ export class Conversation {
     const asked = { session: session(), reports: book.waitingReports() };
     if (freeSlots > 0) this.askWanted = false;
     const heldAttemptIds = book.idsOf(asked.session.id);
-    const said = { worker: worker(), heldAttemptIds, freeSlots, reports: [...asked.reports], leaving };
+    const said = { worker: { ...worker(), life: asked.session.life }, heldAttemptIds, freeSlots, reports: [...asked.reports], leaving };
     const request = { header: asked.session.nextHeader(), ...said };
     const payload = NextRequest.encode(request).finish();
     const answered = await this.ask({ subject: subjects.next, payload, read: readNext }, asked.session, signal);

@@ -14,6 +14,8 @@ const protocolVersion = 1;
 export class Session {
   /** 128 random bits, hex. */
   readonly id: string = randomBytes(16).toString("hex");
+  /** Grows from session to session of a worker. */
+  readonly life: bigint;
   private readonly ending = new AbortController();
   private farmEpoch: bigint;
   private sequence = 0n;
@@ -21,7 +23,8 @@ export class Session {
   private leaseNow: Lease | undefined;
 
   /** `farmEpoch` is 0 when it must be asked for. */
-  constructor(farmEpoch: bigint) {
+  constructor(life: bigint, farmEpoch: bigint) {
+    this.life = life;
     this.farmEpoch = farmEpoch;
   }
 

@@ -108,6 +108,39 @@ test("a worker's last word ends its session as stopped and gives back what it ho
   expect((await store.listWorkers()).map(({ state }) => state)).toEqual(["busy"]);
 });
 
+test("a first request of a dead life that comes late, or twice, ends nothing of the living one", async () => {
+  const { store, openAnother, sql } = world();
+  const another = await openAnother();
+  await submit(store, diamond());
+  const late = createWorker(store).ask();
+  const living = createWorker(store);
+  const claim = await living.claim();
+  const before = await sql("select id, is_live, sequence from session");
+  for (const outcome of [...(await store.next([late])), ...(await another.next([late, late]))])
+    expect(outcome).toMatchObject({ kind: "refused", code: "SESSION_SUPERSEDED" });
+  expect(await sql("select id, is_live, sequence from session")).toEqual(before);
+  expect(await sql("select session_id from worker")).toEqual([{ session_id: living.sessionId }]);
+  expect(await living.succeed(claim)).toMatchObject([{ reportOutcomes: [{ disposition: "committed" }] }]);
+});
+
+test("of two sessions that claim to be the same life only the first is opened, even at the same moment", async () => {
+  const { store, openAnother, sql } = world();
+  const another = await openAnother();
+  const twins = [store, another].map((each) => createWorker(each, { life: 1_000_000 }).ask());
+  const outcomes = (await Promise.all([store.next(twins.slice(0, 1)), another.next(twins.slice(1))])).flat();
+  expect(outcomes.map(({ kind }) => kind).sort()).toEqual(["answered", "refused"]);
+  expect(outcomes.find(({ kind }) => kind === "refused")).toMatchObject({ code: "SESSION_SUPERSEDED" });
+  expect(await sql("select is_live from session")).toEqual([{ is_live: true }]);
+});
+
+test("an older life is refused also after the younger one has stopped", async () => {
+  const { store } = world();
+  const late = createWorker(store).ask();
+  await createWorker(store).next({ freeSlots: 0, leaving: true });
+  expect(await store.next([late])).toMatchObject([{ kind: "refused", code: "SESSION_SUPERSEDED" }]);
+  expect((await store.listWorkers()).map(({ state }) => state)).toEqual(["stopped"]);
+});
+
 test("requests of another epoch, pool or profile are refused and change nothing", async () => {
   const { store, sql } = world();
   await submit(store, diamond());

@@ -130,6 +130,7 @@ describe("requests whose answers are lost", () => {
     const last = fake.coordinator.nexts.at(-1);
     expect(last?.header?.sessionId).not.toBe(first?.header?.sessionId);
     expect(last?.heldAttemptIds).toEqual([]);
+    expect([first?.worker?.life, last?.worker?.life]).toEqual([5n, 6n]);
     await fake.clock.advance(1_000);
     expect(fake.coordinator.dropped.map((report) => report.attemptId)).toEqual([attemptId]);
     expect(await metric("vapfarm_worker_lease_losses_total")).toMatch(/ 1$/);
