@@ -18,7 +18,8 @@ export type RenderRequest = {
   readonly referencePrompts: readonly string[];
   readonly seed: bigint | undefined;
   readonly steps: number | undefined;
-  readonly guidance: { readonly scale: number; readonly dynamic: boolean } | undefined;
+  /** Each half is the model's default where it is absent. */
+  readonly guidance: { readonly scale?: number | undefined; readonly dynamic?: boolean | undefined } | undefined;
   readonly scheduler: Choice<SchedulerKind>;
   readonly frameSelection: Choice<FrameSelection>;
   readonly outputs: readonly Choice<OutputKind>[];

@@ -161,17 +161,18 @@ function clipViolations(field: string, reference: MediaReference, { render, mode
 
 function samplerViolations(render: RenderRequest): RuleViolation[] {
   const found: RuleViolation[] = [];
-  const { seed, steps, guidance } = render;
+  const { seed, steps } = render;
+  const scale = render.guidance?.scale;
   if (seed !== undefined && (seed < 0n || seed > maxSeed)) {
     found.push(violation("render.seed", `${seed} is outside 0 .. 2^63-1`, "choose a seed in that range, or none to have one drawn"));
   }
   if (steps !== undefined && (!Number.isInteger(steps) || steps < 1 || steps > 1000)) {
     found.push(violation("render.steps", `${steps} is outside 1 .. 1000`, "choose a number of steps in that range"));
   }
-  if (guidance !== undefined && !Number.isFinite(guidance.scale)) {
+  if (scale !== undefined && !Number.isFinite(scale)) {
     found.push(violation("render.guidance.scale", "is not finite", "choose a number, e.g. 6"));
-  } else if (guidance !== undefined && (guidance.scale < 0 || guidance.scale > maxGuidanceScale)) {
-    found.push(violation("render.guidance.scale", `${guidance.scale} is outside 0 .. ${maxGuidanceScale}`, "choose a scale in that range"));
+  } else if (scale !== undefined && (scale < 0 || scale > maxGuidanceScale)) {
+    found.push(violation("render.guidance.scale", `${scale} is outside 0 .. ${maxGuidanceScale}`, "choose a scale in that range"));
   }
   return found;
 }

@@ -86,20 +86,15 @@ function renderOf(options: RenderOptions, media: UploadedMedia, violations: Fiel
 function guidanceOf(options: RenderOptions, violations: FieldViolation[]): RenderRequest["guidance"] {
   const { guidanceScale, dynamicGuidance } = options;
   if (guidanceScale === undefined && dynamicGuidance === undefined) return undefined;
-  if (guidanceScale === undefined || dynamicGuidance === undefined) {
-    const reason = "the farm takes scale and dynamic together, or neither";
-    violations.push({ field: "render.guidance", reason, remedy: "give --guidance-scale and one of --[no-]dynamic-guidance" });
-    return undefined;
-  }
-  const scale = guidanceScale.trim() === "" ? Number.NaN : Number(guidanceScale);
-  if (!Number.isFinite(scale)) {
-    violations.push({
-      field: "render.guidance.scale",
-      reason: `"${guidanceScale}" is no finite number`,
-      remedy: "give a number such as 6",
-    });
-  }
-  return { scale, dynamic: dynamicGuidance };
+  return { scale: scaleOf(guidanceScale, violations), dynamic: dynamicGuidance };
+}
+
+function scaleOf(text: string | undefined, violations: FieldViolation[]): number | undefined {
+  if (text === undefined) return undefined;
+  const scale = text.trim() === "" ? Number.NaN : Number(text);
+  if (Number.isFinite(scale)) return scale;
+  violations.push({ field: "render.guidance.scale", reason: `"${text}" is no finite number`, remedy: "give a number such as 6" });
+  return undefined;
 }
 
 function seedOf(text: string | undefined, violations: FieldViolation[]): bigint | undefined {

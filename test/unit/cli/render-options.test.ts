@@ -65,10 +65,17 @@ describe("the flags of render", () => {
     ["an unknown output", { outputs: "mp4,gif" }, ["render.outputs[1]"]],
     ["a name that every object has", { scheduler: "toString" }, ["render.scheduler"]],
     ["guidance that is not finite", { guidanceScale: "Infinity", dynamicGuidance: true }, ["render.guidance.scale"]],
-    ["guidance of which one half is missing", { guidanceScale: "6" }, ["render.guidance"]],
     ["several at once", { seed: "x", steps: "x", priority: "x" }, ["render.seed", "render.steps", "priority"]],
   ])("are refused for %s", (_what, options, fields) => {
     expect(violationsOf(options)).toEqual(fields);
+  });
+
+  it.each([
+    ["scale", { guidanceScale: "0" }, { scale: 0, dynamic: undefined }],
+    ["dynamic", { dynamicGuidance: false }, { scale: undefined, dynamic: false }],
+  ])("leave the other half of guidance to the model when only %s is given", (_half, options, guidance) => {
+    const request = submitRequestToProto(requestOf({ ...least, ...options }, media));
+    expect(SubmitRenderRequest.decode(SubmitRenderRequest.encode(request).finish()).render?.guidance).toEqual(guidance);
   });
 
   it("pass on what only the farm can judge", () => {

@@ -193,6 +193,14 @@ describe("completing a render", () => {
     });
   });
 
+  it("fills in the half of guidance that was not given", () => {
+    expect(completeRender({ ...render, guidance: { dynamic: false } }, model, 7n)).toMatchObject({
+      guidanceScale: 6,
+      dynamicGuidance: false,
+    });
+    expect(completeRender({ ...render, guidance: { scale: 0 } }, model, 7n)).toMatchObject({ guidanceScale: 0, dynamicGuidance: true });
+  });
+
   it("warns of steps that do not divide 1000, and only of those", () => {
     expect(renderWarnings({ steps: 30 }).map(({ code }) => code)).toEqual(["STEPS_DO_NOT_DIVIDE_1000"]);
     expect(renderWarnings({ steps: 50 })).toEqual([]);
