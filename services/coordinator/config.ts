@@ -12,7 +12,7 @@ import {
   switchFlag,
   type Environment,
 } from "../platform/config.ts";
-import { defaultMediaLimits } from "../platform/media/limits.ts";
+import { mediaSettings } from "../platform/media/limits.ts";
 import { roles } from "./rpc/caller.ts";
 
 const name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "must be 1 to 64 letters, digits, - or _");
@@ -52,11 +52,7 @@ export const coordinatorSchema = z.object({
   VAPFARM_FFMPEG: z.string().min(1).optional(),
   VAPFARM_CACHE: z.string().min(1).optional(),
   PATH: z.string().optional(),
-  VAPFARM_MEDIA_MAX_BYTES: positiveInteger.default(defaultMediaLimits.bytes),
-  VAPFARM_MEDIA_MAX_PIXELS: positiveInteger.default(defaultMediaLimits.pixelsPerFrame),
-  VAPFARM_MEDIA_MAX_FRAMES: positiveInteger.default(defaultMediaLimits.frames),
-  VAPFARM_MEDIA_TIMEOUT_MS: positiveInteger.default(defaultMediaLimits.decodeMs),
-  VAPFARM_MEDIA_MEMORY_BYTES: positiveInteger.default(defaultMediaLimits.memoryBytes),
+  ...mediaSettings,
   VAPFARM_MEDIA_INSPECTIONS: positiveInteger.default(2),
   VAPFARM_EVENT_STREAM_DAYS: positiveInteger.default(7),
   VAPFARM_EXIT_WITH_PARENT: switchFlag.default(false),

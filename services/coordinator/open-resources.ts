@@ -7,6 +7,7 @@ import { openPool } from "../platform/database/pool.ts";
 import { requireMigrations } from "../platform/database/pending-migrations.ts";
 import type { Component } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
+import { mediaLimitsOf } from "../platform/media/limits.ts";
 import { createMediaReader } from "../platform/media/media-reader.ts";
 import { connectBroker } from "../platform/nats/broker.ts";
 import { findFfmpeg } from "../platform/programs/ffmpeg.ts";
@@ -48,14 +49,7 @@ export async function openResources(config: CoordinatorConfig, logger: Logger): 
 async function openMedia(config: CoordinatorConfig) {
   const cacheFolder = config.VAPFARM_CACHE ?? join(projectFolder, ".cache");
   const { path } = await findFfmpeg({ configured: config.VAPFARM_FFMPEG, cacheFolder, searchPath: config.PATH });
-  const limits = {
-    bytes: config.VAPFARM_MEDIA_MAX_BYTES,
-    pixelsPerFrame: config.VAPFARM_MEDIA_MAX_PIXELS,
-    frames: config.VAPFARM_MEDIA_MAX_FRAMES,
-    decodeMs: config.VAPFARM_MEDIA_TIMEOUT_MS,
-    memoryBytes: config.VAPFARM_MEDIA_MEMORY_BYTES,
-  };
-  return createMediaReader({ ffmpegPath: path, limits });
+  return createMediaReader({ ffmpegPath: path, limits: mediaLimitsOf(config) });
 }
 
 async function openCoordinatorStore(config: CoordinatorConfig): Promise<Store> {

@@ -3,7 +3,7 @@
  */
 import { z } from "zod";
 import { type Environment, parseConfig, positiveInteger } from "../../platform/config.ts";
-import { defaultMediaLimits, type MediaLimits } from "../../platform/media/limits.ts";
+import { type MediaLimits, mediaLimitsOf, mediaSettings } from "../../platform/media/limits.ts";
 
 const providerList = z
   .string()
@@ -26,11 +26,7 @@ export const runtimeSettings = z.object({
   VAPFARM_FFMPEG: z.string().min(1).optional(),
   VAPFARM_CACHE: z.string().min(1).optional(),
   PATH: z.string().optional(),
-  VAPFARM_MEDIA_MAX_BYTES: positiveInteger.default(defaultMediaLimits.bytes),
-  VAPFARM_MEDIA_MAX_PIXELS: positiveInteger.default(defaultMediaLimits.pixelsPerFrame),
-  VAPFARM_MEDIA_MAX_FRAMES: positiveInteger.default(defaultMediaLimits.frames),
-  VAPFARM_MEDIA_TIMEOUT_MS: positiveInteger.default(defaultMediaLimits.decodeMs),
-  VAPFARM_MEDIA_MEMORY_BYTES: positiveInteger.default(defaultMediaLimits.memoryBytes),
+  ...mediaSettings,
   VAPFARM_LOG_LEVEL: z.enum(levels).default("info"),
 });
 
@@ -70,13 +66,7 @@ export function readRuntimeConfig(environment: Environment, defaultCacheFolder: 
       ffmpegPath: settings.VAPFARM_FFMPEG,
       cacheFolder: settings.VAPFARM_CACHE ?? defaultCacheFolder,
       searchPath: settings.PATH,
-      mediaLimits: {
-        bytes: settings.VAPFARM_MEDIA_MAX_BYTES,
-        pixelsPerFrame: settings.VAPFARM_MEDIA_MAX_PIXELS,
-        frames: settings.VAPFARM_MEDIA_MAX_FRAMES,
-        decodeMs: settings.VAPFARM_MEDIA_TIMEOUT_MS,
-        memoryBytes: settings.VAPFARM_MEDIA_MEMORY_BYTES,
-      },
+      mediaLimits: mediaLimitsOf(settings),
     },
   });
 }
