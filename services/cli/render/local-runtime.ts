@@ -47,7 +47,14 @@ export async function startLocalRuntime(context: CliContext, threads: number): P
     detached: true,
   });
   closeSync(log);
-  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const ended = new Promise<void>((resolve) => {
+    child.once("exit", () => resolve());
+    // A process that never was does not exit.
+    child.once("error", () => {
+      if (child.pid === undefined) resolve();
+    });
+  });
+  const channelClosed = new Promise<void>((resolve) => child.once("disconnect", () => resolve()));
   const stop = async (): Promise<void> => {
     if (child.connected) child.disconnect();
     await ended;
@@ -56,7 +63,8 @@ export async function startLocalRuntime(context: CliContext, threads: number): P
   const ready = new Promise<string>((resolve, reject) => {
     child.on("message", (message) => settleStart(message, resolve, reject));
     child.once("error", reject);
-    void ended.then(async () => reject(await startFailure(logPath)));
+    // The process may be seen to end before its last message is read; the channel closes only after that.
+    void Promise.all([ended, channelClosed]).then(async () => reject(await startFailure(logPath)));
   });
   try {
     const address = await withDeadline(ready, { ms: startMs, code: "RUNTIME_START_FAILED", what: "the start of the stage runtime" });
