@@ -206,7 +206,7 @@ function duties(parts: Parts): readonly Duty[] {
     createPromotion({ store, intervalMs: timings.promotionMs, onCommitted }),
     createSweep({ store, intervalMs: timings.sweepMs, logger, onCommitted, onRepaired: metrics.onRepaired }),
     createCollection({ store, artifacts, intervalMs: timings.collectionMs, logger }),
-    createPrune({ store, intervalMs: timings.pruneMs, logger }),
+    createPrune({ store, intervalMs: timings.pruneMs, budgetMs: timings.dutyHoldMs / 2, clock, logger }),
   ];
   return specs.map((spec) => dutyOf(spec, parts));
 }

@@ -196,31 +196,56 @@ begin
   return true;
 end $$;
 
--- Deletes what its retention no longer keeps; returns the number of rows, null when the duty is lost.
--- p_options: {keepSessionsMs, keepEventsMs, keepUsageMs}.
-create function vf_prune(p_epoch bigint, p_options jsonb) returns integer language plpgsql as $$
+-- Sessions that ended before, with their stored answers and the workers that had no other since.
+create function vf_prune_sessions(p_before timestamptz, p_limit integer) returns integer language sql volatile as $$
+  with answers as (
+    delete from session_answer where session_id in (
+      select s.id from session s join session_answer sa on sa.session_id = s.id where s.ended_at < p_before order by s.id limit p_limit)
+    returning 1),
+  workers as (
+    delete from worker where id in (
+      select w.id from worker w join session s on s.id = w.session_id where s.ended_at < p_before order by w.id limit p_limit)
+    returning 1),
+  sessions as (
+    delete from session where id in (
+      select s.id from session s where s.ended_at < p_before
+        and not exists (select 1 from worker w where w.session_id = s.id)
+        and not exists (select 1 from session_answer sa where sa.session_id = s.id)
+        and not exists (select 1 from attempt a where a.session_id = s.id and a.state = 'running')
+      order by s.id limit p_limit)
+    returning 1)
+  select ((select count(*) from answers) + (select count(*) from workers) + (select count(*) from sessions))::integer;
+$$;
+
+-- Attempts that ended before, of tasks that are over; not those that a score was made from.
+create function vf_prune_attempts(p_before timestamptz, p_limit integer) returns integer language sql volatile as $$
+  with attempts as (
+    delete from attempt where id in (
+      select a.id from attempt a join task t on t.id = a.task_id
+      where a.ended_at < p_before and t.state in ('succeeded', 'failed', 'cancelled')
+        and not exists (select 1 from score sc where sc.attempt_id = a.id)
+      order by a.task_id, a.number limit p_limit)
+    returning 1)
+  select count(*)::integer from attempts;
+$$;
+
+-- Deletes a batch of what its retention no longer keeps: at most p_limit rows of each table, oldest first where the key says so.
+-- Returns the number of rows, to be called again until it is 0; null when the duty is lost.
+-- p_options: {keepSessionsMs, keepEventsMs, keepUsageMs, keepAttemptsMs}.
+create function vf_prune(p_epoch bigint, p_options jsonb, p_limit integer) returns integer language plpgsql as $$
 declare
-  v_total integer := 0;
-  v_count integer;
+  v_total integer;
 begin
   if not vf_holds_duty('prune', p_epoch) then return null; end if;
-  delete from session_answer sa where exists (
-    select 1 from session s where s.id = sa.session_id and s.ended_at < vf_after(-(p_options ->> 'keepSessionsMs')::double precision));
-  get diagnostics v_total = row_count;
-  delete from worker w using session s
-  where s.id = w.session_id and s.ended_at < vf_after(-(p_options ->> 'keepSessionsMs')::double precision);
-  get diagnostics v_count = row_count;
-  v_total := v_total + v_count;
-  delete from session s where s.ended_at < vf_after(-(p_options ->> 'keepSessionsMs')::double precision)
-    and not exists (select 1 from worker w where w.session_id = s.id)
-    and not exists (select 1 from attempt a where a.session_id = s.id and a.state = 'running');
-  get diagnostics v_count = row_count;
-  v_total := v_total + v_count;
-  delete from event e using job j where j.id = e.job_id and j.ended_at < vf_after(-(p_options ->> 'keepEventsMs')::double precision)
-    and e.number <= j.sent_event;
-  get diagnostics v_count = row_count;
-  v_total := v_total + v_count;
-  delete from usage u where u.at < vf_after(-(p_options ->> 'keepUsageMs')::double precision);
-  get diagnostics v_count = row_count;
-  return v_total + v_count;
+  v_total := vf_prune_sessions(vf_after(-(p_options ->> 'keepSessionsMs')::double precision), p_limit);
+  with gone as (
+    delete from event where (job_id, number) in (
+      select e.job_id, e.number from job j join event e on e.job_id = j.id and e.number <= j.sent_event
+      where j.ended_at < vf_after(-(p_options ->> 'keepEventsMs')::double precision) limit p_limit) returning 1)
+  select v_total + count(*) into v_total from gone;
+  with gone as (
+    delete from usage where id in (
+      select u.id from usage u where u.at < vf_after(-(p_options ->> 'keepUsageMs')::double precision) order by u.id limit p_limit) returning 1)
+  select v_total + count(*) into v_total from gone;
+  return v_total + vf_prune_attempts(vf_after(-(p_options ->> 'keepAttemptsMs')::double precision), p_limit);
 end $$;

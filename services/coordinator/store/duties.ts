@@ -20,6 +20,9 @@ import { markSentStatement, unsentEventsStatement } from "./sql/events.ts";
 import { callFunction, noAftermath, retryPolicy, type StoreContext, toPayload } from "./store-context.ts";
 import type { Aftermath, DutyStore, ReapOutcome } from "./store-contract.ts";
 
+/** Of each table: a statement that holds its locks for tens of milliseconds. */
+const rowsPerPrune = 1_000;
+
 const nothingReaped: ReapOutcome = {
   kind: "nothing",
   reason: undefined,
@@ -60,7 +63,10 @@ export function createDuties(context: StoreContext): DutyStore {
     async markEventsSent(jobId, upToNumber) {
       await runStatement(pool, markSentStatement, [jobId, upToNumber]);
     },
-    prune: async (dutyEpoch) => (await callFunction<number | null>(pool, pruneStatement, [dutyEpoch, toPayload(settings.retention)])) ?? 0,
+    async prune(dutyEpoch) {
+      const values = [dutyEpoch, toPayload(settings.retention), rowsPerPrune];
+      return (await callFunction<number | null>(pool, pruneStatement, values)) ?? 0;
+    },
   };
 }
 

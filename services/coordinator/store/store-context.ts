@@ -14,6 +14,8 @@ export type Retention = {
   readonly keepSessionsMs: number;
   readonly keepEventsMs: number;
   readonly keepUsageMs: number;
+  /** Of tasks that are over; a job older than that shows no times. */
+  readonly keepAttemptsMs: number;
   /** No put of an artifact takes longer. */
   readonly longestUploadMs: number;
 };

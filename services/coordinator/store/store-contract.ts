@@ -337,7 +337,7 @@ export type DutyStore = {
   condemnArtifacts(dutyEpoch: number): Promise<readonly string[]>;
   /** Runs `remove` under the row lock if still unreferenced, then deletes the row. */
   collectArtifact(sha256: string, remove: () => Promise<void>): Promise<"collected" | "kept">;
-  /** Deletes what its retention no longer keeps: stored answers, old sessions, sent events, usage. */
+  /** Deletes a batch of what its retention no longer keeps: stored answers, old sessions, sent events, usage, attempts. 0: none is left. */
   prune(dutyEpoch: number): Promise<number>;
 };
 

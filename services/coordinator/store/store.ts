@@ -39,6 +39,7 @@ export const defaultRetention: Retention = {
   keepSessionsMs: dayMs,
   keepEventsMs: 30 * dayMs,
   keepUsageMs: 400 * dayMs,
+  keepAttemptsMs: 90 * dayMs,
   longestUploadMs: 60 * minuteMs,
 };
 

@@ -244,12 +244,24 @@ test("pruning deletes what its retention no longer keeps, and no event that is u
   await sql("update session set ended_at = now() - interval '1 h' where not is_live");
   await sql("update job set ended_at = now() - interval '1 h'");
   await sql("update usage set at = now() - interval '1 h'");
-  const eager = await openAnother({ retention: { keepSessionsMs: 1_000, keepEventsMs: 1_000, keepUsageMs: 1_000 } });
+  await sql("update attempt set ended_at = now() - interval '1 h'");
+  await submit(store, [task("open")]);
+  const open = createWorker(store);
+  await open.fail(await open.claim(), "STAGE_CANCELLED");
+  await sql("update attempt set ended_at = now() - interval '1 h'");
+  const keep = { keepSessionsMs: 1_000, keepEventsMs: 1_000, keepUsageMs: 1_000, keepAttemptsMs: 1_000 };
+  const eager = await openAnother({ retention: keep });
   const epoch = await hold(store, "prune");
   expect(await store.prune(epoch)).toBe(0);
-  expect(await eager.prune(epoch)).toBe(1 + 1 + 3 + 1);
+  const batch = () => sql("select vf_prune($1, $2, 1) as rows", [epoch, JSON.stringify(keep)]);
+  // An answer, an event, the usage, the attempt; then the session of the answer and the other events.
+  expect(await batch()).toEqual([{ rows: 4 }]);
+  expect(await batch()).toEqual([{ rows: 2 }]);
+  expect(await eager.prune(epoch)).toBe(1);
+  expect(await eager.prune(epoch)).toBe(0);
   expect((await store.listEvents(jobId, 0, 9)).map(({ number }) => number)).toEqual([4]);
-  expect(await sql("select 1 from session")).toHaveLength(1);
+  expect(await sql("select 1 from session")).toHaveLength(2);
+  expect(await sql("select t.state from attempt a join task t on t.id = a.task_id")).toEqual([{ state: "ready" }]);
 });
 
 test("queue counts tell open tasks by stage and state", async () => {

@@ -29,8 +29,8 @@ export const promoteStatement: NamedStatement = { name: "vf_promote_delayed", te
 /** $1: epoch, $2: policy. Result: {repaired, aftermath}. */
 export const sweepStatement: NamedStatement = { name: "vf_sweep", text: "select vf_sweep($1, $2::jsonb) as result" };
 
-/** $1: epoch, $2: {keepSessionsMs, keepEventsMs, keepUsageMs}. Result: rows deleted. */
-export const pruneStatement: NamedStatement = { name: "vf_prune", text: "select vf_prune($1, $2::jsonb) as result" };
+/** $1: epoch, $2: {keepSessionsMs, keepEventsMs, keepUsageMs, keepAttemptsMs}, $3: most rows of a table. Result: rows deleted. */
+export const pruneStatement: NamedStatement = { name: "vf_prune", text: "select vf_prune($1, $2::jsonb, $3) as result" };
 
 /** $1: epoch, $2: {longestUploadMs, leaseMs, keepIntermediatesMs}. Result: hashes whose waiting time is over. */
 export const condemnStatement: NamedStatement = { name: "vf_condemn", text: "select vf_condemn($1, $2::jsonb) as result" };
