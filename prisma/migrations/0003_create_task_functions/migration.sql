@@ -372,7 +372,6 @@ begin
     if v_state in ('failed', 'succeeded', 'cancelled') then
       fx := vf_release(fx, v_id);
     end if;
-    perform pg_notify('vf_events', v_id);
   end loop;
   return jsonb_build_object(
     'ready', coalesce((select jsonb_agg(jsonb_build_object('pool', g.pool, 'shape', g.shape, 'count', g.count)) from (
