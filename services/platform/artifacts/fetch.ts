@@ -7,11 +7,13 @@ import { open, rm } from "node:fs/promises";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
 import type { ArtifactStore } from "./artifact-store.ts";
 
+const chunkBytes = 1024 * 1024;
+
 /** Lower-case hex SHA-256 of a file. */
 export async function hashFile(path: string, signal?: AbortSignal): Promise<{ readonly sha256: string; readonly sizeBytes: number }> {
   const hash = createHash("sha256");
   let sizeBytes = 0;
-  for await (const chunk of createReadStream(path, signal === undefined ? {} : { signal }) as AsyncIterable<Buffer>) {
+  for await (const chunk of createReadStream(path, { highWaterMark: chunkBytes, signal }) as AsyncIterable<Buffer>) {
     hash.update(chunk);
     sizeBytes += chunk.length;
   }

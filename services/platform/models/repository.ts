@@ -4,11 +4,10 @@
  * Opening reads only the manifest. Files are hashed when an engine is about to be used, once for as long as their size and time of change
  * stay the same, because hashing 20 GB before every task would cost more than the task.
  */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { FarmError } from "../../domain/errors.ts";
+import { hashFile } from "../artifacts/fetch.ts";
 import { type Engine, type EngineFile, type ModelManifest, parseManifest } from "./manifest.ts";
 
 const manifestName = "farm.json";
@@ -57,11 +56,6 @@ export function createEngineVerifier(): EngineVerifier {
   };
 }
 
-/** Checks an engine's files once, without remembering. */
-export async function verifyEngineFiles(manifest: ModelManifest, engine: Engine): Promise<void> {
-  await createEngineVerifier().verify(manifest, engine);
-}
-
 type FileCheck = { readonly file: EngineFile; readonly known: Map<string, string> };
 
 async function verifyFile(path: string, { file, known }: FileCheck): Promise<void> {
@@ -73,13 +67,7 @@ async function verifyFile(path: string, { file, known }: FileCheck): Promise<voi
   }
   const mark = `${found.size.toString()}:${found.mtimeNs.toString()}:${found.ino.toString()}:${file.sha256}`;
   if (known.get(path) === mark) return;
-  const sha256 = await hashFile(path);
+  const { sha256 } = await hashFile(path);
   if (sha256 !== file.sha256) throw new FarmError("MODEL_INVALID", { message: `${path} has SHA-256 ${sha256}, expected ${file.sha256}` });
   known.set(path, mark);
-}
-
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk as Buffer);
-  return hash.digest("hex");
 }

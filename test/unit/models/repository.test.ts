@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { engineOf, parseManifest } from "../../../services/platform/models/manifest.ts";
-import { createEngineVerifier, listModels, openModel, verifyEngineFiles } from "../../../services/platform/models/repository.ts";
+import { createEngineVerifier, listModels, openModel } from "../../../services/platform/models/repository.ts";
 import { instructionSet, runtimeProfile } from "../../../services/platform/profile.ts";
 
 const demo = fileURLToPath(new URL("../../../models/demo", import.meta.url));
@@ -24,7 +24,7 @@ describe("a model", () => {
   it("opens with sizes, scheduler and engines, and its files have their hashes", async () => {
     const model = await openModel(demo);
     expect(model).toMatchObject({ name: "demo", weights: "random", height: 48, width: 64, frames: 17, maxReferences: 3 });
-    for (const engine of Object.values(model.engines)) await verifyEngineFiles(model, engine);
+    for (const engine of Object.values(model.engines)) await createEngineVerifier().verify(model, engine);
   });
 
   it.each([
