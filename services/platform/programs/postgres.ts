@@ -1,19 +1,19 @@
 /**
  * A Postgres of our own: made in a folder, started on loopback TCP, ended with us.
  *
- * Invariants: one server per folder; the server never outlives the process that started it, because a
- * guardian shell stops it when our end of its pipe closes, a SIGKILL of ours included; a Ctrl-C reaches
- * it only through us, so that what uses it can end first. Only `ephemeral` gives up durability.
+ * Invariants: one server per folder; the server never outlives the process that started it, and ends after
+ * what uses it (`guardian`). Only `ephemeral` gives up durability.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chown, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import pg from "pg";
 import { FarmError } from "../../domain/errors.ts";
 import { withDeadline } from "../deadline.ts";
+import { freePort } from "./free-port.ts";
+import { spawnGuarded } from "./guardian.ts";
 import { type Account, findPostgres, postgresAccount, type PostgresBinaries } from "./postgres-binaries.ts";
 import { endOrphan } from "./postgres-orphan.ts";
 
@@ -89,22 +89,6 @@ async function runInitdb(command: readonly string[], account: Account | undefine
   if (code !== 0) throw new FarmError("PROCESS_START_FAILED", { message: `initdb ended with ${String(code)}: ${errors.trim()}` });
 }
 
-/** A loopback port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await new Promise<number>((resolve) => {
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      resolve(typeof address === "object" && address !== null ? address.port : 0);
-    });
-  });
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** Runs the server, and stops it (fast shutdown) when standard input ends. */
-const guardian = 'exec 3<&0; "$@" </dev/null & p=$!; (cat <&3 >/dev/null; kill -INT $p 2>/dev/null) & exec 3<&-; wait $p';
-
 function settings(options: Launch): readonly string[] {
   const base = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=100", "shared_buffers=64MB"];
   const relaxed = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0"];
@@ -113,8 +97,7 @@ function settings(options: Launch): readonly string[] {
 
 async function launch(options: Launch): Promise<ChildProcess> {
   const args = [options.binaries.postgres, "-D", options.folder, "-p", String(options.port), ...settings(options)];
-  const spawned = { ...options.account, cwd: "/", detached: true, stdio: ["pipe", "ignore", "pipe"] as ["pipe", "ignore", "pipe"] };
-  const child = spawn("/bin/sh", ["-c", guardian, "sh", ...args], spawned);
+  const child = spawnGuarded({ command: args, endSignal: "INT", account: options.account });
   const lines: string[] = [];
   const ready = new Promise<void>((resolve, reject) => {
     createInterface({ input: child.stderr }).on("line", (line) => {
