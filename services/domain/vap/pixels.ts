@@ -7,6 +7,7 @@
 import { FarmError } from "../errors.ts";
 import { float32, uint8 } from "../tensors/tensor.ts";
 import type { Float32Tensor, Uint8Tensor } from "../tensors/tensor.ts";
+import { roundHalfEven } from "./round-half-even.ts";
 
 const channels = 3;
 
@@ -55,9 +56,7 @@ export function vaeOutputToPixels(output: Float32Tensor): Uint8Tensor {
 function toLevel(value: number): number {
   if (!Number.isFinite(value)) throw new FarmError("STAGE_NOT_FINITE", { message: "the decoded frames hold values that are not finite" });
   const unit = Math.min(Math.max(Math.fround(Math.fround(value * 0.5) + 0.5), 0), 1);
-  const level = Math.fround(unit * 255);
-  const rounded = Math.round(level);
-  return rounded - level === 0.5 && rounded % 2 === 1 ? rounded - 1 : rounded;
+  return roundHalfEven(Math.fround(unit * 255));
 }
 
 function clipSize(shape: readonly number[]): { readonly frames: number; readonly height: number; readonly width: number } {

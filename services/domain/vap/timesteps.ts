@@ -7,6 +7,7 @@
  * from the end (ᾱ = 0) and which replaces the finished latents by −v. The numbers equal the reference's there too; callers warn.
  */
 import { FarmError } from "../errors.ts";
+import { roundHalfEven } from "./round-half-even.ts";
 import type { SchedulerConfig } from "./scheduler-config.ts";
 
 export type SamplingStep = {
@@ -70,10 +71,4 @@ function linspace(total: number, steps: number): readonly number[] {
   if (steps === 1) return [0];
   const stride = (total - 1) / (steps - 1);
   return Array.from({ length: steps }, (_, index) => (index === 0 ? total - 1 : roundHalfEven((steps - 1 - index) * stride)));
-}
-
-/** numpy's rounding of non-negative numbers: ties go to the even neighbour. */
-function roundHalfEven(value: number): number {
-  const rounded = Math.round(value);
-  return rounded - value === 0.5 && rounded % 2 === 1 ? rounded - 1 : rounded;
 }
