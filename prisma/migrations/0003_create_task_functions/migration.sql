@@ -322,56 +322,72 @@ begin
   return fx;
 end $$;
 
--- Writes the noted events, numbered without gaps, and ends the jobs that they end. Locks the jobs in id order.
+-- Writes a locked job's noted events behind those that it has; returns the number of its last.
+create function vf_write_events(fx jsonb, p_job job) returns integer language plpgsql as $$
+declare
+  v_count integer;
+begin
+  insert into event (job_id, number, at, kind, stage, task_id, worker_name, message, compute_ms, job_state)
+  select p_job.id, p_job.last_event + row_number() over (order by e.ord), clock_timestamp(), e.value ->> 'kind',
+    coalesce(e.value ->> 'stage', ''), coalesce((e.value ->> 'task')::bigint, 0), coalesce(e.value ->> 'worker', ''),
+    coalesce(e.value ->> 'message', ''), coalesce((e.value ->> 'computeMs')::double precision, 0),
+    case e.value ->> 'kind' when 'job.submitted' then 'queued' when 'job.cancelled' then 'cancelled' end
+  from jsonb_array_elements(fx -> 'events') with ordinality e(value, ord) where e.value ->> 'job' = p_job.id;
+  get diagnostics v_count = row_count;
+  return p_job.last_event + v_count;
+end $$;
+
+-- The state of a job, from its tasks and the event that ends it, if there is one.
+create function vf_job_state(p_job job, p_end jsonb) returns text language sql volatile as $$
+  select case
+      when p_end ->> 'kind' = 'job.cancelled' then 'cancelled'
+      when p_end is not null or bool_or(t.state in ('failed', 'cancelled')) then 'failed'
+      when bool_and(t.state = 'succeeded') then 'succeeded'
+      when p_job.state = 'running' or bool_or(t.state in ('running', 'delayed')) then 'running'
+      else 'queued'
+    end
+  from render r join task_user u on u.render_id = r.id join task t on t.id = u.task_id where r.job_id = p_job.id;
+$$;
+
+-- Gives a locked open job its noted events and its state; one that ends uses nothing any more.
+create function vf_settle_job(fx jsonb, p_job job) returns jsonb language plpgsql as $$
+declare
+  v_last integer := vf_write_events(fx, p_job);
+  v_end jsonb := (select e.value from jsonb_array_elements(fx -> 'events') with ordinality e(value, ord)
+                  where e.value ->> 'job' = p_job.id and e.value ->> 'kind' in ('task.failed', 'job.cancelled') order by e.ord limit 1);
+  v_state text := vf_job_state(p_job, v_end);
+begin
+  if v_state in ('failed', 'succeeded') then
+    v_last := v_last + 1;
+    insert into event (job_id, number, at, kind, stage, message, job_state)
+    values (p_job.id, v_last, clock_timestamp(), 'job.' || v_state, coalesce(v_end ->> 'stage', ''),
+      case when v_end is null then '' else (v_end ->> 'code') || ': ' || (v_end ->> 'message') end, v_state);
+  end if;
+  update job set state = v_state, last_event = v_last,
+    ended_at = case when v_state in ('failed', 'succeeded', 'cancelled') then clock_timestamp() end,
+    failure_code = case when v_state = 'failed' then coalesce(v_end ->> 'code', 'INTERNAL') end,
+    failure_message = case when v_state = 'failed' then coalesce(v_end ->> 'message', 'a task of the job had ended') end,
+    failure_stage = case when v_state = 'failed' then coalesce(v_end ->> 'stage', '') end
+  where id = p_job.id;
+  if v_state in ('failed', 'succeeded', 'cancelled') then
+    return vf_release(fx, p_job.id);
+  end if;
+  return fx;
+end $$;
+
+-- Writes the noted events, numbered without gaps, and ends the jobs that they end; returns what others should hear of. Locks the jobs
+-- in id order.
 create function vf_flush(fx jsonb) returns jsonb language plpgsql as $$
 declare
   v_id text;
   v_job job;
-  v_failed jsonb;
-  v_state text;
-  v_count integer;
 begin
   for v_id in
     select e ->> 'job' from jsonb_array_elements(fx -> 'events') e union select jsonb_array_elements_text(fx -> 'jobs') order by 1
   loop
     select j.* into v_job from job j where j.id = v_id for no key update;
     continue when v_job.state not in ('queued', 'running');
-    insert into event (job_id, number, at, kind, stage, task_id, worker_name, message, compute_ms, job_state)
-    select v_id, v_job.last_event + row_number() over (order by e.ord), clock_timestamp(), e.value ->> 'kind',
-      coalesce(e.value ->> 'stage', ''), coalesce((e.value ->> 'task')::bigint, 0), coalesce(e.value ->> 'worker', ''),
-      coalesce(e.value ->> 'message', ''), coalesce((e.value ->> 'computeMs')::double precision, 0),
-      case when e.value ->> 'kind' = 'job.submitted' then 'queued' end
-    from jsonb_array_elements(fx -> 'events') with ordinality e(value, ord) where e.value ->> 'job' = v_id;
-    get diagnostics v_count = row_count;
-    v_job.last_event := v_job.last_event + v_count;
-    select e.value into v_failed from jsonb_array_elements(fx -> 'events') with ordinality e(value, ord)
-    where e.value ->> 'job' = v_id and e.value ->> 'kind' in ('task.failed', 'job.cancelled') order by e.ord limit 1;
-    select case
-        when v_failed ->> 'kind' = 'job.cancelled' then 'cancelled'
-        when v_failed is not null or bool_or(t.state in ('failed', 'cancelled')) then 'failed'
-        when bool_and(t.state = 'succeeded') then 'succeeded'
-        when v_job.state = 'running' or bool_or(t.state in ('running', 'delayed')) then 'running'
-        else 'queued'
-      end into v_state
-    from render r join task_user u on u.render_id = r.id join task t on t.id = u.task_id where r.job_id = v_id;
-    if v_state in ('failed', 'succeeded') then
-      v_job.last_event := v_job.last_event + 1;
-      insert into event (job_id, number, at, kind, stage, message, job_state)
-      values (v_id, v_job.last_event, clock_timestamp(), 'job.' || v_state, coalesce(v_failed ->> 'stage', ''),
-        case when v_failed is null then '' else (v_failed ->> 'code') || ': ' || (v_failed ->> 'message') end, v_state);
-    end if;
-    if v_state = 'cancelled' then
-      update event set job_state = 'cancelled' where job_id = v_id and number = v_job.last_event;
-    end if;
-    update job set state = v_state, last_event = v_job.last_event,
-      ended_at = case when v_state in ('failed', 'succeeded', 'cancelled') then clock_timestamp() end,
-      failure_code = case when v_state = 'failed' then coalesce(v_failed ->> 'code', 'INTERNAL') end,
-      failure_message = case when v_state = 'failed' then coalesce(v_failed ->> 'message', 'a task of the job had ended') end,
-      failure_stage = case when v_state = 'failed' then coalesce(v_failed ->> 'stage', '') end
-    where id = v_id;
-    if v_state in ('failed', 'succeeded', 'cancelled') then
-      fx := vf_release(fx, v_id);
-    end if;
+    fx := vf_settle_job(fx, v_job);
   end loop;
   return jsonb_build_object(
     'ready', coalesce((select jsonb_agg(jsonb_build_object('pool', g.pool, 'shape', g.shape, 'count', g.count)) from (

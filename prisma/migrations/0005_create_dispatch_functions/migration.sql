@@ -213,86 +213,107 @@ begin
   update session set is_idle = (p_ask ->> 'freeSlots')::integer > 0 and not p_has_claim where id = p_ask ->> 'sessionId';
 end $$;
 
+create function vf_placed(p_ask jsonb, p_outcome jsonb) returns jsonb language sql immutable as $$
+  select jsonb_build_object('position', p_ask -> 'position', 'outcome', p_outcome);
+$$;
+
+-- The asks of a call that may go on, in order of session, and the outcomes of the others. Locks the sessions.
+create function vf_admit_all(p_asks jsonb, p_kind text, p_options jsonb, out admitted jsonb[], out outcomes jsonb[]) language plpgsql as $$
+declare
+  v_ask jsonb;
+  v_outcome jsonb;
+begin
+  admitted := '{}';
+  outcomes := '{}';
+  for v_ask in select a.value from jsonb_array_elements(p_asks) a order by a.value ->> 'sessionId' loop
+    v_outcome := vf_admit(v_ask, p_kind, p_options);
+    if v_outcome is null then
+      admitted := array_append(admitted, v_ask);
+    else
+      outcomes := array_append(outcomes, vf_placed(v_ask, v_outcome));
+    end if;
+  end loop;
+end $$;
+
+-- What an ask tells before anything is claimed: reports, what the worker holds, what it is.
+create function vf_hear(inout fx jsonb, p_ask jsonb, p_policy jsonb, out outcomes jsonb) language plpgsql as $$
+begin
+  select f.fx, f.outcomes into fx, outcomes from vf_apply_reports(fx, p_ask, p_policy) f;
+  fx := vf_free_unheld(fx, p_ask, p_policy);
+  perform vf_describe_worker(p_ask ->> 'sessionId', p_ask -> 'worker');
+end $$;
+
+-- Locks the pools, by name, that someone may claim from.
+create function vf_lock_pools(p_asks jsonb[]) returns void language plpgsql as $$
+declare
+  v_pool text;
+begin
+  for v_pool in
+    select distinct a.ask -> 'worker' ->> 'pool' from unnest(p_asks) a(ask) where (a.ask ->> 'freeSlots')::integer > 0 order by 1
+  loop
+    perform pg_advisory_xact_lock(hashtextextended('vapfarm pool ' || v_pool, 0));
+  end loop;
+end $$;
+
+create function vf_next_answer(p_ask jsonb, p_claim jsonb, p_report_outcomes jsonb, p_options jsonb) returns jsonb language sql volatile as $$
+  select jsonb_build_object('kind', 'answered', 'replayed', false, 'farmEpoch', (select f.epoch from farm f),
+    'leaseMs', p_options -> 'leaseMs', 'claim', p_claim, 'reportOutcomes', p_report_outcomes,
+    'levels', coalesce((select jsonb_agg(jsonb_build_object('attemptId', h, 'level', vf_level(h)))
+                        from jsonb_array_elements_text(p_ask -> 'heldAttemptIds') h), '[]'));
+$$;
+
 -- Outcomes: refused, or answered with at most one claim per ask. See the top for locks.
 create function vf_next(p_asks jsonb, p_options jsonb) returns jsonb language plpgsql as $$
 declare
   fx jsonb := vf_no_effects();
-  v_policy jsonb := p_options -> 'policy';
-  v_epoch bigint := (select f.epoch from farm f);
+  v_asks jsonb[];
+  v_outcomes jsonb[];
+  v_reported jsonb[] := '{}';
+  v_claims jsonb[] := '{}';
   v_ask jsonb;
-  v_outcome jsonb;
-  v_admitted jsonb := '[]';
-  v_answers jsonb := '[]';
-  v_outcomes jsonb := '[]';
-  v_pool text;
+  v_part jsonb;
+  v_aftermath jsonb;
 begin
-  for v_ask in select a.value from jsonb_array_elements(p_asks) a order by a.value ->> 'sessionId' loop
-    v_outcome := vf_admit(v_ask, 'next', p_options);
-    if v_outcome is null then
-      v_admitted := v_admitted || jsonb_build_array(v_ask);
-    else
-      v_outcomes := v_outcomes || jsonb_build_object('position', v_ask -> 'position', 'outcome', v_outcome);
-    end if;
+  select a.admitted, a.outcomes into v_asks, v_outcomes from vf_admit_all(p_asks, 'next', p_options) a;
+  foreach v_ask in array v_asks loop
+    select f.fx, f.outcomes into fx, v_part from vf_hear(fx, v_ask, p_options -> 'policy') f;
+    v_reported := array_append(v_reported, v_part);
   end loop;
-  for v_ask in select a.value from jsonb_array_elements(v_admitted) a loop
-    select f.fx, f.outcomes into fx, v_outcome from vf_apply_reports(fx, v_ask, v_policy) f;
-    fx := vf_free_unheld(fx, v_ask, v_policy);
-    perform vf_describe_worker(v_ask ->> 'sessionId', v_ask -> 'worker');
-    v_answers := v_answers || jsonb_build_array(v_ask || jsonb_build_object('reportOutcomes', v_outcome));
-  end loop;
-  for v_pool in
-    select distinct a.value -> 'worker' ->> 'pool' from jsonb_array_elements(v_answers) a
-    where (a.value ->> 'freeSlots')::integer > 0 order by 1
-  loop
-    perform pg_advisory_xact_lock(hashtextextended('vapfarm pool ' || v_pool, 0));
-  end loop;
-  v_admitted := v_answers;
-  v_answers := '[]';
-  for v_ask in select a.value from jsonb_array_elements(v_admitted) a loop
-    v_outcome := null;
+  perform vf_lock_pools(v_asks);
+  foreach v_ask in array v_asks loop
+    v_part := null;
     if (v_ask ->> 'freeSlots')::integer > 0 and not (v_ask ->> 'leaving')::boolean then
-      select f.fx, f.claim into fx, v_outcome from vf_claim(fx, v_ask ->> 'sessionId', v_ask -> 'worker') f;
+      select f.fx, f.claim into fx, v_part from vf_claim(fx, v_ask ->> 'sessionId', v_ask -> 'worker') f;
     end if;
-    perform vf_settle_session(v_ask, v_outcome is not null);
-    v_answers := v_answers || jsonb_build_array(jsonb_build_object('ask', v_ask, 'claim', v_outcome));
+    perform vf_settle_session(v_ask, v_part is not null);
+    v_claims := array_append(v_claims, v_part);
   end loop;
-  v_outcome := vf_flush(fx);
-  for v_ask in select a.value from jsonb_array_elements(v_answers) a loop
-    v_admitted := jsonb_build_object('kind', 'answered', 'replayed', false, 'farmEpoch', v_epoch, 'leaseMs', p_options -> 'leaseMs',
-      'claim', v_ask -> 'claim', 'reportOutcomes', v_ask -> 'ask' -> 'reportOutcomes',
-      'levels', coalesce((select jsonb_agg(jsonb_build_object('attemptId', h, 'level', vf_level(h)))
-                          from jsonb_array_elements_text(v_ask -> 'ask' -> 'heldAttemptIds') h), '[]'));
-    perform vf_store_answer(v_ask -> 'ask', 'next', v_admitted);
-    v_outcomes := v_outcomes || jsonb_build_object('position', v_ask -> 'ask' -> 'position', 'outcome', v_admitted);
+  v_aftermath := vf_flush(fx);
+  for i in 1 .. cardinality(v_asks) loop
+    v_part := vf_next_answer(v_asks[i], v_claims[i], v_reported[i], p_options);
+    perform vf_store_answer(v_asks[i], 'next', v_part);
+    v_outcomes := array_append(v_outcomes, vf_placed(v_asks[i], v_part));
   end loop;
-  return jsonb_build_object('outcomes', v_outcomes, 'aftermath', v_outcome);
+  return jsonb_build_object('outcomes', to_jsonb(v_outcomes), 'aftermath', v_aftermath);
 end $$;
 
 -- Outcomes: refused, or answered with a disposition per report. Locks: sessions by id, tasks, artifacts, jobs by id.
 create function vf_report(p_asks jsonb, p_options jsonb) returns jsonb language plpgsql as $$
 declare
   fx jsonb := vf_no_effects();
+  v_asks jsonb[];
+  v_outcomes jsonb[];
   v_ask jsonb;
-  v_outcome jsonb;
-  v_admitted jsonb := '[]';
-  v_outcomes jsonb := '[]';
+  v_part jsonb;
 begin
-  for v_ask in select a.value from jsonb_array_elements(p_asks) a order by a.value ->> 'sessionId' loop
-    v_outcome := vf_admit(v_ask, 'report', p_options);
-    if v_outcome is null then
-      v_admitted := v_admitted || jsonb_build_array(v_ask);
-    else
-      v_outcomes := v_outcomes || jsonb_build_object('position', v_ask -> 'position', 'outcome', v_outcome);
-    end if;
+  select a.admitted, a.outcomes into v_asks, v_outcomes from vf_admit_all(p_asks, 'report', p_options) a;
+  foreach v_ask in array v_asks loop
+    select f.fx, f.outcomes into fx, v_part from vf_apply_reports(fx, v_ask, p_options -> 'policy') f;
+    v_part := jsonb_build_object('kind', 'answered', 'replayed', false, 'farmEpoch', (select f.epoch from farm f), 'reportOutcomes', v_part);
+    perform vf_store_answer(v_ask, 'report', v_part);
+    v_outcomes := array_append(v_outcomes, vf_placed(v_ask, v_part));
   end loop;
-  for v_ask in select a.value from jsonb_array_elements(v_admitted) a loop
-    select f.fx, f.outcomes into fx, v_outcome from vf_apply_reports(fx, v_ask, p_options -> 'policy') f;
-    v_outcome := jsonb_build_object('kind', 'answered', 'replayed', false, 'farmEpoch', (select f.epoch from farm f),
-      'reportOutcomes', v_outcome);
-    perform vf_store_answer(v_ask, 'report', v_outcome);
-    v_outcomes := v_outcomes || jsonb_build_object('position', v_ask -> 'position', 'outcome', v_outcome);
-  end loop;
-  return jsonb_build_object('outcomes', v_outcomes, 'aftermath', vf_flush(fx));
+  return jsonb_build_object('outcomes', to_jsonb(v_outcomes), 'aftermath', vf_flush(fx));
 end $$;
 
 -- Renews the attempts that a beat names, with what they have cost so far, and notes which it leaves out. HOT updates.
@@ -339,11 +360,10 @@ end $$;
 create function vf_beat(p_asks jsonb, p_options jsonb) returns jsonb language plpgsql as $$
 declare
   v_ask jsonb;
-  v_outcomes jsonb := '[]';
+  v_outcomes jsonb[] := '{}';
 begin
   for v_ask in select a.value from jsonb_array_elements(p_asks) a order by a.value ->> 'sessionId' loop
-    v_outcomes := v_outcomes || jsonb_build_object('position', v_ask -> 'position',
-      'outcome', vf_beat_one(v_ask, (p_options ->> 'leaseMs')::double precision));
+    v_outcomes := array_append(v_outcomes, vf_placed(v_ask, vf_beat_one(v_ask, (p_options ->> 'leaseMs')::double precision)));
   end loop;
-  return jsonb_build_object('outcomes', v_outcomes);
+  return jsonb_build_object('outcomes', to_jsonb(v_outcomes));
 end $$;

@@ -1,7 +1,8 @@
 /**
  * The reaper: ends sessions whose lease ran out, so that their tasks run again (design §4.4).
  *
- * The store decides in one transaction whether the beat path is proven and how much may be reaped at once; this duty tells of it.
+ * The store reads who lapsed, decides by domain/reaping whether the beat path is proven and how much may be reaped at once, and ends in one
+ * transaction what is then still lapsed; this duty tells of it.
  */
 import type { Logger } from "../../platform/logging.ts";
 import type { Aftermath, DutyStore, ReapOutcome } from "../store/store-contract.ts";
