@@ -7,9 +7,9 @@ const world = useWorld();
 const booksOf = ({ sql }: World): Promise<readonly object[]> =>
   sql("select u.disposition, u.device_ms, u.compute_ms from usage u join attempt a on a.id = u.attempt_id order by a.number");
 
-async function beat({ sessionId, nextSequence }: Worker, attemptId: string, deviceMs: number): Promise<void> {
+async function beat(worker: Worker, attemptId: string, deviceMs: number): Promise<void> {
   const attempt = { attemptId, phase: "compute" as const, step: 1, steps: 9, deviceMs, announcedArtifacts: [] };
-  const ask = { sessionId, sequence: nextSequence(), farmEpoch: 0, attempts: [attempt] };
+  const ask = { sessionId: worker.sessionId, sequence: worker.nextSequence(), farmEpoch: 0, attempts: [attempt] };
   expect(await world().store.beat([ask])).toMatchObject([{ kind: "answered" }]);
 }
 

@@ -20,7 +20,7 @@ describe("a worker's identity", () => {
     expect(await readdir(join(folder, "worker"))).toEqual(["worker-id"]);
   });
 
-  it.each(["", "half an id", `${"a".repeat(32)}`, `${"a".repeat(32)} -1`])(
+  it.each(["", "half an id", "a".repeat(32), `${"a".repeat(32)} -1`])(
     "starts anew, under another id, from the damaged file %j",
     async (text) => {
       await writeFile(join(folder, "worker-id"), text);

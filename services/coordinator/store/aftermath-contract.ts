@@ -1,0 +1,20 @@
+/**
+ * What a commit changed that others should hear of.
+ */
+
+export type Level = "wanted" | "unwanted" | "preempt" | "revoked";
+
+/** How many tasks became ready, for waking workers after the commit. */
+export type ReadyCount = { readonly pool: string; readonly shape: string; readonly count: number };
+
+/** An attempt that should hear a level at once. */
+export type LevelPush = { readonly workerId: string; readonly attemptId: string; readonly level: Level };
+
+/** What changed that others should hear of after the commit. */
+export type Aftermath = {
+  readonly ready: readonly ReadyCount[];
+  /** Jobs that got new event rows. */
+  readonly touchedJobIds: readonly string[];
+  /** Attempts that nobody wants any more: a job of theirs was cancelled or failed. */
+  readonly pushes?: readonly LevelPush[];
+};

@@ -1,0 +1,155 @@
+/**
+ * What workers ask of the store. Every write about a running task carries its attempt id (the fence); `next`, `beat` and `report` are one
+ * named SQL statement each, arrays in, one outcome per item out (design §9).
+ */
+import type { Aftermath, Level } from "./aftermath-contract.ts";
+import type { ArtifactView, WarningView } from "./job-contract.ts";
+
+export type Disposition = "committed" | "already_committed" | "superseded";
+
+export type WorkerDescription = {
+  readonly workerId: string;
+  readonly name: string;
+  readonly host: string;
+  readonly pool: string;
+  readonly provider: string;
+  readonly profile: string;
+  readonly device: string;
+  readonly memoryBytes: number;
+  readonly models: readonly string[];
+  /** Shapes that it can run, e.g. `denoise/<engine digest>`, `prepare/-`. */
+  readonly shapes: readonly string[];
+  readonly residentEngineDigests: readonly string[];
+  readonly softwareVersion: string;
+  /** Grows with each session of the worker; one that is not above the newest known is refused. */
+  readonly life: number;
+};
+
+export type ProducedArtifact = ArtifactView;
+
+export type AttemptReport = {
+  readonly attemptId: string;
+  readonly outcome:
+    | {
+        readonly kind: "success";
+        readonly outputs: readonly ProducedArtifact[];
+        readonly provider: string;
+        readonly profile: string;
+        readonly warnings: readonly WarningView[];
+      }
+    | {
+        readonly kind: "failure";
+        readonly code: string;
+        readonly message: string;
+        readonly abandoned: boolean;
+        readonly badInputs: readonly string[];
+      };
+  readonly deviceMs: number;
+  readonly loadMs: number;
+  readonly computeMs: number;
+  readonly fetchMs: number;
+  readonly finishMs: number;
+};
+
+export type NextAsk = {
+  readonly sessionId: string;
+  readonly sequence: number;
+  readonly farmEpoch: number;
+  readonly worker: WorkerDescription;
+  readonly heldAttemptIds: readonly string[];
+  readonly freeSlots: number;
+  readonly reports: readonly AttemptReport[];
+  /** The session's last word: it ends as stopped, what it holds is given back uncharged. */
+  readonly leaving: boolean;
+};
+
+export type ClaimView = {
+  readonly taskId: number;
+  readonly attemptId: string;
+  readonly attemptNumber: number;
+  readonly stage: string;
+  readonly model: string;
+  readonly engineDigests: Readonly<Record<string, string>>;
+  /** StageParameters, encoded as protobuf JSON (canonical names), as stored in task.parameters. */
+  readonly parameters: unknown;
+  readonly inputs: readonly { readonly name: string; readonly sha256: string; readonly sizeBytes: number }[];
+  readonly expectedMs: number;
+  readonly jobIds: readonly string[];
+};
+
+export type ReportOutcome = {
+  readonly attemptId: string;
+  readonly disposition: Disposition;
+  /** Stage of the attempt, for counting; absent when the attempt is not known. */
+  readonly stage?: string | undefined;
+};
+
+export type LevelView = { readonly attemptId: string; readonly level: Level };
+
+export type Refusal = { readonly kind: "refused"; readonly code: string; readonly message: string; readonly farmEpoch: number };
+
+export type NextOutcome =
+  | Refusal
+  | {
+      readonly kind: "answered";
+      /** Same sequence as before: the stored answer, nothing was changed. */
+      readonly replayed: boolean;
+      readonly farmEpoch: number;
+      readonly leaseMs: number;
+      readonly claim: ClaimView | undefined;
+      readonly reportOutcomes: readonly ReportOutcome[];
+      readonly levels: readonly LevelView[];
+      /** Of the whole call, told with its first answer; the others' are empty. */
+      readonly aftermath: Aftermath;
+    };
+
+export type ReportAsk = {
+  readonly sessionId: string;
+  readonly sequence: number;
+  readonly farmEpoch: number;
+  readonly reports: readonly AttemptReport[];
+};
+
+export type ReportAnswer =
+  | Refusal
+  | {
+      readonly kind: "answered";
+      readonly replayed: boolean;
+      readonly farmEpoch: number;
+      readonly reportOutcomes: readonly ReportOutcome[];
+      readonly aftermath: Aftermath;
+    };
+
+export type BeatAsk = {
+  readonly sessionId: string;
+  readonly sequence: number;
+  readonly farmEpoch: number;
+  readonly attempts: readonly {
+    readonly attemptId: string;
+    readonly phase: "fetch" | "compute" | "finish";
+    readonly step: number;
+    readonly steps: number;
+    /** Device time so far, for the books should no report come. */
+    readonly deviceMs: number;
+    /** Rows of these become (or stay) pending before the answer. */
+    readonly announcedArtifacts: readonly ProducedArtifact[];
+  }[];
+};
+
+export type BeatAnswer =
+  | Refusal
+  | {
+      readonly kind: "answered";
+      readonly farmEpoch: number;
+      readonly leaseMs: number;
+      readonly levels: readonly LevelView[];
+    };
+
+/** Dispatch: what workers say and hear. */
+export type DispatchStore = {
+  next(asks: readonly NextAsk[]): Promise<readonly NextOutcome[]>;
+  beat(asks: readonly BeatAsk[]): Promise<readonly BeatAnswer[]>;
+  report(asks: readonly ReportAsk[]): Promise<readonly ReportAnswer[]>;
+  /** Idle live workers of a pool that can run the shape, best fit first, at most `limit`. */
+  idleWorkers(pool: string, shape: string, limit: number): Promise<readonly string[]>;
+};
