@@ -28,15 +28,17 @@ export type Script = {
 
 let holding: Promise<void> | undefined;
 let holder = "";
+/** A deaf run was cancelled: its slot never comes free. */
+let isStuck = false;
 
 async function* runStage(request: RunStageRequest, signal: AbortSignal): AsyncGenerator<RunStageResponse> {
   // As the real one: a run that comes after a cancelled one waits until that has let go.
   while (holding !== undefined) await holding;
   const released = Promise.withResolvers<undefined>();
-  holding = released.promise.then(() => (holding = undefined));
+  holding = released.promise.then(() => (isStuck ? new Promise<undefined>(() => undefined) : (holding = undefined)));
   holder = request.runId;
   try {
-    yield* steps(scriptOf(request), signal, released.promise);
+    yield* steps(scriptOf(request), signal);
     yield await resultOf(request);
   } finally {
     released.resolve(undefined);
@@ -48,9 +50,9 @@ function scriptOf({ parameters }: RunStageRequest): Script {
   return parameters?.kind?.$case === "textEncode" ? (JSON.parse(parameters.kind.value.prompt) as Script) : {};
 }
 
-async function* steps(script: Script, signal: AbortSignal, released: Promise<undefined>): AsyncGenerator<RunStageResponse> {
+async function* steps(script: Script, signal: AbortSignal): AsyncGenerator<RunStageResponse> {
   const { steps: count = 1, stepMs = 1, until, deaf = false, die = false, failWith } = script;
-  if (deaf) signal.addEventListener("abort", () => void (holding = released.then(() => new Promise(() => undefined))));
+  if (deaf) signal.addEventListener("abort", () => void (isStuck = true));
   for (let step = 1; step <= count || (until !== undefined && !(await exists(until))); step += 1) {
     yield { event: { $case: "progress", value: { phase: "encode", step, steps: count, counter: BigInt(step), stepMs } } };
     await wait(stepMs);
