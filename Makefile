@@ -3,6 +3,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 BIN := $(CURDIR)/node_modules/.bin
 export PATH := $(BIN):$(PATH)
+# Programs are fetched through the proxy that the environment names, if any.
+export NODE_USE_ENV_PROXY := 1
 
 .PHONY: help setup demo test lint types bench verify exporter-setup exporter-test format clean
 
