@@ -1,57 +1,59 @@
 /**
  * One farm per data folder.
  *
- * The lock is a file that names its owner's process; a lock whose owner is gone (kill -9, power) is taken over. Linking a complete file into
- * place is atomic, so two starts at once cannot both win, and no one ever reads half a lock.
+ * The lock is a file that names its owner's process; a lock whose owner is gone (kill -9, power) is taken over. Reading and replacing it
+ * happens under a mutex that the kernel frees when its holder dies (a listening abstract socket), so two starts at once cannot both win,
+ * and a start that is killed in between hinders nobody.
  */
-import { randomUUID } from "node:crypto";
-import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { readFile, rm } from "node:fs/promises";
+import { createServer, type Server } from "node:net";
 import { z } from "zod";
 import { FarmError } from "../../domain/errors.ts";
+import { pause } from "../../platform/deadline.ts";
+import { writeAtomically } from "../data-folder.ts";
 import { identify, isStillAlive, type ProcessIdentity } from "./process-identity.ts";
 
 const lockSchema = z.object({ processId: z.number().int(), began: z.string() });
-const tries = 5;
+const mutexTries = 250;
+const mutexPauseMs = 20;
 
 export type DataLock = { release(): Promise<void> };
 
 /** Takes the lock or throws PROCESS_START_FAILED naming the process that holds it. */
 export async function takeDataLock(path: string, folder: string): Promise<DataLock> {
   const own = (await identify(process.pid)) ?? { processId: process.pid, began: "" };
-  const draft = `${path}.${randomUUID()}`;
-  await writeFile(draft, JSON.stringify(own), { mode: 0o600 });
+  const mutex = await takeMutex(path, folder);
   try {
-    for (let attempt = 0; attempt < tries; attempt += 1) {
-      if (await place(draft, path)) return { release: () => rm(path, { force: true }) };
-      await clearStale(path, folder);
-    }
+    const owner = await readOwner(path);
+    if (owner !== undefined && (await isStillAlive(owner))) throw inUse(folder, `process ${owner.processId}`);
+    await writeAtomically(path, JSON.stringify(own));
+    return { release: () => rm(path, { force: true }) };
   } finally {
-    await rm(draft, { force: true });
+    mutex.close();
+  }
+}
+
+async function takeMutex(path: string, folder: string): Promise<Server> {
+  const name = `\0vapfarm-lock-${createHash("sha256").update(path).digest("hex")}`;
+  for (let attempt = 0; attempt < mutexTries; attempt += 1) {
+    const server = await listen(name);
+    if (server !== undefined) return server;
+    await pause(mutexPauseMs);
   }
   throw inUse(folder, "another start");
 }
 
-async function place(draft: string, path: string): Promise<boolean> {
-  try {
-    await link(draft, path);
-    return true;
-  } catch (thrown) {
-    if (thrown instanceof Error && "code" in thrown && thrown.code === "EEXIST") return false;
-    throw thrown;
-  }
-}
-
-/** Removes the lock of a dead owner; throws when the owner lives. */
-async function clearStale(path: string, folder: string): Promise<void> {
-  const owner = await readOwner(path);
-  if (owner !== undefined && (await isStillAlive(owner))) throw inUse(folder, `process ${owner.processId}`);
-  // Whoever renames it first clears it; a fresh lock that slipped in between is put back.
-  const aside = `${path}.${randomUUID()}.stale`;
-  const moved = await rename(path, aside).then(() => true, () => false); // prettier-ignore
-  if (!moved) return;
-  const found = await readOwner(aside);
-  if (found !== undefined && (await isStillAlive(found))) await place(aside, path);
-  await rm(aside, { force: true });
+/** Undefined while another process, or another call of this one, listens there. */
+function listen(name: string): Promise<Server | undefined> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EADDRINUSE") resolve(undefined);
+      else reject(error);
+    });
+    server.listen(name, () => resolve(server));
+  });
 }
 
 async function readOwner(path: string): Promise<ProcessIdentity | undefined> {
