@@ -8,6 +8,7 @@ import { openFolderStore } from "../../../services/platform/artifacts/folder-sto
 import { openModel } from "../../../services/platform/models/repository.ts";
 import { projectRoot, testFfmpegPath } from "../../support/ffmpeg.ts";
 import { startWorkerFarm, type WorkerFarm } from "../../support/worker-farm.ts";
+import { until } from "../../support/until.ts";
 
 let farm: WorkerFarm;
 
@@ -38,9 +39,12 @@ describe("a worker", () => {
     expect(outcome.value).toMatchObject({ provider: "cpu", profile: "fake" });
     expect(report).toMatchObject({ computeMs: 2, loadMs: 1, deviceMs: 3 });
     expect(farm.coordinator.nexts[0]?.worker).toMatchObject({ name: "tested", pool: "p", profile: "fake", models: [{ name: "demo" }] });
-    expect(await readdir(join(farm.folder, "worker/scratch"))).toEqual([]);
-    const metrics = await (await fetch(`http://${worker.httpAddress()}/metrics`)).text();
-    expect(metrics).toContain('vapfarm_worker_attempts_total{stage="text_encode",outcome="succeeded"} 1');
+    // The answer to the report reaches the agent after the coordinator knows.
+    await until("its scratch is gone", async () => (await readdir(join(farm.folder, "worker/scratch"))).length === 0);
+    const counted = 'vapfarm_worker_attempts_total{stage="text_encode",outcome="succeeded"} 1';
+    await until("it counted the attempt", async () =>
+      (await (await fetch(`http://${worker.httpAddress()}/metrics`)).text()).includes(counted),
+    );
     expect((await fetch(`http://${worker.httpAddress()}/readyz`)).status).toBe(200);
   });
 
