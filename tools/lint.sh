@@ -13,5 +13,6 @@ check eslint eslint . --max-warnings 0
 check prettier prettier --check --log-level warn .
 check knip knip --no-progress
 check dependency-cruiser depcruise --config .dependency-cruiser.cjs services
-check buf bash -c 'cd proto && buf lint'
+check buf buf lint proto
+check buf-breaking buf breaking proto --against proto/released.binpb
 exit "$failed"

@@ -2,7 +2,7 @@
  * What a commit changed that others should hear of.
  */
 
-export type Level = "wanted" | "unwanted" | "preempt" | "revoked";
+export type Level = "wanted" | "unwanted" | "preempt" | "drain" | "revoked";
 
 /** How many tasks became ready, for waking workers after the commit. */
 export type ReadyCount = { readonly pool: string; readonly shape: string; readonly count: number };

@@ -5,7 +5,7 @@ import type { FieldViolation } from "../../domain/errors.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
 import type { PlannedTask } from "../../domain/stage-graph.ts";
 import type { TaskState } from "../../domain/task-state.ts";
-import type { Aftermath, LevelPush, ReadyCount } from "./aftermath-contract.ts";
+import type { Aftermath, ReadyCount } from "./aftermath-contract.ts";
 
 export type JobClass = "production" | "benchmark";
 
@@ -14,6 +14,21 @@ export type Reuse = "all" | "inputs" | "none";
 export type JobState = "queued" | "running" | "succeeded" | "failed" | "cancelled";
 
 export type { TaskState };
+
+/** Whose jobs a caller may see: one tenant's, or everybody's when undefined. */
+export type TenantScope = string | undefined;
+
+/** Where to tell of a job's end. */
+export type WebhookTarget = { readonly url: string; /** Bytes of the signing key, base64. */ readonly secret: string };
+
+/** One render of a job, planned. */
+export type PlannedRender = {
+  readonly render: RenderSpec;
+  readonly modelWeights: string;
+  readonly fps: number;
+  /** In dependency order; keys computed by domain/content-key. */
+  readonly tasks: readonly PlannedTask[];
+};
 
 export type SubmitJob = {
   readonly jobId: string;
@@ -25,18 +40,20 @@ export type SubmitJob = {
   readonly priority: number;
   readonly deadline: Date | undefined;
   readonly reuse: Reuse;
-  readonly render: RenderSpec;
-  readonly modelWeights: string;
-  readonly fps: number;
-  /** In dependency order; keys computed by domain/content-key. */
-  readonly tasks: readonly PlannedTask[];
+  readonly webhook: WebhookTarget | undefined;
+  /** 1 to 1,000; a render's position is its index. */
+  readonly renders: readonly PlannedRender[];
 };
+
+/** An upload that a render names and the tenant has not (any more). */
+export type MissingUpload = { readonly position: number; readonly violation: FieldViolation };
 
 export type SubmitOutcome =
   | { readonly kind: "stored"; readonly job: JobView; readonly ready: readonly ReadyCount[] }
   | { readonly kind: "repeated"; readonly job: JobView }
   | { readonly kind: "conflict" }
-  | { readonly kind: "invalid"; readonly fields: readonly FieldViolation[] };
+  /** Nothing was stored. Fields are relative to the render: `image`, `references[1]`. */
+  | { readonly kind: "invalid"; readonly missing: readonly MissingUpload[] };
 
 export type WarningView = { readonly code: string; readonly message: string };
 
@@ -54,24 +71,74 @@ export type TaskView = {
   readonly provider: string | undefined;
   readonly profile: string | undefined;
   readonly reused: boolean;
+  /** Tasks of the same render whose outputs it takes. */
+  readonly dependsOn: readonly number[];
 };
 
-export type JobView = {
+export type FailureView = { readonly code: string; readonly message: string; readonly stage: string };
+
+/** A render's own states are those of a job. */
+export type RenderState = JobState;
+
+/** A render without its graph. */
+export type RenderSummary = {
+  readonly jobId: string;
+  readonly position: number;
+  readonly state: RenderState;
+  readonly spec: RenderSpec;
+  readonly endedAt: Date | undefined;
+  readonly failure: FailureView | undefined;
+  readonly modelWeights: string;
+  readonly fps: number;
+};
+
+export type RenderView = RenderSummary & {
+  readonly tasks: readonly TaskView[];
+  /** Of a render that succeeded. */
+  readonly artifacts: readonly ArtifactView[];
+  /** The media that it starts from: `input_image`, `input_reference_1` .. . */
+  readonly inputs: readonly ArtifactView[];
+  readonly warnings: readonly WarningView[];
+};
+
+export type RenderCounts = Readonly<Record<RenderState | "total", number>>;
+
+export type WebhookView = {
+  readonly url: string;
+  /** Of the job's last end; undefined while it has not ended. */
+  readonly delivery:
+    | {
+        readonly eventNumber: number;
+        readonly tries: number;
+        readonly deliveredAt: Date | undefined;
+        readonly nextTryAt: Date | undefined;
+        readonly lastError: string;
+      }
+    | undefined;
+};
+
+/** A job as lists show it. */
+export type JobSummary = {
   readonly jobId: string;
   readonly tenant: string;
   readonly state: JobState;
   readonly jobClass: JobClass;
   readonly priority: number;
+  readonly deadline: Date | undefined;
+  readonly reuse: Reuse;
   readonly createdAt: Date;
   readonly endedAt: Date | undefined;
-  readonly render: RenderSpec;
-  readonly tasks: readonly TaskView[];
-  readonly artifacts: readonly ArtifactView[];
-  readonly warnings: readonly WarningView[];
-  readonly failure: { readonly code: string; readonly message: string; readonly stage: string } | undefined;
+  readonly failure: FailureView | undefined;
   readonly lastEventNumber: number;
-  readonly modelWeights: string;
-  readonly fps: number;
+  readonly renderCounts: RenderCounts;
+  readonly webhook: WebhookView | undefined;
+  /** The render of a job of one. */
+  readonly only: RenderSummary | undefined;
+};
+
+export type JobView = Omit<JobSummary, "only"> & {
+  /** The render of a job of one, with its graph. */
+  readonly only: RenderView | undefined;
 };
 
 export type EventView = {
@@ -85,19 +152,73 @@ export type EventView = {
   readonly message: string;
   readonly jobState: JobState | undefined;
   readonly computeMs: number;
+  /** Undefined: about the job, or about a task that several of its renders share. */
+  readonly renderPosition: number | undefined;
 };
 
-/** Jobs: what clients submit and read. */
+export type JobOrder = { readonly by: "create_time" | "end_time" | "priority"; readonly descending: boolean };
+
+export type JobFilter = {
+  readonly states: readonly JobState[];
+  readonly jobClass: JobClass | undefined;
+  readonly model: string | undefined;
+  readonly createdAfter: Date | undefined;
+  readonly createdBefore: Date | undefined;
+  readonly idempotencyKey: string | undefined;
+};
+
+/** The last job of a page: where the next begins. `value` is the order's column as text (microseconds for times); null where it is empty. */
+export type JobCursor = { readonly value: string | null; readonly jobId: string };
+
+export type JobListAsk = {
+  readonly scope: TenantScope;
+  readonly filter: JobFilter;
+  readonly order: JobOrder;
+  readonly after: JobCursor | undefined;
+  readonly limit: number;
+};
+
+export type JobPage = { readonly jobs: readonly JobSummary[]; readonly next: JobCursor | undefined };
+
+export type RenderListAsk = {
+  readonly scope: TenantScope;
+  readonly jobId: string;
+  readonly states: readonly RenderState[];
+  /** Positions up to and including this are left out. */
+  readonly afterPosition: number | undefined;
+  readonly limit: number;
+};
+
+/** Absent fields stay as they are; a deadline of null is taken away. */
+export type JobPatch = { readonly priority?: number; readonly deadline?: Date | null };
+
+/** What a write left behind for others to hear. */
+export type JobChange = { readonly job: JobView; readonly aftermath: Aftermath };
+
+export type RetryOutcome =
+  | { readonly kind: "retried"; readonly job: JobView; readonly renders: number; readonly aftermath: Aftermath }
+  /** Every render that was named succeeded, or is open. */
+  | { readonly kind: "nothing"; readonly job: JobView }
+  /** Uploads that it starts from are gone. */
+  | { readonly kind: "invalid"; readonly missing: readonly MissingUpload[] };
+
+export type UpdateOutcome = { readonly kind: "updated"; readonly job: JobView; readonly aftermath: Aftermath } | { readonly kind: "ended" };
+
+/** Jobs: what clients submit, read and steer. A job outside the scope is undefined, as one that never was. */
 export type JobStore = {
   submitJob(job: SubmitJob): Promise<SubmitOutcome>;
   /** The job that this idempotency key of the tenant made, so that a repeat is answered before anything is checked anew. */
   findSubmitted(tenant: string, idempotencyKey: string): Promise<{ readonly jobId: string; readonly bodyDigest: string } | undefined>;
-  getJob(tenant: string, jobId: string): Promise<JobView | undefined>;
+  getJob(scope: TenantScope, jobId: string): Promise<JobView | undefined>;
+  listJobs(ask: JobListAsk): Promise<JobPage>;
+  getRender(scope: TenantScope, jobId: string, position: number): Promise<RenderView | undefined>;
+  /** In order of position; undefined when there is no such job. */
+  listRenders(ask: RenderListAsk): Promise<readonly RenderSummary[] | undefined>;
   /** In order of number, at most `limit`. */
   listEvents(jobId: string, afterNumber: number, limit: number): Promise<readonly EventView[]>;
-  /** Idempotent; undefined when the tenant has no such job. */
-  cancelJob(
-    tenant: string,
-    jobId: string,
-  ): Promise<{ readonly job: JobView; readonly pushes: readonly LevelPush[]; readonly aftermath: Aftermath } | undefined>;
+  /** Idempotent: ends every open render (`position` undefined) or one; a position that the job has not is undefined too. */
+  cancelJob(scope: TenantScope, jobId: string, position?: number): Promise<JobChange | undefined>;
+  /** Runs failed and cancelled renders again: all of the job's, or one. */
+  retryJob(scope: TenantScope, jobId: string, position?: number): Promise<RetryOutcome | undefined>;
+  updateJob(scope: TenantScope, jobId: string, patch: JobPatch): Promise<UpdateOutcome | undefined>;
 };

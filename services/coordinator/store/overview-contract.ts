@@ -2,6 +2,23 @@
  * What people and metrics ask of the store.
  */
 import type { TaskState } from "../../domain/task-state.ts";
+import type { TenantScope } from "./job-contract.ts";
+
+export type WorkerState = "idle" | "busy" | "draining" | "lost" | "stopped";
+
+export type CordonView = { readonly reason: string; readonly placedBy: string; readonly placedAt: Date; readonly drainAt: Date | undefined };
+
+export type RunningView = {
+  readonly taskId: number;
+  readonly stage: string;
+  readonly jobId: string;
+  readonly renderPosition: number;
+  readonly phase: string;
+  readonly step: number;
+  readonly steps: number;
+  /** Since the attempt began. */
+  readonly elapsedMs: number;
+};
 
 export type WorkerView = {
   readonly workerId: string;
@@ -11,23 +28,69 @@ export type WorkerView = {
   readonly provider: string;
   readonly profile: string;
   readonly device: string;
-  readonly state: "idle" | "busy" | "lost" | "stopped";
+  readonly state: WorkerState;
   readonly lastBeatAt: Date | undefined;
   readonly models: readonly string[];
-  readonly running: readonly {
-    readonly taskId: number;
-    readonly stage: string;
-    readonly jobId: string;
-    readonly step: number;
-    readonly steps: number;
-  }[];
+  readonly softwareVersion: string;
+  readonly memoryBytes: number;
+  readonly cordon: CordonView | undefined;
+  readonly running: readonly RunningView[];
 };
 
 export type QueueCount = { readonly pool: string; readonly stage: string; readonly state: TaskState; readonly count: number };
 
+/** Open tasks of one pool and stage. */
+export type StageQueueView = {
+  readonly pool: string;
+  readonly stage: string;
+  readonly blocked: number;
+  readonly ready: number;
+  readonly running: number;
+  readonly delayed: number;
+  /** 0: none is ready. */
+  readonly oldestReadyMs: number;
+};
+
+export type FarmView = {
+  readonly name: string;
+  readonly epoch: number;
+  readonly openJobs: number;
+  readonly queues: readonly StageQueueView[];
+  readonly at: Date;
+};
+
+export type UsageKey = "tenant" | "stage" | "worker" | "outcome" | "day";
+
+export type UsageAsk = {
+  readonly scope: TenantScope;
+  readonly from: Date;
+  readonly until: Date;
+  readonly groupBy: readonly UsageKey[];
+  readonly jobId: string | undefined;
+  readonly limit: number;
+};
+
+export type UsageSum = {
+  /** Values of `groupBy`, in its order. */
+  readonly keys: readonly string[];
+  readonly attempts: number;
+  readonly deviceMs: number;
+  readonly loadMs: number;
+  readonly computeMs: number;
+  readonly fetchMs: number;
+  readonly finishMs: number;
+  /** Of attempts whose result was not used. */
+  readonly wastedDeviceMs: number;
+};
+
 export type OverviewStore = {
   listWorkers(): Promise<readonly WorkerView[]>;
   queueCounts(): Promise<readonly QueueCount[]>;
+  farmOverview(scope: TenantScope): Promise<FarmView>;
+  /** The most expensive first. */
+  sumUsage(ask: UsageAsk): Promise<{ readonly rows: readonly UsageSum[]; readonly total: UsageSum }>;
+  /** Random bytes that all coordinators of the farm share, for signing addresses; made when first asked for. */
+  signingKey(): Promise<Uint8Array>;
   /** Throws DATABASE_UNAVAILABLE when Postgres does not answer in time. */
   ping(): Promise<void>;
 };

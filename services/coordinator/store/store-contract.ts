@@ -3,11 +3,13 @@
  *
  * Owns no code: only the questions, their outcomes and what each promises. All times are the database's clock.
  */
+import type { ControlStore } from "./control-contract.ts";
 import type { DispatchStore } from "./dispatch-contract.ts";
 import type { DutyStore } from "./duty-contract.ts";
 import type { JobStore } from "./job-contract.ts";
 import type { MediaStore } from "./media-contract.ts";
 import type { OverviewStore } from "./overview-contract.ts";
+import type { WebhookStore } from "./webhook-contract.ts";
 
 export type * from "./aftermath-contract.ts";
 export type * from "./job-contract.ts";
@@ -15,5 +17,7 @@ export type * from "./media-contract.ts";
 export type * from "./dispatch-contract.ts";
 export type * from "./duty-contract.ts";
 export type * from "./overview-contract.ts";
+export type * from "./control-contract.ts";
+export type * from "./webhook-contract.ts";
 
-export type Store = JobStore & MediaStore & DispatchStore & DutyStore & OverviewStore & { close(): Promise<void> };
+export type Store = JobStore & MediaStore & DispatchStore & DutyStore & OverviewStore & ControlStore & WebhookStore & { close(): Promise<void> };
