@@ -1,5 +1,9 @@
 /**
- * The HTTP side of a service: /healthz (the process answers), /readyz (what it needs answers), /metrics.
+ * The HTTP side of a service: /healthz (the process answers), /readyz (what it needs answers), /metrics, and the routes that it is given.
+ *
+ * Invariants: routes are asked in order, the first that takes a request answers it; nobody holds a connection by sending slowly (headers
+ * have a deadline, a body that nobody wants any more has a short one, and routes bound the bodies that they read); stop ends open
+ * answers at once, streams of events too.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,47 +12,87 @@ import { withDeadline } from "./deadline.ts";
 import type { Component } from "./lifecycle.ts";
 import type { Metrics } from "./metrics.ts";
 
+/** Answers a request and resolves with true, or leaves it alone and resolves with false: it is another's. */
+export type HttpRoute = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<boolean>;
+
 export type HttpOptions = {
   /** host:port; port 0 takes a free one. */
   readonly address: string;
   /** Rejects while something that the service needs does not answer. */
   readonly ready: () => Promise<void>;
   readonly metrics: Metrics;
+  /** Asked in order for every path that is not health, readiness or metrics. */
+  readonly routes?: readonly HttpRoute[];
 };
 
 export type HttpServer = Component & { address(): string };
 
 const readyDeadlineMs = 2_000;
+const headersDeadlineMs = 10_000;
+const unwantedBodyDeadlineMs = 1_000;
+const maxHeaderBytes = 16 * 1024;
+const maxConnections = 4_096;
 
-/** Health, readiness and metrics; anything else is 404. */
+/** Health, readiness, metrics and routes; anything else is 404. */
 export function createHttpServer(options: HttpOptions): HttpServer {
-  const server = createServer((request, response) => void answer(options, request, response));
+  // Uploads may take long: how long a body may take is the business of who reads it.
+  const limits = {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: headersDeadlineMs,
+    requestTimeout: 0,
+    connectionsCheckingInterval: headersDeadlineMs / 2,
+  };
+  const server = createServer(limits, (request, response) => {
+    response.on("finish", () => cutUnwantedBody(request));
+    answer(options, request, response).catch(() => fail(response));
+  });
+  server.maxConnections = maxConnections;
   return { start: () => listen(server, options.address), stop: () => closeServer(server), address: () => addressOf(server) };
 }
 
+function cutUnwantedBody(request: IncomingMessage): void {
+  if (request.complete) return;
+  const timer = setTimeout(() => request.socket.destroy(), unwantedBodyDeadlineMs);
+  request.once("close", () => clearTimeout(timer));
+}
+
+function fail(response: ServerResponse): void {
+  if (response.headersSent) response.destroy();
+  else send(response, { status: 500, body: "INTERNAL: an unexpected error\n" });
+}
+
 async function answer(options: HttpOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    send(response, { status: 405, body: "method not allowed\n" });
+  const url = urlOf(request);
+  if (url === undefined) {
+    send(response, { status: 400, body: "bad request target\n" });
     return;
   }
-  switch (request.url?.split("?")[0]) {
-    case "/healthz": {
-      send(response, { status: 200, body: "ok\n" });
-      return;
-    }
-    case "/readyz": {
-      send(response, await readiness(options));
-      return;
-    }
-    case "/metrics": {
-      send(response, await scrape(options.metrics));
-      return;
-    }
-    default: {
-      send(response, { status: 404, body: "not found\n" });
-      return;
-    }
+  const own = await ownAnswer(options, request, url.pathname);
+  if (own !== undefined) {
+    send(response, own);
+    return;
   }
+  for (const route of options.routes ?? []) if (await route(request, response, url)) return;
+  send(response, isRead(request) ? { status: 404, body: "not found\n" } : methodNotAllowed);
+}
+
+/** The request's address with a host that means nothing: who needs the Host header reads it. */
+function urlOf(request: IncomingMessage): URL | undefined {
+  const target = request.url ?? "";
+  return target.startsWith("/") ? (URL.parse(`http://localhost${target}`) ?? undefined) : undefined;
+}
+
+function isRead(request: IncomingMessage): boolean {
+  return request.method === "GET" || request.method === "HEAD";
+}
+
+const ownPaths = ["/healthz", "/readyz", "/metrics"];
+
+async function ownAnswer(options: HttpOptions, request: IncomingMessage, path: string): Promise<Answer | undefined> {
+  if (!ownPaths.includes(path)) return undefined;
+  if (!isRead(request)) return methodNotAllowed;
+  if (path === "/healthz") return { status: 200, body: "ok\n" };
+  return path === "/readyz" ? readiness(options) : scrape(options.metrics);
 }
 
 async function scrape({ registry }: Metrics): Promise<Answer> {
@@ -69,10 +113,12 @@ async function readiness(options: HttpOptions): Promise<Answer> {
   }
 }
 
-type Answer = { readonly status: number; readonly body: string; readonly type?: string };
+type Answer = { readonly status: number; readonly body: string; readonly type?: string; readonly headers?: Record<string, string> };
+
+const methodNotAllowed: Answer = { status: 405, body: "method not allowed\n", headers: { allow: "GET, HEAD" } };
 
 function send(response: ServerResponse, answer: Answer): void {
-  response.writeHead(answer.status, { "content-type": answer.type ?? "text/plain; charset=utf-8" });
+  response.writeHead(answer.status, { "content-type": answer.type ?? "text/plain; charset=utf-8", ...answer.headers });
   response.end(answer.body);
 }
 
