@@ -66,6 +66,28 @@ export const errorTable = {
   ARTIFACT_UNKNOWN: row("NOT_FOUND", "input", ["the job has no such artifact", "get the job and choose one of its artifacts"]),
   UPLOAD_CHECKSUM_MISMATCH: row("DATA_LOSS", "transient", ["the bytes that arrived are not those announced", "upload the file again"]),
   UPLOAD_PROTOCOL: row("INVALID_ARGUMENT", "input", ["the upload's messages are out of order", "send one header, then chunks"]),
+  UPLOAD_UNKNOWN: row("NOT_FOUND", "input", ["no such upload of this tenant, or it has expired", "begin another upload"]),
+  UPLOAD_OFFSET_MISMATCH: row("ABORTED", "input", [
+    "the upload does not go on where its stored bytes end",
+    "ask GetUpload and go on at the offset that it answers",
+  ]),
+  UPLOAD_INCOMPLETE: row("ABORTED", "input", [
+    "the stream ended before all bytes of the upload were there",
+    "ask GetUpload and send the rest from the offset that it answers",
+  ]),
+  UPLOADS_BUSY: row("RESOURCE_EXHAUSTED", "transient", ["this coordinator receives as many uploads as it may", "try again shortly"]),
+  ADDRESS_REFUSED: row("INVALID_ARGUMENT", "input", [
+    "the address is not one that the operator allows",
+    "upload the media, or ask the operator to allow the address",
+  ]),
+  FETCH_FAILED: row("FAILED_PRECONDITION", "input", [
+    "nothing could be fetched from the address",
+    "check that the address answers, or upload the media",
+  ]),
+  LINK_INVALID: row("PERMISSION_DENIED", "input", [
+    "the signed address has expired or was altered",
+    "ask for another one with GetArtifactUrl",
+  ]),
   CALLER_UNKNOWN: row("UNAUTHENTICATED", "input", ["the caller is not known", "send credentials that the farm knows"]),
   CALLER_NOT_ALLOWED: row("PERMISSION_DENIED", "input", ["the caller's role does not allow this", "ask the operator for the role"]),
   // Models and engines.
