@@ -37,13 +37,13 @@ types: setup ## The TypeScript compiler, checking only
 bench: setup ## The benchmarks in full; prints what they measured
 	node test/bench/main.ts
 
-exporter-setup: .venv/.installed ## The exporter's locked Python environment in .venv
+exporter-setup: .venv/.installed ## The exporter's and the Python client's locked environment in .venv
 
-.venv/.installed: exporter/requirements.lock exporter/pyproject.toml
+.venv/.installed: exporter/requirements.lock exporter/pyproject.toml $(wildcard exporter/client/*.py exporter/client/*.toml) $(shell find proto -name "*.proto")
 	bash exporter/setup.sh
 	@touch $@
 
-exporter-test: exporter-setup ## ruff and pytest of the exporter
+exporter-test: setup exporter-setup ## ruff and pytest of the exporter and the Python client
 	bash tools/exporter-test.sh
 
 verify: ## Everything that CI runs; prints seconds for each part and the total
