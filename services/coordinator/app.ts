@@ -91,7 +91,7 @@ const secondLookMs = 300;
 const uploadIdleMs = 60_000;
 const uploadMaxAgeMs = 24 * 3600 * 1000;
 const dayMs = 24 * 3600 * 1000;
-const protoFolder = join(import.meta.dirname, "../../proto");
+const descriptors = join(import.meta.dirname, "../gen/farm.binpb");
 
 type Parts = Omit<CoordinatorOptions, "timings"> & {
   readonly timings: Timings;
@@ -120,7 +120,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     address: config.VAPFARM_GRPC_ADDRESS,
     services: [farmService(parts, temporaryFolder)],
     maxMessageBytes,
-    reflection: { protoFolder, files: ["vapfarm/v1/farm.proto"] },
+    reflection: { descriptors },
     drainMs,
   });
   const component = sequence([uploadFolder(temporaryFolder), dispatch(parts), ...duties(parts), relay, http, grpc, hub]);

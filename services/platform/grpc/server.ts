@@ -5,9 +5,10 @@
  * `drainMs`, then ends them.
  */
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
-import { loadSync } from "@grpc/proto-loader";
+import { loadFileDescriptorSetFromBuffer } from "@grpc/proto-loader";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
+import { readFileSync } from "node:fs";
 import { FarmError } from "../../domain/errors.ts";
 import type { Component } from "../lifecycle.ts";
 
@@ -23,8 +24,8 @@ export type GrpcServerOptions = {
   readonly address: string;
   readonly services: readonly GrpcService[];
   readonly maxMessageBytes: number;
-  /** Proto files to tell of by reflection, relative to `protoFolder`; none: no reflection. */
-  readonly reflection: { readonly protoFolder: string; readonly files: readonly string[] } | undefined;
+  /** File of the descriptor set (google.protobuf.FileDescriptorSet) from which reflection tells of the services; none: no reflection. */
+  readonly reflection: { readonly descriptors: string } | undefined;
   readonly drainMs: number;
 };
 
@@ -67,9 +68,9 @@ function assemble(options: GrpcServerOptions): { readonly server: Server; readon
   const health = new HealthImplementation();
   health.addToServer(server);
   if (options.reflection !== undefined) {
-    const { protoFolder, files } = options.reflection;
-    const definition = loadSync([...files], { includeDirs: [protoFolder], keepCase: true, longs: String, enums: String });
-    new ReflectionService(definition).addToServer(server);
+    const set = readFileSync(options.reflection.descriptors);
+    const definition = loadFileDescriptorSetFromBuffer(set, { keepCase: true, longs: String, enums: String });
+    new ReflectionService(definition, { services: options.services.map(({ name }) => name) }).addToServer(server);
   }
   return { server, health };
 }
