@@ -88,6 +88,26 @@ export const errorTable = {
     "the signed address has expired or was altered",
     "ask for another one with GetArtifactUrl",
   ]),
+  // What HTTP alone can get wrong.
+  REQUEST_MALFORMED: row("INVALID_ARGUMENT", "input", [
+    "the HTTP request cannot be read",
+    "send what /v1/openapi.json describes: valid UTF-8, one JSON object, each name once",
+  ]),
+  ROUTE_UNKNOWN: row("NOT_FOUND", "input", ["nothing is served under this path", "read /v1/openapi.json for the paths"]),
+  METHOD_NOT_ALLOWED: row("UNIMPLEMENTED", "input", ["this path does not have this HTTP method", "use a method of the Allow header"]),
+  CONTENT_TYPE_REFUSED: row("INVALID_ARGUMENT", "input", [
+    "the body's content type is not served here",
+    "send JSON with `content-type: application/json`, also without a body",
+  ]),
+  REQUEST_TOO_LARGE: row("INVALID_ARGUMENT", "input", [
+    "the request is larger than 4 MiB",
+    "upload media and name it by hash, or split the batch",
+  ]),
+  RANGE_NOT_SATISFIABLE: row("INVALID_ARGUMENT", "input", ["the range lies outside the bytes", "ask for a range inside the size"]),
+  HOST_REFUSED: row("PERMISSION_DENIED", "input", [
+    "the Host header names no host of this farm",
+    "use localhost, an IP address or the host of VAPFARM_PUBLIC_URL",
+  ]),
   CALLER_UNKNOWN: row("UNAUTHENTICATED", "input", ["the caller is not known", "send credentials that the farm knows"]),
   CALLER_NOT_ALLOWED: row("PERMISSION_DENIED", "input", ["the caller's role does not allow this", "ask the operator for the role"]),
   // Models and engines.
