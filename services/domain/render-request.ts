@@ -9,12 +9,15 @@ import type { FrameSelection, MediaReference, OutputKind, RenderSpec, SchedulerK
 /** A wire enum's value: absent, known, or one that this version does not know. */
 export type Choice<T extends string> = T | "unspecified" | "unrecognized";
 
+/** Media as a client names it: by hash, as bytes, or by address. Exactly one of the three is right; an empty one is not given. */
+export type MediaSource = MediaReference & { readonly inline?: Uint8Array; readonly uri?: string };
+
 export type RenderRequest = {
   readonly model: string;
-  readonly image: MediaReference | undefined;
+  readonly image: MediaSource | undefined;
   readonly prompt: string;
   readonly negativePrompt: string | undefined;
-  readonly references: readonly MediaReference[];
+  readonly references: readonly MediaSource[];
   readonly referencePrompts: readonly string[];
   readonly seed: bigint | undefined;
   readonly steps: number | undefined;
@@ -28,15 +31,22 @@ export type RenderRequest = {
   readonly frames: number | undefined;
 };
 
-export type SubmitRequest = {
-  readonly render: RenderRequest | undefined;
+/** Whom to tell of a job's end, as a client names it. */
+export type WebhookRequest = { readonly url: string; readonly secret: string };
+
+/** What is asked of a job, whatever it renders. */
+export type JobRequest = {
   /** Empty: no idempotency. */
   readonly idempotencyKey: string;
   readonly jobClass: Choice<"production" | "benchmark">;
   readonly priority: number;
   readonly deadline: Date | undefined;
   readonly reuse: Choice<"all" | "inputs" | "none">;
+  readonly webhook?: WebhookRequest | undefined;
 };
+
+/** A job of one render. */
+export type SubmitRequest = JobRequest & { readonly render: RenderRequest | undefined };
 
 /** What a request is checked against and completed from, taken from the model's manifest. */
 export type ModelFacts = {
@@ -59,10 +69,10 @@ export function completeRender(request: RenderRequest, model: ModelFacts, drawnS
   const outputs = request.outputs.filter(isKnown);
   return {
     model: model.name,
-    image: request.image ?? { sha256: "" },
+    image: referenceOf(request.image ?? { sha256: "" }),
     prompt: request.prompt,
     negativePrompt: request.negativePrompt ?? model.defaults.negativePrompt,
-    references: request.references,
+    references: request.references.map(referenceOf),
     referencePrompts: request.referencePrompts,
     seed: (request.seed ?? drawnSeed).toString(),
     steps: request.steps ?? model.defaults.steps,
@@ -75,6 +85,11 @@ export function completeRender(request: RenderRequest, model: ModelFacts, drawnS
     height: model.height,
     frames: model.frames,
   };
+}
+
+/** By hash alone, and where it came from: bytes and addresses were turned into uploads before. */
+function referenceOf({ sha256, sourceUri }: MediaSource): MediaReference {
+  return sourceUri === undefined ? { sha256 } : { sha256, sourceUri };
 }
 
 function isKnown<T extends string>(choice: Choice<T>): choice is T {

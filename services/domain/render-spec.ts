@@ -5,8 +5,12 @@ export type SchedulerKind = "ddim" | "dpm";
 export type FrameSelection = "evenly" | "first";
 export type OutputKind = "mp4" | "latents" | "frames";
 
-/** Media uploaded before, named by the SHA-256 of its bytes (hex). */
-export type MediaReference = { readonly sha256: string };
+/** Media of the tenant, named by the SHA-256 of its bytes (hex). */
+export type MediaReference = {
+  readonly sha256: string;
+  /** The address that the bytes were fetched from, when they were. */
+  readonly sourceUri?: string;
+};
 
 export type RenderSpec = {
   readonly model: string;
