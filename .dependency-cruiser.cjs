@@ -29,6 +29,7 @@ module.exports = {
     heavy("prisma-in-store", "@prisma/client|@prisma/adapter-pg", "^services/coordinator/store/"),
     heavy("grpc-in-platform", "@grpc/grpc-js|@grpc/reflection|grpc-health-check", "^services/platform/grpc/"),
     heavy("nats-in-platform", "@nats-io/[^/]+", "^services/platform/nats/"),
+    heavy("aws-in-fetch", "@aws-sdk/[^/]+", "^services/platform/fetch/"),
     heavy("onnxruntime-in-engines", "onnxruntime-node", "^services/worker/runtime/engines/"),
     heavy("postgres-driver-in-database", "pg", "^services/(platform/database/|platform/programs/postgres\\.ts|coordinator/store/)"),
     { name: "no-unresolved", severity: "error", from: { path: "^services/" }, to: { couldNotResolve: true } },

@@ -12,6 +12,7 @@ import {
   switchFlag,
   type Environment,
 } from "../platform/config.ts";
+import { allowedAddresses } from "../platform/fetch/address-list.ts";
 import { mediaSettings } from "../platform/media/limits.ts";
 import { roles } from "./rpc/caller.ts";
 
@@ -29,6 +30,12 @@ const caller = z.object({
 function hasDistinct<T>(items: readonly T[], keyOf: (item: T) => string): boolean {
   return new Set(items.map(keyOf)).size === items.length;
 }
+
+/** An address that others see this farm under: no path, query or user information. */
+const publicUrl = z
+  .url({ protocol: /^https?$/ })
+  .refine((text) => /^https?:\/\/[^/?#@]+\/?$/.test(text), "must be http://host[:port] or https://host[:port]")
+  .transform((text) => new URL(text).origin);
 
 /** Environment variable → its schema. */
 export const coordinatorSchema = z.object({
@@ -54,6 +61,13 @@ export const coordinatorSchema = z.object({
   PATH: z.string().optional(),
   ...mediaSettings,
   VAPFARM_MEDIA_INSPECTIONS: positiveInteger.default(2),
+  VAPFARM_UPLOADS: positiveInteger.default(64),
+  VAPFARM_PUBLIC_URL: publicUrl.optional(),
+  VAPFARM_MEDIA_SOURCES: jsonSetting(allowedAddresses(["https:", "s3:"])).default([]),
+  VAPFARM_FETCH_TIMEOUT_MS: positiveInteger.default(30_000),
+  VAPFARM_S3_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  VAPFARM_S3_REGION: z.string().min(1).optional(),
+  VAPFARM_WEBHOOK_TARGETS: jsonSetting(allowedAddresses(["https:", "http:"])).optional(),
   VAPFARM_EVENT_STREAM_DAYS: positiveInteger.default(7),
   VAPFARM_EXIT_WITH_PARENT: switchFlag.default(false),
 });
