@@ -18,6 +18,11 @@ export function isJobId(text: string): boolean {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
 }
 
+/** Tells whether a string from outside can be the id of a resumable upload: a UUID in lower case. */
+export function isUploadId(text: string): boolean {
+  return isJobId(text);
+}
+
 /** Tells whether a string from outside can name an artifact within its job. */
 export function isArtifactName(text: string): boolean {
   return /^[a-z][a-z0-9_]{0,63}$/.test(text);

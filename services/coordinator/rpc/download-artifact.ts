@@ -1,57 +1,51 @@
 /**
- * DownloadArtifact: an artifact of one of the caller's jobs, in chunks of 256 KiB, hashed on the way.
+ * DownloadArtifact: an artifact of one of the caller's renders, or a range of it, in chunks of 256 KiB.
  *
  * Authorized through the job and never by knowing a hash. The stream's back-pressure reaches the store: nothing is read that the
- * caller does not take. Bytes that do not have their name end the stream with ARTIFACT_CORRUPT.
+ * caller does not take. A whole download is hashed on the way: bytes that do not have their name end it with ARTIFACT_CORRUPT.
  */
-import { createHash } from "node:crypto";
-import { FarmError } from "../../domain/errors.ts";
-import { isArtifactName, isJobId } from "../../domain/ids.ts";
+import { numberRule, refuseAny } from "../../domain/field-rules.ts";
 import { type DownloadArtifactRequest, DownloadArtifactResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
-import type { ArtifactStore } from "../../platform/artifacts/artifact-store.ts";
-import type { ArtifactView, JobStore, MediaStore } from "../store/store-contract.ts";
-import { inChunks } from "./chunks.ts";
+import type { ArtifactStore, ByteRange } from "../../platform/artifacts/artifact-store.ts";
+import type { ArtifactView } from "../store/store-contract.ts";
+import { checked, inChunks } from "./chunks.ts";
+import { type ArtifactLookup, findArtifact } from "./find-artifact.ts";
 import { artifactToProto } from "./job-mapping.ts";
-import { jobOfCaller } from "./jobs.ts";
 import type { Call } from "./method.ts";
 
 const chunkBytes = 256 * 1024;
 
 /** What DownloadArtifact works with. */
 export type DownloadDependencies = {
-  readonly store: Pick<MediaStore, "artifactOfJob"> & Pick<JobStore, "getJob">;
+  readonly store: ArtifactLookup;
   readonly artifacts: Pick<ArtifactStore, "get">;
 };
 
 /** The handler of DownloadArtifact. */
 export function createDownloadArtifact({ store, artifacts }: DownloadDependencies) {
-  return async function* (request: DownloadArtifactRequest, call: Call): AsyncGenerator<DownloadArtifactResponse> {
-    const artifact = await find(store, request, call);
-    if (artifact === undefined) throw await explainAbsence(store, request, call);
-    const bytes = await artifacts.get(artifact.sha256);
+  return async function* (request: DownloadArtifactRequest, { caller }: Call): AsyncGenerator<DownloadArtifactResponse> {
+    const { jobId, name, renderPosition, offsetBytes, lengthBytes } = request;
+    refuseAny([
+      ...numberRule("offset_bytes", { value: offsetBytes, min: 0, max: mostBytes }),
+      ...numberRule("length_bytes", { value: lengthBytes, min: 0, max: mostBytes }),
+    ]);
+    const artifact = await findArtifact(store, { jobId, position: renderPosition, name }, caller);
+    const range = rangeOf(request, artifact);
+    const bytes = await artifacts.get(artifact.sha256, range);
     yield DownloadArtifactResponse.create({ artifact: artifactToProto(artifact) });
-    yield* checkedChunks(bytes, artifact);
+    const chunks = inChunks(bytes, chunkBytes);
+    for await (const chunk of range === undefined ? checked(chunks, artifact.sha256) : chunks) {
+      yield DownloadArtifactResponse.create({ chunk });
+    }
   };
 }
 
-/** What has no artifact's form is not looked up. */
-async function find(store: DownloadDependencies["store"], { jobId, name }: DownloadArtifactRequest, { caller }: Call) {
-  if (!isJobId(jobId) || !isArtifactName(name)) return undefined;
-  return await store.artifactOfJob(caller.tenant, jobId, name);
-}
+const mostBytes = 2n ** 63n - 1n;
 
-async function explainAbsence(store: Pick<JobStore, "getJob">, request: DownloadArtifactRequest, call: Call): Promise<FarmError> {
-  const job = await jobOfCaller(store, request.jobId, call);
-  const names = job.artifacts.map(({ name }) => name).join(", ");
-  const has = names === "" ? `it is ${job.state} and has no artifacts` : `it has: ${names}`;
-  return new FarmError("ARTIFACT_UNKNOWN", { message: `job ${job.jobId} has no artifact "${request.name.slice(0, 80)}"; ${has}` });
-}
-
-async function* checkedChunks(bytes: AsyncIterable<Uint8Array>, { sha256 }: ArtifactView): AsyncGenerator<DownloadArtifactResponse> {
-  const hash = createHash("sha256");
-  for await (const chunk of inChunks(bytes, chunkBytes)) {
-    hash.update(chunk);
-    yield DownloadArtifactResponse.create({ chunk });
-  }
-  if (hash.digest("hex") !== sha256) throw new FarmError("ARTIFACT_CORRUPT", { details: { sha256 } });
+/** Undefined: all of it. */
+function rangeOf({ offsetBytes, lengthBytes }: DownloadArtifactRequest, { sizeBytes }: ArtifactView): ByteRange | undefined {
+  const size = BigInt(sizeBytes);
+  refuseAny(numberRule("offset_bytes", { value: offsetBytes, min: 0, max: size }));
+  const end = lengthBytes === 0n || offsetBytes + lengthBytes > size ? size : offsetBytes + lengthBytes;
+  return offsetBytes === 0n && end === size ? undefined : { start: Number(offsetBytes), end: Number(end) };
 }

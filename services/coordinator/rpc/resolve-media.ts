@@ -10,7 +10,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError, type FieldViolation, toFarmError } from "../../domain/errors.ts";
-import type { RuleViolation } from "../../domain/render-rules.ts";
+import type { RuleViolation } from "../../domain/field-rules.ts";
 import { hashFile } from "../../platform/artifacts/fetch.ts";
 import type { AddressFetcher } from "../../platform/fetch/address-fetcher.ts";
 import type { MediaStore, UploadView } from "../store/store-contract.ts";

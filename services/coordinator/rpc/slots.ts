@@ -1,13 +1,17 @@
 /**
- * A bound on how much of one kind of work runs at a time; the rest waits in order of arrival.
+ * A bound on how much of one kind of work runs at a time; the rest waits in order of arrival, or is refused.
  */
-import { FarmError } from "../../domain/errors.ts";
+import { type ErrorCode, FarmError } from "../../domain/errors.ts";
 
 /** A bounded number of places for one kind of work. */
 export type Slots = {
   /** Runs the work when a slot is free; a caller that goes while it waits gives up its place. */
   use<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T>;
+  /** Runs the work when a slot is free now, else throws this code. */
+  useNow<T>(refusal: ErrorCode, work: () => Promise<T>): Promise<T>;
 };
+
+const retryAfterMs = 1_000;
 
 /** `count` free slots. */
 export function createSlots(count: number): Slots {
@@ -25,14 +29,22 @@ export function createSlots(count: number): Slots {
     }
     return waitForTurn(waiting, signal);
   };
+  const run = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } finally {
+      release();
+    }
+  };
   return {
     async use(signal, work) {
       await take(signal);
-      try {
-        return await work();
-      } finally {
-        release();
-      }
+      return await run(work);
+    },
+    async useNow(refusal, work) {
+      if (free === 0) throw new FarmError(refusal, { details: { retryAfterMs } });
+      free -= 1;
+      return await run(work);
     },
   };
 }
