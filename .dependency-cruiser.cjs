@@ -1,4 +1,4 @@
-// Who may import whom (style.md): domain ← platform ← coordinator, worker, cli, which never import each other;
+// Who may import whom (style.md): domain ← platform ← coordinator, worker, client ← cli, which else never import each other;
 // each heavy package has one home.
 const heavy = (name, packages, home) => ({
   name,
@@ -21,10 +21,11 @@ module.exports = {
       name: "platform-below-services",
       severity: "error",
       from: { path: "^services/platform/" },
-      to: { path: "^services/(coordinator|worker|cli)/" },
+      to: { path: "^services/(coordinator|worker|cli|client)/" },
     },
-    apart("coordinator", "worker|cli"),
-    apart("worker", "coordinator|cli"),
+    apart("coordinator", "worker|cli|client"),
+    apart("worker", "coordinator|cli|client"),
+    apart("client", "coordinator|worker|cli"),
     apart("cli", "coordinator|worker"),
     heavy("prisma-in-store", "@prisma/client|@prisma/adapter-pg", "^services/coordinator/store/"),
     heavy("grpc-in-platform", "@grpc/grpc-js|@grpc/reflection|grpc-health-check", "^services/platform/grpc/"),

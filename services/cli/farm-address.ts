@@ -1,34 +1,56 @@
 /**
- * Which farm a command talks to: --address, else VAPFARM_ADDRESS, else the endpoint file of the data folder.
+ * Which farm a command talks to: --address, --context, --data, VAPFARM_ADDRESS, VAPFARM_CONTEXT, the current context, the farm of the
+ * data folder; the first that is there. What a person types counts before what the environment says.
  */
+import { connectFarm, type FarmClient, type FarmEndpoint } from "../client/farm-client.ts";
 import { FarmError } from "../domain/errors.ts";
 import type { CliContext } from "./context.ts";
+import { configPath, contextOf, readConfig, tokenOf } from "./contexts/config-file.ts";
 import { dataFolderOf, layoutOf, readFarmFile } from "./data-folder.ts";
-import { type FarmClient, type FarmEndpoint, openFarmClient } from "./farm-client.ts";
 
-export type FarmOptions = { readonly address?: string; readonly data?: string };
+export type FarmOptions = { readonly address?: string; readonly context?: string; readonly data?: string };
+
+const remedy = "start a farm with `vapfarm up`, or name one with --address, VAPFARM_ADDRESS or a context (`vapfarm config --help`)";
 
 /** COORDINATOR_UNAVAILABLE when no farm is named and none runs on the data folder. */
 export async function findFarm(context: CliContext, options: FarmOptions): Promise<FarmEndpoint> {
-  const { environment } = context;
-  const token = environment["VAPFARM_TOKEN"] === "" ? undefined : environment["VAPFARM_TOKEN"];
-  if (options.address !== undefined) return { address: options.address, origin: "--address", token };
-  const fromEnvironment = environment["VAPFARM_ADDRESS"];
-  if (options.data === undefined && fromEnvironment !== undefined && fromEnvironment !== "") {
-    return { address: fromEnvironment, origin: "VAPFARM_ADDRESS", token };
+  const token = setting(context, "VAPFARM_TOKEN");
+  if (options.address !== undefined) return { address: options.address, origin: "--address", token, remedy };
+  if (options.context !== undefined || options.data === undefined) {
+    const address = setting(context, "VAPFARM_ADDRESS");
+    if (address !== undefined && options.context === undefined) return { address, origin: "VAPFARM_ADDRESS", token, remedy };
+    const named = await fromContext(context, options);
+    if (named !== undefined) return named;
   }
-  const { folder, farmFile } = layoutOf(dataFolderOf(options.data, environment));
+  const { folder, farmFile } = layoutOf(dataFolderOf(options.data, context.environment));
   const farm = await readFarmFile(farmFile);
-  if (farm !== undefined) return { address: farm.grpcAddress, origin: farmFile, token };
-  throw new FarmError("COORDINATOR_UNAVAILABLE", {
-    message: `no farm runs on ${folder}, and none was named`,
-    details: { remedy: "start a farm with `vapfarm up`, or name one with --address or VAPFARM_ADDRESS" },
-  });
+  if (farm !== undefined) return { address: farm.grpcAddress, origin: farmFile, token, remedy };
+  throw new FarmError("COORDINATOR_UNAVAILABLE", { message: `no farm runs on ${folder}, and none was named`, details: { remedy } });
+}
+
+function setting({ environment }: CliContext, name: string): string | undefined {
+  const value = environment[name];
+  return value === "" ? undefined : value;
+}
+
+async function fromContext(context: CliContext, options: FarmOptions): Promise<FarmEndpoint | undefined> {
+  const asked = options.context ?? setting(context, "VAPFARM_CONTEXT");
+  const config = await readConfig(configPath(context.environment));
+  const name = asked ?? config.currentContext;
+  if (name === undefined) return undefined;
+  const farm = contextOf(config, name);
+  const token = (await tokenOf(farm, context.environment)) ?? setting(context, "VAPFARM_TOKEN");
+  return { address: farm.address, origin: `context ${name}`, token, remedy };
+}
+
+/** A client of the farm that the options name; whoever opens it closes it. */
+export async function openFarm(context: CliContext, options: FarmOptions): Promise<FarmClient> {
+  return connectFarm(await findFarm(context, options));
 }
 
 /** Runs with a client and closes it afterwards. */
 export async function withFarm<T>(context: CliContext, options: FarmOptions, use: (client: FarmClient) => Promise<T>): Promise<T> {
-  const client = openFarmClient(await findFarm(context, options));
+  const client = await openFarm(context, options);
   try {
     return await use(client);
   } finally {

@@ -10,9 +10,17 @@ import { createOutput } from "./output.ts";
 import { runCommandLine } from "./program.ts";
 import { reportError } from "./report-error.ts";
 
+// Whoever reads the output may have seen enough, as `head` does: that is no failure.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(exitCodes.ok);
+    throw error;
+  });
+}
+
 const context: CliContext = {
   environment: process.env,
-  output: createOutput(process),
+  output: createOutput(process, process.env),
   interrupts: createInterrupts(process),
   projectFolder: fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, ""),
   workingFolder: process.cwd(),

@@ -4,13 +4,13 @@
 import type { FarmError } from "../domain/errors.ts";
 import type { Output } from "./output.ts";
 
-/** Prints an error for people on stderr, or as one JSON document on stdout. */
+/** Prints an error for people on stderr, or as one JSON document there. */
 export function reportError(output: Output, error: FarmError, asJson: boolean): void {
   if (asJson) {
-    output.json({ error: errorToJson(error) });
+    output.jsonNote({ error: errorToJson(error) });
     return;
   }
-  output.note(`error ${error.code}: ${error.message}`);
+  output.note(`${output.paintNote(["bold", "red"], `error ${error.code}`)}: ${error.message}`);
   for (const { field, reason, remedy } of error.details.fields ?? []) {
     output.note(`  ${field}: ${reason}${remedy === "" ? "" : ` (${remedy})`}`);
   }

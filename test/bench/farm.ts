@@ -9,8 +9,6 @@ import { projectRoot } from "../support/ffmpeg.ts";
 import { startTestFarm, type TestFarm } from "../support/farm.ts";
 import { type Bench, type Figure, quantile } from "./report.ts";
 
-const neverAborted = new AbortController().signal;
-
 export const wholeFarm: Bench = {
   name: "whole farm, one worker, demo model, Postgres without fsync",
   notMeasured: "a GPU; several workers; the released model's sizes; the bare loop in the same process",
@@ -32,7 +30,7 @@ export const wholeFarm: Bench = {
 /** Uploads once; each call submits the same render with another seed, so that only denoise and decode run anew. */
 async function preparedSubmit(farm: TestFarm): Promise<(seed: bigint) => Promise<Job>> {
   const upload = async (path: string): Promise<{ sha256: string }> => {
-    const { sha256 } = await farm.client.upload(join(projectRoot, path), { signal: neverAborted, onProgress: () => undefined });
+    const { sha256 } = await farm.client.upload(join(projectRoot, path));
     return { sha256 };
   };
   const spec = {
@@ -44,12 +42,11 @@ async function preparedSubmit(farm: TestFarm): Promise<(seed: bigint) => Promise
     steps: 20,
     outputs: [OutputKind.OUTPUT_KIND_FRAMES],
   };
-  return (seed) =>
-    farm.client.submit(SubmitRenderRequest.create({ render: RenderSpec.create({ ...spec, seed }), reuse: Reuse.REUSE_ALL }), neverAborted);
+  return (seed) => farm.client.submit(SubmitRenderRequest.create({ render: RenderSpec.create({ ...spec, seed }), reuse: Reuse.REUSE_ALL }));
 }
 
 async function ended(farm: TestFarm, job: Job): Promise<Job> {
-  const updates = farm.client.watch(job.jobId, 0n, neverAborted);
+  const updates = farm.client.watch(job.jobId);
   while ((await updates.next()).done !== true);
   return farm.client.getJob(job.jobId);
 }

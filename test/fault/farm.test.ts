@@ -15,7 +15,6 @@ import { startTestNats, type TestNats } from "../support/nats.ts";
 
 /** Long enough to be caught in the middle: about 10 s of denoise on the demo model. */
 const steps = 800;
-const neverAborted = new AbortController().signal;
 const timeoutMs = 180_000;
 
 let nats: TestNats;
@@ -23,11 +22,7 @@ let farm: TestFarm;
 let undisturbed: string;
 
 async function submit(): Promise<Job> {
-  const [image, clip] = await Promise.all(
-    ["demo/image.png", "demo/clip.mp4"].map((path) =>
-      farm.client.upload(join(projectRoot, path), { signal: neverAborted, onProgress: () => undefined }),
-    ),
-  );
+  const [image, clip] = await Promise.all(["demo/image.png", "demo/clip.mp4"].map((path) => farm.client.upload(join(projectRoot, path))));
   const render = RenderSpec.create({
     model: "demo",
     image: { sha256: image?.sha256 ?? "" },
@@ -38,13 +33,13 @@ async function submit(): Promise<Job> {
     steps,
     outputs: [OutputKind.OUTPUT_KIND_LATENTS],
   });
-  return farm.client.submit(SubmitRenderRequest.create({ render, reuse: Reuse.REUSE_NONE }), neverAborted);
+  return farm.client.submit(SubmitRenderRequest.create({ render, reuse: Reuse.REUSE_NONE }));
 }
 
 /** Follows a job until its denoise is well under way; says on which worker. */
 async function denoising(job: Job): Promise<string> {
   const watching = new AbortController();
-  for await (const { update } of farm.client.watch(job.jobId, 0n, watching.signal)) {
+  for await (const { update } of farm.client.watch(job.jobId, { signal: watching.signal })) {
     if (update?.$case !== "progress") continue;
     const { stage, step, workerName } = update.value;
     if (stage === "denoise" && step > steps / 10) return workerName;
@@ -60,7 +55,7 @@ async function followed(updates: AsyncIterator<unknown>): Promise<void> {
 async function ended(job: Job): Promise<Job> {
   for (;;) {
     try {
-      await followed(farm.client.watch(job.jobId, 0n, neverAborted));
+      await followed(farm.client.watch(job.jobId));
       const now = await farm.client.getJob(job.jobId);
       if (now.endTime !== undefined) return now;
     } catch (thrown) {

@@ -5,11 +5,11 @@ import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
-import { followJob } from "../../services/cli/render/follow-job.ts";
-import type { FarmClient } from "../../services/cli/farm-client.ts";
+import type { FarmClient } from "../../services/client/farm-client.ts";
 import { decodeSafetensors } from "../../services/domain/tensors/safetensors.ts";
 import type { Tensor, Uint8Tensor } from "../../services/domain/tensors/tensor.ts";
 import {
+  type DeepPartial,
   type Job,
   JobClass,
   RenderSpec,
@@ -21,15 +21,13 @@ import {
 import { writeFile } from "node:fs/promises";
 import { runTestFfmpeg } from "./ffmpeg.ts";
 
-const never = new AbortController().signal;
-
 /** Uploads a file. */
 export function upload(client: FarmClient, path: string): Promise<UploadMediaResponse> {
-  return client.upload(path, { signal: never, onProgress: () => undefined });
+  return client.upload(path);
 }
 
 /** A request for one render with everything else absent. */
-export function submission(render: Partial<RenderSpec>, job: Partial<Omit<SubmitRenderRequest, "render">> = {}): SubmitRenderRequest {
+export function submission(render: DeepPartial<RenderSpec>, job: Partial<Omit<SubmitRenderRequest, "render">> = {}): SubmitRenderRequest {
   return {
     render: RenderSpec.create({ model: "demo", prompt: "A pot.", ...render }),
     idempotencyKey: "",
@@ -37,12 +35,13 @@ export function submission(render: Partial<RenderSpec>, job: Partial<Omit<Submit
     priority: 0,
     deadline: undefined,
     reuse: Reuse.REUSE_UNSPECIFIED,
+    webhook: undefined,
     ...job,
   };
 }
 
 export function submit(client: FarmClient, request: SubmitRenderRequest): Promise<Job> {
-  return client.submit(request, never);
+  return client.submit(request);
 }
 
 /** Watches a job to its end; the job then, and everything that was told on the way. */
@@ -51,8 +50,7 @@ export async function watchUntilEnd(
   jobId: string,
 ): Promise<{ readonly job: Job; readonly told: readonly WatchJobResponse[] }> {
   const told: WatchJobResponse[] = [];
-  const watch = followJob({ client, jobId, afterEventNumber: 0n, signal: never, onOutage: () => undefined });
-  for await (const response of watch) told.push(response);
+  for await (const response of client.watch(jobId)) told.push(response);
   return { job: await client.getJob(jobId), told };
 }
 
@@ -63,7 +61,7 @@ export async function downloadTensor(
   artifact: { readonly name: string; readonly folder: string },
 ): Promise<Tensor> {
   const path = join(artifact.folder, `${randomUUID()}.safetensors`);
-  await client.download({ jobId: job.jobId, name: artifact.name, path }, never);
+  await client.download({ jobId: job.jobId, name: artifact.name, path });
   const tensor = decodeSafetensors(await readFile(path)).tensors.get(artifact.name);
   if (tensor === undefined) throw new TypeError(`${artifact.name} has no tensor of its name`);
   return tensor;

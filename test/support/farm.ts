@@ -8,7 +8,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type FarmFile, layoutOf, readFarmFile } from "../../services/cli/data-folder.ts";
-import { type FarmClient, openFarmClient } from "../../services/cli/farm-client.ts";
+import { connectFarm, type FarmClient } from "../../services/client/farm-client.ts";
 import { openPool, type Pool } from "../../services/platform/database/pool.ts";
 import { withDeadline } from "../../services/platform/deadline.ts";
 import { projectRoot } from "./ffmpeg.ts";
@@ -78,7 +78,7 @@ type Parts = { readonly ended: Promise<number | null>; readonly output: UpOutput
 
 function assemble(child: ChildProcess, { ended, output, ready }: Parts): TestFarm {
   const layout = layoutOf(ready.dataFolder);
-  const client = openFarmClient({ address: ready.grpcAddress, origin: "the test's farm", token: undefined });
+  const client = connectFarm({ address: ready.grpcAddress, origin: "the test's farm" });
   let pool: Pool | undefined;
   return {
     process: child,

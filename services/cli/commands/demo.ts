@@ -7,7 +7,7 @@ import { describeCommand, type Finish, runBody } from "../command-line.ts";
 import type { CliContext } from "../context.ts";
 import { landedText, readLanded } from "../demo/landed.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
-import { openFarmClient } from "../farm-client.ts";
+import { connectFarm } from "../../client/farm-client.ts";
 import { renderOnFarm } from "../render/on-farm.ts";
 import type { RenderOptions } from "../render/render-options.ts";
 import { printReport, type RenderReport } from "../render/report.ts";
@@ -65,7 +65,7 @@ async function demo(context: CliContext, options: DemoOptions): Promise<ExitCode
 async function show(context: CliContext, options: DemoOptions, farm: RunningFarm): Promise<ExitCode> {
   const { output } = context;
   const { grpcAddress, databaseUrl } = farm.describe();
-  const client = openFarmClient({ address: grpcAddress, origin: "the demo's farm", token: undefined });
+  const client = connectFarm({ address: grpcAddress, origin: "the demo's farm" });
   try {
     const report = await renderOnFarm(context, renderOptions(context, options), client);
     if (report === undefined) return exitCodes.interrupted;

@@ -6,7 +6,7 @@ import { describeCommand, type Finish, repeated, runBody, withFarmOptions } from
 import type { CliContext } from "../context.ts";
 import type { ExitCode } from "../exit-codes.ts";
 import { withFarm } from "../farm-address.ts";
-import { requireFile } from "../file-transfer.ts";
+import { requireFile } from "../../client/upload.ts";
 import { renderAndPrint } from "../render/on-farm.ts";
 import { checkOptions, type RenderOptions } from "../render/render-options.ts";
 import { renderLocally } from "../render/locally.ts";

@@ -11,7 +11,7 @@ import { type FarmOptions, withFarm } from "../farm-address.ts";
 import { download } from "../render/on-farm.ts";
 import { printReport, reportOf } from "../render/report.ts";
 import { watchToEnd } from "../render/watch-to-end.ts";
-import type { FarmClient } from "../farm-client.ts";
+import type { FarmClient } from "../../client/farm-client.ts";
 
 type WatchOptions = FarmOptions & { readonly json?: boolean; readonly out?: string };
 

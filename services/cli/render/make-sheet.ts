@@ -11,7 +11,7 @@ import { defaultMediaLimits } from "../../platform/media/limits.ts";
 import { createMediaReader, type MediaReader } from "../../platform/media/media-reader.ts";
 import { findFfmpeg } from "../../platform/programs/ffmpeg.ts";
 import type { CliContext } from "../context.ts";
-import { writeWhole } from "../file-transfer.ts";
+import { writeWhole } from "../../client/whole-file.ts";
 import { drawContactSheet, randomWeightsNote, type SheetColumn } from "../sheet/contact-sheet.ts";
 import type { RenderOptions } from "./render-options.ts";
 

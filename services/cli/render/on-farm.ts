@@ -8,8 +8,8 @@ import { FrameSelection } from "../../gen/proto/vapfarm/v1/stage.ts";
 import { hashFile } from "../../platform/artifacts/fetch.ts";
 import type { CliContext } from "../context.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
-import type { FarmClient } from "../farm-client.ts";
-import { renderOutputPath } from "../file-transfer.ts";
+import { renderOutputPath } from "./output-path.ts";
+import type { FarmClient } from "../../client/farm-client.ts";
 import { bytesText } from "../text-table.ts";
 import { trySheet } from "./make-sheet.ts";
 import { type RenderOptions, requestOf, type UploadedMedia } from "./render-options.ts";
@@ -22,7 +22,7 @@ export async function renderOnFarm(context: CliContext, options: RenderOptions, 
   const asJson = options.json === true;
   const { signal } = context.interrupts;
   const media = await uploadAll(context, options, client);
-  const submitted = await client.submit(submitRequestToProto(requestOf(options, media)), signal);
+  const submitted = await client.submit(submitRequestToProto(requestOf(options, media)), { signal });
   if (!asJson) context.output.note(`job ${submitted.jobId} on ${client.endpoint.address}`);
   if (options.detach === true) return reportOf(submitted, {});
   const outcome = await watchToEnd(context, { client, job: submitted, asJson });
@@ -93,7 +93,7 @@ export async function download(job: Job, { client, folder, signal }: Download): 
   const files: Record<string, string> = {};
   for (const { name } of job.artifacts) {
     const path = renderOutputPath(folder, job.jobId, name);
-    await client.download({ jobId: job.jobId, name, path }, signal);
+    await client.download({ jobId: job.jobId, name, path }, { signal });
     files[name] = path;
   }
   return files;

@@ -1,9 +1,9 @@
 /**
  * The request as it goes over the wire.
  */
-import type { Choice, RenderRequest, SubmitRequest } from "../../domain/render-request.ts";
+import type { Choice, MediaSource, RenderRequest, SubmitRequest } from "../../domain/render-request.ts";
 import type { FrameSelection as Selection, OutputKind as Output, SchedulerKind as Scheduler } from "../../domain/render-spec.ts";
-import { JobClass, RenderSpec, Reuse, type SubmitRenderRequest } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { JobClass, MediaReference, RenderSpec, Reuse, type SubmitRenderRequest, Webhook } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { FrameSelection, OutputKind, SchedulerKind } from "../../gen/proto/vapfarm/v1/stage.ts";
 
 type Numbers<T extends string, N> = Readonly<Record<T, N>>;
@@ -38,16 +38,22 @@ export function submitRequestToProto(request: SubmitRequest): SubmitRenderReques
     priority: request.priority,
     deadline: request.deadline,
     reuse: numberOf(reuses, request.reuse),
+    webhook: request.webhook === undefined ? undefined : Webhook.create(request.webhook),
   };
 }
 
 function renderRequestToProto(render: RenderRequest): RenderSpec {
   return RenderSpec.create({
     ...render,
-    references: [...render.references],
+    image: render.image === undefined ? undefined : mediaToProto(render.image),
+    references: render.references.map(mediaToProto),
     referencePrompts: [...render.referencePrompts],
     scheduler: numberOf(schedulers, render.scheduler),
     frameSelection: numberOf(selections, render.frameSelection),
     outputs: render.outputs.map((output) => numberOf(outputs, output)),
   });
+}
+
+function mediaToProto({ sha256, uri = "" }: MediaSource): MediaReference {
+  return MediaReference.create({ sha256, uri });
 }

@@ -7,8 +7,9 @@
 import { createInterface } from "node:readline/promises";
 import type { Job, WatchJobResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { CliContext } from "../context.ts";
-import type { FarmClient } from "../farm-client.ts";
-import { boardOf, foldResponse, followJob, getJobPatiently, hasEnded } from "./follow-job.ts";
+import type { FarmClient } from "../../client/farm-client.ts";
+import { hasEnded } from "../../client/watch.ts";
+import { boardOf, foldResponse } from "./fold-updates.ts";
 import { stageRows } from "./progress-board.ts";
 import { createProgressView, type ProgressView } from "./progress-view.ts";
 
@@ -33,7 +34,7 @@ export async function watchToEnd(context: CliContext, request: WatchRequest): Pr
     // Scripts hear every event, also of a job that has ended.
     if (!hasEnded(job.state) || request.onResponse !== undefined) await show(request, view, left.signal);
     if (left.signal.aborted) return { kind: "left" };
-    return { kind: "ended", job: await getJobPatiently(client, job.jobId, left.signal) };
+    return { kind: "ended", job: await client.getJobPatiently(job.jobId, { signal: left.signal }) };
   } finally {
     release();
     view.stop();
@@ -46,7 +47,7 @@ async function show(request: WatchRequest, view: ProgressView, signal: AbortSign
   view.show(stageRows(board));
   const onOutage = (): void => view.note("  the farm does not answer; asking again");
   // From the first event on: what happened between submit and now is part of the picture.
-  for await (const response of followJob({ client, jobId: job.jobId, afterEventNumber: 0n, signal, onOutage })) {
+  for await (const response of client.watch(job.jobId, { signal, onOutage })) {
     request.onResponse?.(response);
     const update = response.update;
     if (update?.$case === "event" && update.value.kind === "task.retried")

@@ -1,0 +1,117 @@
+/**
+ * A farm as a client sees it: every call of its service, and on top of them what most clients want.
+ *
+ * What can be repeated is: uploads, downloads and watches go on after a connection breaks or a coordinator restarts. Calls that change
+ * something are made once. A farm that does not answer is COORDINATOR_UNAVAILABLE naming the address and where it came from.
+ */
+import { FarmError, toFarmError } from "../domain/errors.ts";
+import {
+  type Artifact,
+  type DeepPartial,
+  FarmServiceClient,
+  type Job,
+  type JobEvent,
+  type ListJobsRequest,
+  type ListRendersRequest,
+  type ListWorkersRequest,
+  type Render,
+  type SubmitRenderRequest,
+  type SubmitRendersRequest,
+  type UploadMediaResponse,
+  type WatchJobResponse,
+  type Worker,
+} from "../gen/proto/vapfarm/v1/farm.ts";
+import { connectClient } from "../platform/grpc/client.ts";
+import { type CallControl, type FarmCalls, farmCalls } from "./calls.ts";
+import { type ArtifactAddress, download, type DownloadOptions, readArtifact } from "./download.ts";
+import { type ListControl, listEvents, listJobs, listRenders } from "./pages.ts";
+import { createPatience, patiently, type PatienceOptions } from "./patience.ts";
+import { type ManySubmitted, submitMany } from "./submit-many.ts";
+import { upload, type UploadOptions } from "./upload.ts";
+import { watch, type WatchOptions } from "./watch.ts";
+
+export type FarmEndpoint = {
+  /** `host:port` or `unix:/path`. */
+  readonly address: string;
+  /** Sent as `authorization: Bearer …`. */
+  readonly token?: string | undefined;
+  /** Where the address came from, for messages; else "as asked for". */
+  readonly origin?: string | undefined;
+  /** What to do when nobody answers there, for messages. */
+  readonly remedy?: string | undefined;
+};
+
+export type FarmClient = {
+  readonly endpoint: FarmEndpoint;
+  /** Every RPC as the proto states it, one page at a time. */
+  readonly calls: FarmCalls;
+  submit(request: DeepPartial<SubmitRenderRequest>, control?: CallControl): Promise<Job>;
+  /** FIELD_INVALID when nothing was stored. */
+  submitMany(request: DeepPartial<SubmitRendersRequest>, control?: CallControl): Promise<ManySubmitted>;
+  getJob(jobId: string, control?: CallControl): Promise<Job>;
+  /** The same, through an outage. */
+  getJobPatiently(jobId: string, options?: PatienceOptions): Promise<Job>;
+  getRender(jobId: string, position: number, control?: CallControl): Promise<Render>;
+  cancel(jobId: string, control?: CallControl): Promise<Job>;
+  /** All pages, as they are needed. */
+  jobs(filter?: DeepPartial<ListJobsRequest>, control?: ListControl): AsyncGenerator<Job>;
+  renders(filter: DeepPartial<ListRendersRequest> & { readonly jobId: string }, control?: ListControl): AsyncGenerator<Render>;
+  /** Those of now; `watch` waits for more. */
+  events(from: { readonly jobId: string; readonly afterEventNumber?: bigint }, control?: ListControl): AsyncGenerator<JobEvent>;
+  /** Until the job has ended; each event once, whatever breaks. */
+  watch(jobId: string, options?: WatchOptions): AsyncGenerator<WatchJobResponse>;
+  /** A file's path, or bytes. What the farm has already is not sent, and what arrived is not sent again. */
+  upload(what: string | Uint8Array, options?: UploadOptions): Promise<UploadMediaResponse>;
+  /** Writes the file whole or not at all, its hash checked. */
+  download(to: ArtifactAddress & { readonly path: string }, options?: DownloadOptions): Promise<Artifact>;
+  /** The same bytes, as they come. */
+  read(artifact: ArtifactAddress, options?: DownloadOptions): AsyncGenerator<Uint8Array>;
+  listWorkers(filter?: DeepPartial<ListWorkersRequest>, control?: CallControl): Promise<readonly Worker[]>;
+  close(): void;
+};
+
+const maxMessageBytes = 4 * 1024 ** 2;
+
+/** Connects with the first call. */
+export function connectFarm(endpoint: FarmEndpoint): FarmClient {
+  const wire = connectClient(FarmServiceClient, endpoint.address, maxMessageBytes);
+  const headers = endpoint.token === undefined ? {} : { authorization: `Bearer ${endpoint.token}` };
+  const calls = farmCalls(wire, { headers, explain: (thrown) => nameEndpoint(thrown, endpoint) });
+  const jobOf = async (answer: Promise<{ job?: Job | undefined }>): Promise<Job> => present((await answer).job, "job");
+  return {
+    endpoint,
+    calls,
+    submit: (request, control) => jobOf(calls.submitRender(request, control)),
+    submitMany: (request, control) => submitMany(calls, request, control),
+    getJob: (jobId, control) => jobOf(calls.getJob({ jobId }, control)),
+    getJobPatiently: (jobId, options = {}) =>
+      jobOf(patiently(createPatience(options), () => calls.getJob({ jobId }, { signal: options.signal }))),
+    getRender: async (jobId, position, control) => present((await calls.getRender({ jobId, position }, control)).render, "render"),
+    cancel: (jobId, control) => jobOf(calls.cancelJob({ jobId }, control)),
+    jobs: (filter = {}, control) => listJobs(calls, filter, control),
+    renders: (filter, control) => listRenders(calls, filter, control),
+    events: (from, control) => listEvents(calls, from, control),
+    watch: (jobId, options) => watch(calls, jobId, options),
+    upload: (what, options) => upload(calls, what, options),
+    download: (to, options) => download(calls, to, options),
+    read: (artifact, options) => readArtifact(calls, artifact, options),
+    listWorkers: async (filter = {}, control) => (await calls.listWorkers(filter, control)).workers,
+    close: () => wire.close(),
+  };
+}
+
+/** The part of an answer that a farm of this protocol always fills. */
+export function present<T>(part: T | undefined, what: string): T {
+  if (part === undefined) throw new FarmError("PROTOCOL_UNSUPPORTED", { message: `the farm's answer has no ${what}` });
+  return part;
+}
+
+function nameEndpoint(thrown: unknown, endpoint: FarmEndpoint): FarmError {
+  const error = toFarmError(thrown);
+  if (error.code !== "COORDINATOR_UNAVAILABLE") return error;
+  return new FarmError("COORDINATOR_UNAVAILABLE", {
+    message: `no farm answers at ${endpoint.address} (${endpoint.origin ?? "as asked for"})`,
+    details: { ...error.details, ...(endpoint.remedy === undefined ? {} : { remedy: endpoint.remedy }) },
+    cause: error,
+  });
+}

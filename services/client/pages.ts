@@ -1,0 +1,66 @@
+/**
+ * Lists that are longer than one answer, item by item; the next page is asked for when it is needed.
+ */
+import type { DeepPartial, Job, JobEvent, ListJobsRequest, ListRendersRequest, Render } from "../gen/proto/vapfarm/v1/farm.ts";
+import type { CallControl, FarmCalls } from "./calls.ts";
+
+export type ListControl = CallControl & {
+  /** At most so many items; else all. */
+  readonly limit?: number | undefined;
+};
+
+const largestPage = 1_000;
+
+type Page<T> = { readonly items: readonly T[]; readonly next: string };
+
+async function* throughPages<T>(
+  fetch: (pageToken: string, pageSize: number) => Promise<Page<T>>,
+  { limit, pageSize }: { readonly limit: number | undefined; readonly pageSize: number },
+): AsyncGenerator<T> {
+  let left = limit ?? Number.POSITIVE_INFINITY;
+  for (let token = ""; left > 0;) {
+    const page = await fetch(token, Math.min(left, pageSize, largestPage));
+    for (const item of page.items.slice(0, left)) yield item;
+    left -= page.items.length;
+    token = page.next;
+    if (token === "") return;
+  }
+}
+
+/** Jobs by filter and order. */
+export function listJobs(calls: FarmCalls, filter: DeepPartial<ListJobsRequest>, control: ListControl = {}): AsyncGenerator<Job> {
+  return throughPages(
+    async (pageToken, pageSize) => {
+      const { jobs, nextPageToken } = await calls.listJobs({ ...filter, pageToken, pageSize }, control);
+      return { items: jobs, next: nextPageToken };
+    },
+    { limit: control.limit, pageSize: filter.pageSize ?? 200 },
+  );
+}
+
+/** A job's renders by position. */
+export function listRenders(calls: FarmCalls, filter: DeepPartial<ListRendersRequest>, control: ListControl = {}): AsyncGenerator<Render> {
+  return throughPages(
+    async (pageToken, pageSize) => {
+      const { renders, nextPageToken } = await calls.listRenders({ ...filter, pageToken, pageSize }, control);
+      return { items: renders, next: nextPageToken };
+    },
+    { limit: control.limit, pageSize: filter.pageSize ?? 200 },
+  );
+}
+
+/** A job's events after a number, up to those of now. */
+export function listEvents(
+  calls: FarmCalls,
+  { jobId, afterEventNumber = 0n }: { readonly jobId: string; readonly afterEventNumber?: bigint | undefined },
+  control: ListControl = {},
+): AsyncGenerator<JobEvent> {
+  return throughPages(
+    async (token, pageSize) => {
+      const after = token === "" ? afterEventNumber : BigInt(token);
+      const { events, hasMore } = await calls.listEvents({ jobId, afterEventNumber: after, pageSize }, control);
+      return { items: events, next: hasMore ? (events.at(-1)?.number.toString() ?? "") : "" };
+    },
+    { limit: control.limit, pageSize: 500 },
+  );
+}

@@ -1,0 +1,62 @@
+/**
+ * A job's events to its end, each once and in order, live progress between them.
+ *
+ * A stream that breaks or ends early is opened again after the last event seen, so a coordinator that restarts costs no event.
+ */
+import { JobState, type WatchJobResponse } from "../gen/proto/vapfarm/v1/farm.ts";
+import { pause } from "../platform/deadline.ts";
+import type { FarmCalls } from "./calls.ts";
+import { createPatience, isAborted, patiently, type PatienceOptions } from "./patience.ts";
+
+export type WatchOptions = PatienceOptions & {
+  /** Events up to and including this number are not told; else all are. */
+  readonly afterEventNumber?: bigint | undefined;
+};
+
+const againMs = 200;
+
+/** Whether nothing more will happen to the job, unless it is retried. */
+export function hasEnded(state: JobState): boolean {
+  return state === JobState.JOB_STATE_SUCCEEDED || state === JobState.JOB_STATE_FAILED || state === JobState.JOB_STATE_CANCELLED;
+}
+
+/** Every update until the job has ended; returns early, without an error, when the signal aborts. */
+export async function* watch(
+  calls: Pick<FarmCalls, "watchJob" | "getJob">,
+  jobId: string,
+  options: WatchOptions = {},
+): AsyncGenerator<WatchJobResponse> {
+  const { signal } = options;
+  const patience = createPatience(options);
+  let after = options.afterEventNumber ?? 0n;
+  let isOver = false;
+  while (!isOver) {
+    try {
+      for await (const response of calls.watchJob({ jobId, afterEventNumber: after }, { signal })) {
+        patience.answered();
+        if (response.update?.$case === "event") {
+          after = response.update.value.number;
+          isOver = hasEnded(response.update.value.jobState);
+        }
+        yield response;
+      }
+      // A coordinator that stops ends its streams in order too.
+      isOver ||= await isJobOver(calls, jobId, { patience, signal, after });
+      if (!isOver) await pause(againMs, signal);
+    } catch (thrown) {
+      if (isAborted(signal)) return;
+      isOver = false;
+      await patience.failed(thrown).catch((failure: unknown) => {
+        if (!isAborted(signal)) throw failure;
+      });
+      if (isAborted(signal)) return;
+    }
+  }
+}
+
+type Asking = { readonly patience: ReturnType<typeof createPatience>; readonly signal: AbortSignal | undefined; readonly after: bigint };
+
+async function isJobOver(calls: Pick<FarmCalls, "getJob">, jobId: string, { patience, signal, after }: Asking): Promise<boolean> {
+  const { job } = await patiently(patience, () => calls.getJob({ jobId }, { signal }));
+  return job === undefined || (hasEnded(job.state) && job.lastEventNumber <= after);
+}
