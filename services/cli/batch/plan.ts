@@ -76,7 +76,7 @@ function reasonAt(value: unknown, path: readonly PropertyKey[]): string {
   if (found === undefined || found === null) return "is missing";
   if (Array.isArray(found)) return found.length === 0 ? "is an empty list" : `is a list of ${found.length}`;
   if (typeof found === "object") return "is a mapping";
-  const text = String(found);
+  const text = typeof found === "string" ? found : typeof found === "bigint" ? found.toString() : JSON.stringify(found);
   return typeof found === "string" ? `is "${text.length > 60 ? `${text.slice(0, 57)}...` : text}"` : `is ${text}`;
 }
 

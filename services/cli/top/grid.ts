@@ -1,0 +1,96 @@
+/**
+ * Text that fits a width in terminal columns, wide characters counted as two: cells, rows and bars.
+ *
+ * Invariant: nothing that a farm tells can move the cursor; control characters never reach a line.
+ */
+import stringWidth from "string-width";
+
+export type Column = {
+  readonly title: string;
+  /** Columns with the highest number give way first. */
+  readonly yields: number;
+  /** Never narrower than this unless it gives way altogether. */
+  readonly least: number;
+  readonly isNumber?: boolean;
+};
+
+const gap = "  ";
+
+/** Text without anything that a terminal would act on. */
+export function plain(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, " ");
+}
+
+/** At most `width` columns; what is cut off leaves a mark. */
+export function cut(text: string, width: number): string {
+  if (stringWidth(text) <= width) return text;
+  if (width <= 0) return "";
+  let kept = "";
+  let used = 0;
+  for (const { segment } of new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(text)) {
+    used += stringWidth(segment);
+    if (used > width - 1) break;
+    kept += segment;
+  }
+  return `${kept}…`;
+}
+
+function pad(text: string, width: number, isNumber: boolean): string {
+  const space = " ".repeat(Math.max(0, width - stringWidth(text)));
+  return isNumber ? space + text : text + space;
+}
+
+/** A header and rows, each at most `width` columns: cells shrink to their least, then columns give way, those that yield most first. */
+export function grid(columns: readonly Column[], rows: readonly (readonly string[])[], width: number): readonly string[] {
+  const cells = [columns.map(({ title }) => title), ...rows.map((row) => row.map(plain))];
+  const natural = columns.map((_, index) => Math.max(...cells.map((row) => stringWidth(row[index] ?? ""))));
+  const widths = fit(columns, natural, width);
+  return cells.map((row) => {
+    const shown = widths.flatMap((columnWidth, index) => {
+      if (columnWidth === 0) return [];
+      return [pad(cut(row[index] ?? "", columnWidth), columnWidth, columns[index]?.isNumber === true)];
+    });
+    return cut(shown.join(gap).trimEnd(), width);
+  });
+}
+
+/** The width of each column; 0 for one that gave way. */
+function fit(columns: readonly Column[], natural: readonly number[], width: number): readonly number[] {
+  const widths = [...natural];
+  const total = (): number => {
+    const shown = widths.filter((each) => each > 0);
+    return shown.reduce((sum, each) => sum + each, 0) + gap.length * Math.max(0, shown.length - 1);
+  };
+  const byYield = columns
+    .map(({ yields, least }, index) => ({ yields, least, index }))
+    .toSorted((left, right) => right.yields - left.yields);
+  for (const { least, index } of byYield) {
+    const over = total() - width;
+    if (over <= 0) return widths;
+    widths[index] = Math.max(Math.min(least, widths[index] ?? 0), (widths[index] ?? 0) - over);
+  }
+  for (const { index } of byYield.slice(0, -1)) {
+    if (total() <= width) return widths;
+    widths[index] = 0;
+  }
+  return widths;
+}
+
+/** `████░░░░ 5/10`; the count alone where a bar would be too short to read. */
+export function bar(done: number, all: number, width: number): string {
+  const count = `${done}/${all}`;
+  const cells = width - count.length - 1;
+  if (all <= 0) return "";
+  if (cells < 4) return count;
+  const full = Math.round(cells * Math.min(1, Math.max(0, done / all)));
+  return `${"█".repeat(full)}${"░".repeat(cells - full)} ${count}`;
+}
+
+/** `42s`, `5m`, `3h12m`, `2d4h`: short enough for a cell. */
+export function span(ms: number): string {
+  const total = Math.max(0, Math.floor(ms / 1000));
+  if (total < 60) return `${total}s`;
+  if (total < 3_600) return `${Math.floor(total / 60)}m${String(total % 60).padStart(2, "0")}s`;
+  if (total < 86_400) return `${Math.floor(total / 3_600)}h${String(Math.floor((total % 3_600) / 60)).padStart(2, "0")}m`;
+  return `${Math.floor(total / 86_400)}d${Math.floor((total % 86_400) / 3_600)}h`;
+}
