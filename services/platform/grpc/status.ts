@@ -53,5 +53,9 @@ export function fromRpcStatus(told: Status): FarmError {
 function toError(told: Pick<Status, "code" | "message" | "details">, cause: unknown): FarmError {
   const grpcStatus = status[told.code] as StatusName;
   const { code, ...facts } = readDetails(told.details);
-  return new FarmError(code ?? fallbackCodes[grpcStatus] ?? "INTERNAL", { message: told.message, details: { grpcStatus, ...facts }, cause });
+  return new FarmError(code ?? fallbackCodes[grpcStatus] ?? "INTERNAL", {
+    message: told.message,
+    details: { grpcStatus, ...facts },
+    cause,
+  });
 }
