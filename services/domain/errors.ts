@@ -63,6 +63,17 @@ export const errorTable = {
     "choose a new key, or repeat the first body unchanged",
   ]),
   JOB_UNKNOWN: row("NOT_FOUND", "input", ["no such job of this tenant", "check the job id"]),
+  RENDER_UNKNOWN: row("NOT_FOUND", "input", ["the job has no render at this position", "list the job's renders and choose one of them"]),
+  JOB_ENDED: row("FAILED_PRECONDITION", "input", ["the job has ended", "submit a new job, or retry this one"]),
+  JOB_NOT_RETRYABLE: row("FAILED_PRECONDITION", "input", [
+    "every render that was named has succeeded",
+    "submit a new job; to compute it anew choose reuse `none`",
+  ]),
+  WORKER_UNKNOWN: row("NOT_FOUND", "input", [
+    "no worker has this id, or not exactly one has this name",
+    "list the workers and choose one of them by its id",
+  ]),
+  MODEL_NOT_FOUND: row("NOT_FOUND", "input", ["the farm has no model of this name", "list the farm's models and choose one of them"]),
   ARTIFACT_UNKNOWN: row("NOT_FOUND", "input", ["the job has no such artifact", "get the job and choose one of its artifacts"]),
   UPLOAD_CHECKSUM_MISMATCH: row("DATA_LOSS", "transient", ["the bytes that arrived are not those announced", "upload the file again"]),
   UPLOAD_PROTOCOL: row("INVALID_ARGUMENT", "input", ["the upload's messages are out of order", "send one header, then chunks"]),
