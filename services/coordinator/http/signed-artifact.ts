@@ -55,7 +55,7 @@ async function answer(options: SignedArtifactOptions, { request, response, url }
     response.writeHead(304, common).end();
     return;
   }
-  const wanted = isRangeWanted(request.headers["if-range"], tag) ? request.headers.range : undefined;
+  const wanted = isRangeWanted(request.headers["if-range"]?.toString(), tag) ? request.headers.range : undefined;
   const range = parseByteRange(wanted, artifact.sizeBytes);
   if (range.kind === "unsatisfiable") {
     options.fail(response, new FarmError("RANGE_NOT_SATISFIABLE"), { "content-range": contentRange(range, artifact.sizeBytes) });

@@ -51,9 +51,8 @@ function violationsOf({ fileName, sizeBytes, sha256 }: BeginUploadRequest, maxBy
 
 function knownToProto(known: UploadView, sizeBytes: number): Upload {
   if (known.sizeBytes !== sizeBytes) {
-    refuse([
-      { field: "size_bytes", reason: `the media of this sha256 has ${known.sizeBytes} bytes`, remedy: "tell size and hash of one file" },
-    ]);
+    const reason = `the media of this sha256 has ${known.sizeBytes} bytes`;
+    refuseAny([violation("size_bytes", reason, "tell size and hash of one file")]);
   }
   return {
     uploadId: "",
