@@ -29,5 +29,18 @@ export default defineConfig(
     },
   },
   { files: ["*.config.ts"], rules: { "no-restricted-syntax": "off" } },
+  {
+    // The script of the operator pages runs in browsers, as it is.
+    ...tseslint.configs.disableTypeChecked,
+    files: ["services/coordinator/pages/assets/*.js"],
+    languageOptions: {
+      parserOptions: { projectService: false },
+      globals: Object.fromEntries(
+        ["addEventListener", "clearTimeout", "CSS", "document", "DOMParser", "EventSource", "fetch", "getSelection"]
+          .concat(["location", "navigator", "setInterval", "setTimeout"])
+          .map((name) => [name, "readonly"]),
+      ),
+    },
+  },
   { files: ["test/**/*.ts"], rules: { "max-lines-per-function": "off" } },
 );

@@ -31,6 +31,7 @@ import { createRelay } from "./duties/relay.ts";
 import { createSweep } from "./duties/sweep.ts";
 import { createWatchHub, type WatchHub } from "./events/watch-hub.ts";
 import { createCoordinatorMetrics, type CoordinatorMetrics } from "./metrics.ts";
+import { createPages } from "./pages/pages.ts";
 import { createCallerLookup } from "./rpc/caller.ts";
 import { createFarmService } from "./rpc/farm-service.ts";
 import { createSlots } from "./rpc/slots.ts";
@@ -114,7 +115,14 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents });
   const parts: Parts = { ...options, timings: { ...defaultTimings, ...options.timings }, metrics, hub, announcer, holder: randomUUID() };
   const relay = dutyOf(relaySpec(parts), parts);
-  const http = createHttpServer({ address: config.VAPFARM_HTTP_ADDRESS, ready: () => readiness(resources), metrics: registry });
+  const grpcAddress = (): string => grpc.address();
+  const pages = createPages({ grpcAddress, publicUrl: config.VAPFARM_PUBLIC_URL, now: () => new Date(), logger });
+  const http = createHttpServer({
+    address: config.VAPFARM_HTTP_ADDRESS,
+    ready: () => readiness(resources),
+    metrics: registry,
+    routes: [pages.route],
+  });
   const temporaryFolder = join(config.VAPFARM_STATE_FOLDER, "uploads");
   const grpc = createGrpcServer({
     address: config.VAPFARM_GRPC_ADDRESS,
@@ -123,8 +131,8 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     reflection: { descriptors },
     drainMs,
   });
-  const component = sequence([uploadFolder(temporaryFolder), dispatch(parts), ...duties(parts), relay, http, grpc, hub]);
-  return { ...component, grpcAddress: () => grpc.address(), httpAddress: () => http.address() };
+  const component = sequence([uploadFolder(temporaryFolder), dispatch(parts), ...duties(parts), relay, pages, http, grpc, hub]);
+  return { ...component, grpcAddress, httpAddress: () => http.address() };
 }
 
 async function readiness({ store, broker }: Resources): Promise<void> {

@@ -1,0 +1,45 @@
+/**
+ * Failures as pages: what happened, its code, what to do.
+ */
+import type { FarmError, StatusName } from "../../domain/errors.ts";
+import { html } from "./html.ts";
+import type { Page } from "./page.ts";
+
+/** HTTP statuses as google.rpc.Code documents them. */
+const httpStatuses: Readonly<Record<StatusName, number>> = {
+  INVALID_ARGUMENT: 400,
+  FAILED_PRECONDITION: 400,
+  UNAUTHENTICATED: 401,
+  PERMISSION_DENIED: 403,
+  NOT_FOUND: 404,
+  ABORTED: 409,
+  RESOURCE_EXHAUSTED: 429,
+  CANCELLED: 499,
+  INTERNAL: 500,
+  DATA_LOSS: 500,
+  UNIMPLEMENTED: 501,
+  UNAVAILABLE: 503,
+  DEADLINE_EXCEEDED: 504,
+};
+
+/** The HTTP status of a failure. */
+export function httpStatusOf(error: FarmError): number {
+  return httpStatuses[error.row.status];
+}
+
+/** A failure as a page; unexpected ones keep their text to themselves. */
+export function errorPage(error: FarmError): Page {
+  const isOurs = error.row.status === "INTERNAL";
+  const fields = error.details.fields ?? [];
+  const body = html`<h1>${error.code === "ROUTE_UNKNOWN" ? "There is no such page" : "This page cannot be shown"}</h1>
+    <div class="note bad">
+      <p><strong>${error.code}</strong>: <span dir="auto">${isOurs ? error.row.message : error.message}</span></p>
+      ${fields.map(({ field, reason, remedy }) => html`<p><code>${field}</code>: ${reason}; ${remedy}</p>`)}
+    </div>
+    <p>What to do: ${remedyOf(error)}.</p>`;
+  return { title: "Error", section: "", body };
+}
+
+function remedyOf(error: FarmError): string {
+  return error.code === "ROUTE_UNKNOWN" ? "start from the farm's overview" : error.row.remedy;
+}
