@@ -6,6 +6,7 @@ import type { Logger } from "../platform/logging.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { DispatchObserver } from "./dispatch/dispatch-service.ts";
 import type { Round } from "./duties/duty.ts";
+import type { WebhookOutcome } from "./duties/webhooks.ts";
 import type { AttemptReport, OverviewStore, ReapOutcome, ReportOutcome } from "./store/store-contract.ts";
 
 export type CoordinatorMetrics = DispatchObserver & {
@@ -14,6 +15,7 @@ export type CoordinatorMetrics = DispatchObserver & {
   readonly onReap: (outcome: ReapOutcome) => void;
   readonly onRepaired: (count: number) => void;
   readonly onUnsent: (rows: number) => void;
+  readonly onWebhookTry: (outcome: WebhookOutcome) => void;
 };
 
 const callSeconds = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60];
@@ -35,6 +37,7 @@ export function createCoordinatorMetrics(metrics: Metrics, store: Pick<OverviewS
   const repairs = metrics.counter("vapfarm_sweep_repairs_total", "Repairs of what should never be; each one is a bug");
   const illegal = metrics.counter("vapfarm_illegal_transitions_total", "State changes that were refused as illegal; each one is a bug");
   const unsent = metrics.gauge("vapfarm_events_unsent", "Event rows not yet copied to JetStream, as the relay last saw them");
+  const webhooks = metrics.counter("vapfarm_webhook_tries_total", "Tries to deliver webhooks by outcome", ["outcome"]);
   const countOutcomes = createOutcomeCounter(metrics);
   const countIllegal = (code: string | undefined): void => {
     if (code === "TRANSITION_ILLEGAL") illegal.inc();
@@ -55,6 +58,7 @@ export function createCoordinatorMetrics(metrics: Metrics, store: Pick<OverviewS
     },
     onRepaired: (count) => repairs.inc(count),
     onUnsent: (rows) => unsent.set(rows),
+    onWebhookTry: (outcome) => webhooks.inc({ outcome }),
     onFailure: countIllegal,
     onNext(ask, outcome) {
       if (outcome.kind === "answered" && !outcome.replayed) countOutcomes(ask.reports, outcome.reportOutcomes);
