@@ -4,6 +4,7 @@
  * Workers keep their sequences as an agent does; everything else is the store's own interface.
  */
 import { createHash, randomUUID } from "node:crypto";
+import type { RenderSpec } from "../../services/domain/render-spec.ts";
 import type { PlannedTask } from "../../services/domain/stage-graph.ts";
 import { openPool, type Pool } from "../../services/platform/database/pool.ts";
 import type {
@@ -11,6 +12,7 @@ import type {
   ClaimView,
   NextAsk,
   NextOutcome,
+  PlannedRender,
   ProducedArtifact,
   Store,
   SubmitJob,
@@ -110,17 +112,9 @@ export function diamond(domain = ""): readonly PlannedTask[] {
   ];
 }
 
-/** A job of the given tasks, with every field overridable. */
-export function job(tasks: readonly PlannedTask[], overrides: Partial<SubmitJob> = {}): SubmitJob {
+/** A planned render of the given tasks. */
+export function plannedRender(tasks: readonly PlannedTask[], spec: Partial<RenderSpec> = {}): PlannedRender {
   return {
-    jobId: randomUUID(),
-    tenant: "local",
-    idempotencyKey: undefined,
-    bodyDigest: sha256("body"),
-    jobClass: "production",
-    priority: 0,
-    deadline: undefined,
-    reuse: "all",
     render: {
       model: "demo",
       image: { sha256: sha256("image") },
@@ -138,17 +132,45 @@ export function job(tasks: readonly PlannedTask[], overrides: Partial<SubmitJob>
       width: 64,
       height: 48,
       frames: 17,
+      ...spec,
     },
     modelWeights: "random",
     fps: 16,
     tasks,
+  };
+}
+
+/** A job of several renders, each of the given tasks, with every field overridable. */
+export function batch(plans: readonly (readonly PlannedTask[])[], overrides: Partial<SubmitJob> = {}): SubmitJob {
+  return {
+    jobId: randomUUID(),
+    tenant: "local",
+    idempotencyKey: undefined,
+    bodyDigest: sha256("body"),
+    jobClass: "production",
+    priority: 0,
+    deadline: undefined,
+    reuse: "all",
+    webhook: undefined,
+    renders: plans.map((tasks) => plannedRender(tasks)),
     ...overrides,
   };
 }
 
-/** Stores a job that must be stored; returns its id. */
-export async function submit(store: Store, tasks: readonly PlannedTask[], overrides: Partial<SubmitJob> = {}): Promise<string> {
-  const outcome = await store.submitJob(job(tasks, overrides));
+/** A job of one render of the given tasks. */
+export const job = (tasks: readonly PlannedTask[], overrides: Partial<SubmitJob> = {}): SubmitJob => batch([tasks], overrides);
+
+/** Stores a job of one render that must be stored; returns its id. */
+export const submit = (store: Store, tasks: readonly PlannedTask[], overrides: Partial<SubmitJob> = {}): Promise<string> =>
+  submitBatch(store, [tasks], overrides);
+
+/** Stores a job of several renders that must be stored; returns its id. */
+export async function submitBatch(
+  store: Store,
+  plans: readonly (readonly PlannedTask[])[],
+  overrides: Partial<SubmitJob> = {},
+): Promise<string> {
+  const outcome = await store.submitJob(batch(plans, overrides));
   if (outcome.kind !== "stored") throw new TypeError(`not stored: ${outcome.kind}`);
   return outcome.job.jobId;
 }

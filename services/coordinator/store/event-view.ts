@@ -15,6 +15,7 @@ export type EventRow = {
   readonly message: string;
   readonly job_state: JobState | null;
   readonly compute_ms: number;
+  readonly render_position: number | null;
 };
 
 /** One event from its row. */
@@ -30,5 +31,6 @@ export function eventFromRow(row: EventRow): EventView {
     message: row.message,
     jobState: row.job_state ?? undefined,
     computeMs: row.compute_ms,
+    renderPosition: row.render_position ?? undefined,
   };
 }

@@ -1,97 +1,102 @@
 /**
- * A job with its tasks, artifacts and warnings, put together from Prisma's rows.
- *
- * Invariants: artifacts are shown only of a job that succeeded; what a task cost is its last attempt's.
+ * A job as lists show it, from its row (sql/jobs).
  */
 import type { RenderSpec } from "../../domain/render-spec.ts";
-import type { TaskState } from "../../domain/task-state.ts";
-import type { Prisma } from "../../gen/prisma/client.ts";
-import type { ArtifactView, JobClass, JobState, JobView, TaskView, WarningView } from "./store-contract.ts";
+import type { FailureView, JobClass, JobState, JobSummary, RenderCounts, RenderSummary, Reuse, WebhookView } from "./store-contract.ts";
 
-export const jobInclude = {
-  renders: {
-    include: {
-      users: {
-        orderBy: { position: "asc" },
-        include: {
-          task: {
-            include: {
-              attempts: { orderBy: { number: "desc" }, take: 1 },
-              outputs: { include: { artifact: true } },
-            },
-          },
-        },
-      },
-    },
-  },
-} as const satisfies Prisma.JobInclude;
+type Failure = { readonly failure_code: string | null; readonly failure_message: string | null; readonly failure_stage: string | null };
 
-export type JobRow = Prisma.JobGetPayload<{ include: typeof jobInclude }>;
-type UserRow = JobRow["renders"][number]["users"][number];
+export type JobRow = Failure & {
+  readonly id: string;
+  readonly tenant_id: string;
+  readonly state: JobState;
+  readonly job_class: JobClass;
+  readonly priority: number;
+  readonly deadline: Date | null;
+  readonly reuse: Reuse;
+  readonly created_at: Date;
+  readonly ended_at: Date | null;
+  readonly last_event: number;
+  readonly render_total: number;
+  readonly render_queued: number;
+  readonly render_running: number;
+  readonly render_succeeded: number;
+  readonly render_failed: number;
+  readonly render_cancelled: number;
+  /** Of its webhook; null: it has none. */
+  readonly url: string | null;
+  /** Of the delivery of its last end; null: none. */
+  readonly event_number: number | null;
+  readonly tries: number | null;
+  readonly delivered_at: Date | null;
+  readonly next_try_at: Date | null;
+  readonly last_error: string | null;
+  /** Of its render, when it has one only. */
+  readonly spec: RenderSpec | null;
+  readonly model_weights: string | null;
+  readonly fps: number | null;
+};
 
-/** The job of one render from its row. */
-export function jobFromRow(row: JobRow): JobView {
-  const [render] = row.renders;
-  const users = render?.users ?? [];
-  const state = row.state as JobState;
-  const spec = render?.spec as unknown as RenderSpec;
+/** The job without its tasks. */
+export function jobFromRow(row: JobRow): JobSummary {
   return {
     jobId: row.id,
-    tenant: row.tenantId,
-    state,
-    jobClass: row.jobClass as JobClass,
+    tenant: row.tenant_id,
+    state: row.state,
+    jobClass: row.job_class,
     priority: row.priority,
-    createdAt: row.createdAt,
-    endedAt: row.endedAt ?? undefined,
-    render: spec,
-    tasks: users.map(taskFromRow),
-    artifacts: state === "succeeded" ? artifactsOf(users, spec.outputs) : [],
-    warnings: warningsOf(users),
+    deadline: row.deadline ?? undefined,
+    reuse: row.reuse,
+    createdAt: row.created_at,
+    endedAt: row.ended_at ?? undefined,
     failure: failureOf(row),
-    lastEventNumber: row.lastEvent,
-    modelWeights: render?.modelWeights ?? "",
-    fps: render?.fps ?? 0,
+    lastEventNumber: row.last_event,
+    renderCounts: countsOf(row),
+    webhook: webhookOf(row),
+    only: onlyOf(row),
   };
 }
 
-function failureOf(row: JobRow): JobView["failure"] {
-  if (row.failureCode === null) return undefined;
-  return { code: row.failureCode, message: row.failureMessage ?? "", stage: row.failureStage ?? "" };
+function failureOf(row: Failure): FailureView | undefined {
+  if (row.failure_code === null) return undefined;
+  return { code: row.failure_code, message: row.failure_message ?? "", stage: row.failure_stage ?? "" };
 }
 
-function taskFromRow({ task, label, isReused }: UserRow): TaskView {
-  const [attempt] = task.attempts;
+function countsOf(row: JobRow): RenderCounts {
   return {
-    taskId: Number(task.id),
-    stage: task.stage,
-    label,
-    state: task.state as TaskState,
-    attempts: task.attemptCount,
-    workerName: attempt?.workerName,
-    computeMs: attempt?.computeMs ?? 0,
-    loadMs: attempt?.loadMs ?? 0,
-    provider: attempt?.provider ?? undefined,
-    profile: attempt?.profile ?? undefined,
-    reused: isReused,
+    total: row.render_total,
+    queued: row.render_queued,
+    running: row.render_running,
+    succeeded: row.render_succeeded,
+    failed: row.render_failed,
+    cancelled: row.render_cancelled,
   };
 }
 
-/** In the order in which the render asked for them. */
-function artifactsOf(users: readonly UserRow[], order: readonly string[]): readonly ArtifactView[] {
-  const found = users.flatMap(({ task, artifacts }) =>
-    task.outputs
-      .filter(({ name }) => artifacts.includes(name))
-      .map(({ name, artifact }) => ({
-        name,
-        sha256: artifact.sha256,
-        sizeBytes: Number(artifact.sizeBytes),
-        mediaType: artifact.mediaType,
-      })),
-  );
-  return found.sort((left, right) => order.indexOf(left.name) - order.indexOf(right.name));
+function webhookOf(row: JobRow): WebhookView | undefined {
+  if (row.url === null) return undefined;
+  if (row.event_number === null) return { url: row.url, delivery: undefined };
+  const delivery = {
+    eventNumber: row.event_number,
+    tries: row.tries ?? 0,
+    deliveredAt: row.delivered_at ?? undefined,
+    nextTryAt: row.next_try_at ?? undefined,
+    lastError: row.last_error ?? "",
+  };
+  return { url: row.url, delivery };
 }
 
-function warningsOf(users: readonly UserRow[]): readonly WarningView[] {
-  const all = users.flatMap(({ task }) => task.attempts.flatMap(({ warnings }) => warnings as unknown as readonly WarningView[]));
-  return [...new Map(all.map((warning) => [JSON.stringify(warning), warning])).values()];
+/** The render of a job of one is what the job is: state, end and failure are the same. */
+function onlyOf(row: JobRow): RenderSummary | undefined {
+  if (row.spec === null) return undefined;
+  return {
+    jobId: row.id,
+    position: 0,
+    state: row.state,
+    spec: row.spec,
+    endedAt: row.ended_at ?? undefined,
+    failure: failureOf(row),
+    modelWeights: row.model_weights ?? "",
+    fps: row.fps ?? 0,
+  };
 }

@@ -7,6 +7,7 @@ import { PrismaPg } from "@prisma/adapter-pg";
 import { FarmError } from "../../domain/errors.ts";
 import { PrismaClient } from "../../gen/prisma/client.ts";
 import { type Pool, runStatement } from "../../platform/database/pool.ts";
+import { createControls } from "./controls.ts";
 import { createDispatch } from "./dispatch.ts";
 import { createDuties } from "./duties.ts";
 import { createJobs } from "./jobs.ts";
@@ -15,6 +16,7 @@ import { createOverview } from "./overview.ts";
 import { claimFarmStatement } from "./sql/overview.ts";
 import type { Retention, StoreContext, StoreSettings } from "./store-context.ts";
 import type { Store } from "./store-contract.ts";
+import { createWebhooks } from "./webhooks.ts";
 
 export type StoreOptions = {
   readonly pool: Pool;
@@ -58,6 +60,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createDispatch(context),
     ...createDuties(context),
     ...createOverview(context),
+    ...createControls(context),
+    ...createWebhooks(context),
     async close() {
       await prisma.$disconnect();
       await Promise.all([...new Set([pool, beatPool])].map((open) => open.end()));

@@ -3,7 +3,8 @@
  */
 import type { NamedStatement } from "../../../platform/database/pool.ts";
 
-const columns = "e.job_id, e.number, e.at, e.kind, e.stage, e.task_id, e.worker_name, e.message, e.job_state, e.compute_ms";
+const columns =
+  "e.job_id, e.number, e.at, e.kind, e.stage, e.task_id, e.worker_name, e.message, e.job_state, e.compute_ms, e.render_position";
 
 /** $1: job, $2: after this number, $3: limit. Index: event_pkey. */
 export const listEventsStatement: NamedStatement = {

@@ -1,9 +1,9 @@
 /**
- * submit: one job with its render, tasks, users, inputs and first events.
+ * submit: one job with its renders, tasks, users, inputs and first events, or nothing.
  *
- * $1: SubmitJob and `uploads`, the hashes that its tasks start from.
+ * $1: as submit-payload makes it.
  * Result: {kind: stored, jobId, aftermath} | {kind: repeated | conflict, jobId} | {kind: invalid, missing: [sha256]}.
- * Locks: uploads' artifacts, the keys' tasks in key order, their outputs' artifacts, the new job.
+ * Locks: the new job's id and key, the keys' tasks by id, their outputs' artifacts, the uploads' artifacts.
  * Indexes: job_tenant_id_idempotency_key_key, task_content_key_current_key, ready's and users' primary keys.
  */
 import type { NamedStatement } from "../../../platform/database/pool.ts";

@@ -1,0 +1,54 @@
+/**
+ * A job as the submit statement takes it, and what its answer about missing uploads means to the fields of a request.
+ *
+ * Invariant: a task that many renders share is sent once; renders name it by its place, with what is their own (label, artifacts).
+ */
+import type { FieldViolation } from "../../domain/errors.ts";
+import type { RenderSpec } from "../../domain/render-spec.ts";
+import type { PlannedTask } from "../../domain/stage-graph.ts";
+import type { MissingUpload, SubmitJob } from "./store-contract.ts";
+
+/** Each key once, in dependency order: plans are, and a task's producers come before it in its own. */
+export function submitPayload({ renders, ...job }: SubmitJob): object {
+  const places = new Map<string, number>();
+  const tasks: Omit<PlannedTask, "label" | "artifacts">[] = [];
+  for (const { label: _label, artifacts: _artifacts, ...task } of renders.flatMap((render) => render.tasks)) {
+    if (places.has(task.contentKey)) continue;
+    places.set(task.contentKey, tasks.length);
+    tasks.push(task);
+  }
+  return {
+    ...job,
+    uploads: uploadsOf(tasks),
+    tasks,
+    renders: renders.map(({ render, modelWeights, fps, tasks: planned }) => ({
+      spec: render,
+      modelWeights,
+      fps,
+      uses: planned.map(({ contentKey, label, artifacts }) => ({ task: places.get(contentKey), label, artifacts })),
+    })),
+  };
+}
+
+function uploadsOf(tasks: readonly Pick<PlannedTask, "inputs">[]): readonly string[] {
+  const sources = tasks.flatMap(({ inputs }) => inputs.map(({ source }) => source));
+  return [...new Set(sources.flatMap((source) => (source.kind === "upload" ? [source.sha256] : [])))];
+}
+
+/** One for each field of a render that names an upload which is missing. */
+export function missingUploads(
+  renders: readonly { readonly position: number; readonly spec: RenderSpec }[],
+  missing: readonly string[],
+): readonly MissingUpload[] {
+  return renders.flatMap(({ position, spec }) => violations(spec, new Set(missing)).map((violation) => ({ position, violation })));
+}
+
+function violations({ image, references }: RenderSpec, missing: ReadonlySet<string>): readonly FieldViolation[] {
+  const named = [
+    { field: "image", sha256: image.sha256 },
+    ...references.map(({ sha256 }, index) => ({ field: `references[${index}]`, sha256 })),
+  ];
+  return named
+    .filter(({ sha256 }) => missing.has(sha256))
+    .map(({ field, sha256 }) => ({ field, reason: `no such upload: ${sha256}`, remedy: "upload the media first" }));
+}
