@@ -1,0 +1,99 @@
+/**
+ * A batch as the requests that submit it: at most 1,000 renders and 3 MiB each, every one with an idempotency key.
+ *
+ * Pure. The key is made of what the request says, media by their hash, so the same file asks for the same jobs however often it is
+ * submitted, and a file that was changed asks for new ones.
+ */
+import { createHash } from "node:crypto";
+import { RenderSpec, SubmitRendersRequest } from "../../gen/proto/vapfarm/v1/farm.ts";
+import type { RenderRequest, SubmitRequest } from "../../domain/render-request.ts";
+import { submitRequestToProto } from "../render/submit-proto.ts";
+import type { BatchPlan, MediaSource, PlannedRender } from "./plan.ts";
+
+/** One job to be: its renders stand at their position. */
+export type BatchPart = { readonly renders: readonly PlannedRender[]; readonly request: SubmitRendersRequest };
+
+type PartOptions = {
+  /** Path → SHA-256 of every file. */
+  readonly hashes: ReadonlyMap<string, string>;
+  /** Of the caller; replaces the key made of the content. */
+  readonly idempotencyKey: string | undefined;
+};
+
+const mostRenders = 1_000;
+/** A message of 4 MiB is the farm's limit. */
+const mostBytes = 3 * 1024 ** 2;
+
+/** The requests, in the order of the file. */
+export function partsOf(plan: BatchPlan, { hashes, idempotencyKey }: PartOptions): readonly BatchPart[] {
+  const specs = plan.renders.map((render) => ({ render, spec: specOf(render, hashes) }));
+  return chunksOf(specs).map((chunk, index, all) => {
+    const request = requestOf(plan, chunk.map(({ spec }) => spec)); // prettier-ignore
+    const content = createHash("sha256").update(SubmitRendersRequest.encode(request).finish()).digest("hex");
+    const key = idempotencyKey ?? `batch-${content.slice(0, 48)}`;
+    const renders = chunk.map(({ render }) => render);
+    return { renders, request: { ...request, idempotencyKey: all.length === 1 ? key : `${key}-${index}` } };
+  });
+}
+
+type Spec = { readonly render: PlannedRender; readonly spec: RenderSpec };
+
+function chunksOf(specs: readonly Spec[]): readonly (readonly Spec[])[] {
+  const chunks: Spec[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const each of specs) {
+    const size = RenderSpec.encode(each.spec).finish().length + 8;
+    const last = chunks.at(-1);
+    if (last === undefined || last.length === mostRenders || bytes + size > mostBytes) {
+      chunks.push([each]);
+      bytes = size;
+    } else {
+      last.push(each);
+      bytes += size;
+    }
+  }
+  return chunks;
+}
+
+function requestOf({ job }: BatchPlan, renders: readonly RenderSpec[]): SubmitRendersRequest {
+  const shared = submitRequestToProto({ ...jobOf(job), render: undefined });
+  return SubmitRendersRequest.create({ ...shared, renders: [...renders] });
+}
+
+function jobOf(job: BatchPlan["job"]): Omit<SubmitRequest, "render"> {
+  return {
+    idempotencyKey: "",
+    jobClass: job.job_class ?? "unspecified",
+    priority: job.priority ?? 0,
+    deadline: job.deadline,
+    reuse: job.reuse ?? "unspecified",
+  };
+}
+
+function specOf(render: PlannedRender, hashes: PartOptions["hashes"]): RenderSpec {
+  const { entry } = render;
+  const named = (media: MediaSource) =>
+    media.kind === "address" ? { sha256: "", uri: media.uri } : { sha256: hashes.get(media.path) ?? "" };
+  const request: RenderRequest = {
+    model: entry.model ?? "",
+    image: named(render.image.media),
+    prompt: entry.prompt ?? "",
+    negativePrompt: entry.negative_prompt,
+    references: render.references.map(({ media }) => named(media)),
+    referencePrompts: render.references.map(({ prompt }) => prompt),
+    seed: render.seed,
+    steps: entry.steps,
+    guidance: guidanceOf(entry),
+    scheduler: entry.scheduler ?? "unspecified",
+    frameSelection: entry.frame_selection ?? "unspecified",
+    outputs: entry.outputs ?? [],
+    width: entry.width,
+    height: entry.height,
+    frames: entry.frames,
+  };
+  return submitRequestToProto({ ...jobOf({}), render: request }).render ?? RenderSpec.create();
+}
+
+function guidanceOf({ guidance_scale: scale, dynamic_guidance: dynamic }: PlannedRender["entry"]): RenderRequest["guidance"] {
+  return scale === undefined && dynamic === undefined ? undefined : { scale, dynamic };
+}

@@ -1,0 +1,170 @@
+/**
+ * `render --file`: a batch file from its text to files on disk.
+ *
+ * Everything that can be wrong is found before anything is sent. Repeating the same file asks for the same jobs: what was submitted is not
+ * submitted again, what was downloaded is not downloaded again.
+ */
+import { readFile } from "node:fs/promises";
+import { basename, dirname, resolve } from "node:path";
+import { text as readAll } from "node:stream/consumers";
+import type { FarmClient } from "../../client/farm-client.ts";
+import { FarmError, toFarmError } from "../../domain/errors.ts";
+import type { CliContext } from "../context.ts";
+import { type ExitCode, exitCodes } from "../exit-codes.ts";
+import { createProgressView } from "../render/progress-view.ts";
+import { randomWeightsNote } from "../sheet/contact-sheet.ts";
+import { textTable } from "../text-table.ts";
+import { batchRow, createJobBoard, foldJob, type JobBoard } from "./board.ts";
+import { hashFiles, missingFiles, uploadFiles } from "./media.ts";
+import { type BatchPlan, inOrder, planBatch } from "./plan.ts";
+import { type BatchPart, partsOf } from "./requests.ts";
+import { type BatchResult, collect, exitCodeOfBatch, type SubmittedPart } from "./results.ts";
+import type { BatchFault } from "./source.ts";
+
+export type BatchOptions = {
+  /** `-` is stdin. */
+  readonly file: string;
+  readonly out: string;
+  readonly idempotencyKey?: string;
+  readonly detach?: boolean;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+};
+
+/** The plan of a file, every path in it checked; FIELD_INVALID lists all faults with line and column. */
+export async function readBatch(context: CliContext, file: string): Promise<BatchPlan> {
+  const path = resolve(context.workingFolder, file);
+  const text = await (file === "-" ? readAll(process.stdin) : readFile(path, "utf8")).catch((cause: unknown) => {
+    const fields = [{ field: "--file", reason: `${path} cannot be read`, remedy: "name a YAML or JSON file, or - for stdin" }];
+    throw new FarmError("FIELD_INVALID", { message: `--file: ${path} cannot be read`, details: { fields }, cause });
+  });
+  const name = file === "-" ? "stdin" : basename(file);
+  const reading = planBatch(text, file === "-" ? context.workingFolder : dirname(path));
+  if (reading.kind === "faulty") throw faulty(name, reading.faults);
+  const missing = await missingFiles(reading.plan);
+  if (missing.length > 0) throw faulty(name, inOrder(missing));
+  return reading.plan;
+}
+
+function faulty(name: string, faults: readonly BatchFault[]): FarmError {
+  const fields = faults.map(({ line, column, field, reason, expected }) => ({
+    field: `${name}:${line}:${column}${field === "" ? "" : ` ${field}`}`,
+    reason,
+    remedy: `expected: ${expected}`,
+  }));
+  const message = `${name} has ${faults.length} ${faults.length === 1 ? "fault" : "faults"}; nothing was submitted`;
+  return new FarmError("FIELD_INVALID", { message, details: { fields, remedy: "correct what is named and submit the file again" } });
+}
+
+/** Renders the whole file on a farm and prints what became of it. */
+export async function renderBatch(context: CliContext, options: BatchOptions, client: FarmClient): Promise<ExitCode> {
+  const plan = await readBatch(context, options.file);
+  const { signal } = context.interrupts;
+  const hashes = await hashFiles(plan, signal);
+  await uploadFiles(context, { client, hashes, asJson: options.json === true });
+  const parts = partsOf(plan, { hashes, idempotencyKey: options.idempotencyKey });
+  const name = options.file === "-" ? "stdin" : basename(options.file);
+  // Several jobs, or none: each part is checked before the first is stored.
+  if (parts.length > 1 || options.dryRun === true)
+    for (const part of parts) await submit(part, { client, signal, name, validateOnly: true });
+  if (options.dryRun === true) return printDryRun(context, options, { plan, parts });
+  const submitted: SubmittedPart[] = [];
+  for (const part of parts) submitted.push(await submitPart(part, { client, signal, name, validateOnly: false }));
+  return finish(context, options, { client, submitted });
+}
+
+type Submitting = { readonly client: FarmClient; readonly signal: AbortSignal; readonly name: string; readonly validateOnly: boolean };
+
+async function submitPart(part: BatchPart, submitting: Submitting): Promise<SubmittedPart> {
+  const job = await submit(part, submitting);
+  if (job === undefined) throw new FarmError("PROTOCOL_UNSUPPORTED", { message: "the farm's answer has no job" });
+  return { job, renders: part.renders };
+}
+
+/** What the farm refuses is said with the place in the file of the render that it is about. */
+async function submit({ request, renders }: BatchPart, { client, signal, name, validateOnly }: Submitting) {
+  try {
+    return (await client.submitMany({ ...request, validateOnly }, { signal })).job;
+  } catch (thrown) {
+    const error = toFarmError(thrown);
+    const fields = (error.details.fields ?? []).map((violation) => {
+      const planned = renders[Number(/^renders\[(\d+)\]/.exec(violation.field)?.[1] ?? -1)];
+      if (planned === undefined) return violation;
+      const inner = violation.field.replace(/^renders\[\d+\]/, "");
+      return { ...violation, field: `${name}:${planned.place.line}:${planned.place.column} ${planned.field}${inner}` };
+    });
+    throw new FarmError(error.code, { message: error.message, details: { ...error.details, fields }, cause: error });
+  }
+}
+
+type DryRun = { readonly plan: BatchPlan; readonly parts: readonly BatchPart[] };
+
+function printDryRun({ output }: CliContext, { json }: BatchOptions, { plan, parts }: DryRun): ExitCode {
+  const names = plan.renders.map(({ folder }) => folder);
+  if (json === true) output.json({ dryRun: true, jobs: parts.length, renders: names.map((name) => ({ name })) });
+  else output.line(`${names.length} renders in ${parts.length} ${parts.length === 1 ? "job" : "jobs"} are right; nothing was submitted`);
+  return exitCodes.ok;
+}
+
+type Submitted = { readonly client: FarmClient; readonly submitted: readonly SubmittedPart[] };
+
+async function finish(context: CliContext, options: BatchOptions, { client, submitted }: Submitted): Promise<ExitCode> {
+  const { output } = context;
+  const jobs = submitted.map(({ job }) => job.jobId);
+  const asJson = options.json === true;
+  if (!asJson && options.detach !== true)
+    for (const { job, renders } of submitted) output.note(`job ${job.jobId}: ${renders.length} renders`);
+  if (options.detach === true) {
+    if (asJson) output.json({ jobs });
+    else for (const job of jobs) output.line(job);
+    return exitCodes.ok;
+  }
+  if (!(await follow(context, { client, submitted }, asJson))) {
+    output.note(`The batch goes on. Repeat this command to come back to it; cancel it: vapfarm cancel ${jobs.join(" ")}`);
+    return exitCodes.interrupted;
+  }
+  const folder = resolve(context.workingFolder, options.out);
+  const results = await collect(submitted, { client, folder, signal: context.interrupts.signal });
+  if (asJson) output.json({ jobs, renders: results });
+  else printResults(context, results);
+  return exitCodeOfBatch(results);
+}
+
+/** Shows one view of all jobs until they have ended; false when the person left before. */
+async function follow(context: CliContext, { client, submitted }: Submitted, asJson: boolean): Promise<boolean> {
+  const left = new AbortController();
+  const view = createProgressView(context.output, asJson);
+  const release = context.interrupts.take(() => left.abort());
+  const boards: JobBoard[] = submitted.map(({ renders }) => createJobBoard(renders.length));
+  try {
+    view.show([batchRow(boards)]);
+    const options = { signal: left.signal, onOutage: () => view.note("  the farm does not answer; asking again") };
+    await Promise.all(
+      submitted.map(async ({ job }, index) => {
+        for await (const response of client.watch(job.jobId, options)) {
+          boards[index] = foldJob(boards[index] ?? createJobBoard(0), response);
+          view.show([batchRow(boards)]);
+        }
+      }),
+    );
+    return !left.signal.aborted;
+  } finally {
+    release();
+    view.stop();
+  }
+}
+
+function printResults({ output }: CliContext, results: readonly BatchResult[]): void {
+  const rows = results.map(({ name, state, seed, failure, files }) => [
+    name,
+    state,
+    seed,
+    failure === undefined ? (files["mp4"] ?? Object.values(files)[0] ?? "") : `${failure.code}: ${failure.message}`,
+  ]);
+  output.line(textTable(["render", "state", "seed", "result"], rows));
+  const succeeded = results.filter(({ state }) => state === "succeeded").length;
+  output.line(`${succeeded} of ${results.length} renders succeeded`);
+  if (results.some(({ hasRandomWeights }) => hasRandomWeights)) output.line(`warning: ${randomWeightsNote}`);
+  const remedies = new Set(results.flatMap(({ failure }) => (failure === undefined ? [] : [failure.remedy])));
+  for (const remedy of remedies) output.note(`  what to do: ${remedy}`);
+}
