@@ -86,6 +86,10 @@ export const errorTable = {
     "the stream ended before all bytes of the upload were there",
     "ask GetUpload and send the rest from the offset that it answers",
   ]),
+  UPLOADS_TOO_MANY: row("RESOURCE_EXHAUSTED", "input", [
+    "the tenant has 100 uploads that are begun and not finished",
+    "finish one of them, or wait until some expire",
+  ]),
   UPLOADS_BUSY: row("RESOURCE_EXHAUSTED", "transient", ["this coordinator receives as many uploads as it may", "try again shortly"]),
   ADDRESS_REFUSED: row("INVALID_ARGUMENT", "input", [
     "the address is not one that the operator allows",
@@ -101,7 +105,7 @@ export const errorTable = {
   ]),
   // What HTTP alone can get wrong.
   REQUEST_MALFORMED: row("INVALID_ARGUMENT", "input", [
-    "the HTTP request cannot be read",
+    "the request cannot be read",
     "send what /v1/openapi.json describes: valid UTF-8, one JSON object, each name once",
   ]),
   ROUTE_UNKNOWN: row("NOT_FOUND", "input", ["nothing is served under this path", "read /v1/openapi.json for the paths"]),

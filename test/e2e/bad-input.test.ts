@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FarmError } from "../../services/domain/errors.ts";
-import type { RenderSpec, SubmitRenderRequest } from "../../services/gen/proto/vapfarm/v1/farm.ts";
+import { MediaReference, type RenderSpec, type SubmitRenderRequest } from "../../services/gen/proto/vapfarm/v1/farm.ts";
 import { FrameSelection } from "../../services/gen/proto/vapfarm/v1/stage.ts";
 import { startTestFarm, type TestFarm } from "../support/farm.ts";
 import { submission, submit, upload, watchUntilEnd } from "../support/farm-render.ts";
@@ -20,7 +20,13 @@ beforeAll(async () => {
   farm = await startTestFarm({ args: ["--ephemeral", "--workers", "1"], environment: limits });
   const image = await upload(farm.client, join(projectRoot, "demo/image.png"));
   const clip = await upload(farm.client, join(projectRoot, "demo/clip.mp4"));
-  good = { image: { sha256: image.sha256 }, references: [{ sha256: clip.sha256 }], referencePrompts: ["A ball."], seed: 1n, steps: 2 };
+  good = {
+    image: MediaReference.create({ sha256: image.sha256 }),
+    references: [MediaReference.create({ sha256: clip.sha256 })],
+    referencePrompts: ["A ball."],
+    seed: 1n,
+    steps: 2,
+  };
   const first = await submit(farm.client, submission(good, { idempotencyKey: "used" }));
   // Ended, so that nothing changes by itself any more.
   await watchUntilEnd(farm.client, first.jobId);
@@ -137,13 +143,17 @@ const requests: Readonly<Record<string, Bad>> = {
   "guidance without bound": { render: { guidance: { scale: Number.POSITIVE_INFINITY, dynamic: true } }, field: "render.guidance.scale" },
   "an unknown model": { render: { model: "nothing" }, field: "render.model", code: "MODEL_UNKNOWN" },
   "a seed below its range": { render: { seed: -1n }, field: "render.seed" },
-  "an image that was never uploaded": { render: { image: { sha256: "0".repeat(64) } }, field: "render.image", code: "MEDIA_UNKNOWN" },
+  "an image that was never uploaded": {
+    render: { image: MediaReference.create({ sha256: "0".repeat(64) }) },
+    field: "render.image",
+    code: "MEDIA_UNKNOWN",
+  },
   "a reference that was never uploaded": {
-    render: { references: [{ sha256: "0".repeat(64) }] },
+    render: { references: [MediaReference.create({ sha256: "0".repeat(64) })] },
     field: "render.references[0]",
     code: "MEDIA_UNKNOWN",
   },
-  "a hash that is none": { render: { image: { sha256: "nonsense" } }, field: "render.image" },
+  "a hash that is none": { render: { image: MediaReference.create({ sha256: "nonsense" }) }, field: "render.image" },
   "a priority out of range": { job: { priority: 101 }, field: "priority" },
   "an idempotency key that is too long": { job: { idempotencyKey: "k".repeat(129) }, field: "idempotency_key" },
   "a reused idempotency key and another body": {
@@ -169,7 +179,11 @@ describe("a render", () => {
 
   it("that takes the first frames of a clip that is too short is refused", async () => {
     const short = await upload(farm.client, await makeClip(join(folder, "short.mp4"), { seconds: 0.5 }));
-    const render = { ...good, references: [{ sha256: short.sha256 }], frameSelection: FrameSelection.FRAME_SELECTION_FIRST };
+    const render = {
+      ...good,
+      references: [MediaReference.create({ sha256: short.sha256 })],
+      frameSelection: FrameSelection.FRAME_SELECTION_FIRST,
+    };
     expectInvalid(await refusalOf(() => submit(farm.client, submission(render))), "MEDIA_TOO_SHORT", "render.references[0]");
   });
 

@@ -1,6 +1,6 @@
 /**
  * Handlers as plain async functions: a FarmError thrown becomes its status, the caller's deadline and
- * cancellation become one AbortSignal, and streams respect back-pressure.
+ * cancellation become one AbortSignal, and streams respect back-pressure. A unary call that nobody waits for any more ends at once.
  */
 import type {
   handleClientStreamingCall,
@@ -11,11 +11,13 @@ import type {
   ServerWritableStream,
 } from "@grpc/grpc-js";
 import { once } from "node:events";
+import { allWellFormed, wellFormed } from "./malformed-request.ts";
+import { FarmError } from "../../domain/errors.ts";
 import { toServiceError } from "./status.ts";
 
 /** What a handler knows of its call beside the request. */
 export type CallContext = {
-  /** Aborts when the caller goes, cancels or its deadline passes. */
+  /** Aborts when the caller goes, cancels or its deadline passes; its reason is the FarmError that says which. */
   readonly signal: AbortSignal;
   /** First value of a metadata key, as text. */
   header(name: string): string | undefined;
@@ -24,9 +26,16 @@ export type CallContext = {
 
 type AnyCall = ServerUnaryCall<never, never> | ServerReadableStream<never, never> | ServerWritableStream<never, never>;
 
-function contextOf(call: Pick<AnyCall, "metadata" | "getPeer"> & { on(event: "cancelled", listener: () => void): unknown }): CallContext {
+type Cancellable = Pick<AnyCall, "metadata" | "getPeer" | "getDeadline" | "cancelled"> & {
+  on(event: "cancelled", listener: () => void): unknown;
+};
+
+/** A deadline needs no timer here: the server ends a call that has passed it, which cancels the call. */
+function contextOf(call: Cancellable): CallContext {
   const controller = new AbortController();
-  call.on("cancelled", () => controller.abort());
+  const abort = (): void => controller.abort(reasonOf(call));
+  call.on("cancelled", abort);
+  if (call.cancelled || hasPassed(call)) abort();
   return {
     signal: controller.signal,
     header: (name) => call.metadata.get(name)[0]?.toString(),
@@ -34,21 +43,42 @@ function contextOf(call: Pick<AnyCall, "metadata" | "getPeer"> & { on(event: "ca
   };
 }
 
+function reasonOf(call: Cancellable): FarmError {
+  return hasPassed(call) ? new FarmError("DEADLINE_PASSED") : new FarmError("STAGE_CANCELLED", { message: "the caller cancelled the call" });
+}
+
+function hasPassed(call: Cancellable): boolean {
+  return Number(call.getDeadline()) <= Date.now();
+}
+
 /** One request, one answer. */
 export function unary<Q, A>(handler: (request: Q, context: CallContext) => Promise<A>): handleUnaryCall<Q, A> {
   return (call, callback) => {
-    handler(call.request, contextOf(call)).then(
+    settled(() => handler(wellFormed(call.request), contextOf(call))).then(
       (answer) => callback(null, answer),
       (thrown: unknown) => callback(toServiceError(thrown)),
     );
   };
 }
 
+/** The work's outcome, or the signal's reason as soon as nobody waits for it any more; then work that has not begun does not begin. */
+export async function whileWaitedFor<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  signal.throwIfAborted();
+  const gone = Promise.withResolvers<never>();
+  const leave = (): void => gone.reject(signal.reason as FarmError);
+  signal.addEventListener("abort", leave, { once: true });
+  try {
+    return await Promise.race([work(), gone.promise]);
+  } finally {
+    signal.removeEventListener("abort", leave);
+  }
+}
+
 /** One request, a stream of answers; the iterable is ended early when the caller goes. */
 export function serverStream<Q, A>(handler: (request: Q, context: CallContext) => AsyncIterable<A>): handleServerStreamingCall<Q, A> {
   return (call) => {
     const context = contextOf(call);
-    writeAll(call, handler(call.request, context), context.signal).then(
+    settled(() => writeAll(call, handler(wellFormed(call.request), context), context.signal)).then(
       () => call.end(),
       // Destroying the stream would end it without its status.
       (thrown: unknown) => call.emit("error", toServiceError(thrown)),
@@ -72,7 +102,7 @@ export function clientStream<Q, A>(
   handler: (requests: AsyncIterable<Q>, context: CallContext) => Promise<A>,
 ): handleClientStreamingCall<Q, A> {
   return (call, callback) => {
-    handler(call as AsyncIterable<Q>, contextOf(call)).then(
+    handler(allWellFormed(call as AsyncIterable<Q>), contextOf(call)).then(
       (answer) => callback(null, answer),
       (thrown: unknown) => callback(toServiceError(thrown)),
     );

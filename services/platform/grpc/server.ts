@@ -11,6 +11,7 @@ import { HealthImplementation } from "grpc-health-check";
 import { readFileSync } from "node:fs";
 import { FarmError } from "../../domain/errors.ts";
 import type { Component } from "../lifecycle.ts";
+import { tolerant } from "./malformed-request.ts";
 
 export type GrpcService = {
   /** Full name, e.g. `vapfarm.v1.FarmService`. */
@@ -64,7 +65,7 @@ function assemble(options: GrpcServerOptions): { readonly server: Server; readon
     "grpc.max_receive_message_length": options.maxMessageBytes,
     "grpc.max_send_message_length": options.maxMessageBytes,
   });
-  for (const service of options.services) server.addService(service.definition, service.implementation);
+  for (const service of options.services) server.addService(tolerant(service.definition), service.implementation);
   const health = new HealthImplementation();
   health.addToServer(server);
   if (options.reflection !== undefined) {

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FarmError } from "../../../services/domain/errors.ts";
 import {
+  DownloadArtifactRequest,
   DownloadArtifactResponse,
   FarmServiceClient,
   FarmServiceService,
-  type GetJobRequest,
+  GetJobRequest,
   GetJobResponse,
   UploadMediaResponse,
 } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
@@ -68,7 +69,7 @@ afterAll(async () => {
 });
 
 const options = { deadlineMs: 10_000 };
-const getJob = (jobId: string, call = options) => callUnary(client.getJob.bind(client), { jobId }, call);
+const getJob = (jobId: string, call = options) => callUnary(client.getJob.bind(client), GetJobRequest.create({ jobId }), call);
 
 describe("errors over gRPC", () => {
   it("carry code, status, message and every field both ways", async () => {
@@ -79,7 +80,9 @@ describe("errors over gRPC", () => {
     };
     await expect(getJob("refused")).rejects.toMatchObject(expected);
     await expect(
-      collect(callServerStream(client.downloadArtifact.bind(client), { jobId: "", name: "fails" }, options)),
+      collect(
+        callServerStream(client.downloadArtifact.bind(client), DownloadArtifactRequest.create({ jobId: "", name: "fails" }), options),
+      ),
     ).rejects.toMatchObject(expected);
     const endless = (function* () {
       for (;;) yield { part: { $case: "chunk" as const, value: Buffer.alloc(1_000) } };
@@ -93,7 +96,7 @@ describe("errors over gRPC", () => {
 
   it("say that nobody listens", async () => {
     const nobody = connectClient(FarmServiceClient, "127.0.0.1:1", maxMessageBytes);
-    await expect(callUnary(nobody.getJob.bind(nobody), { jobId: "" }, { deadlineMs: 2_000 })).rejects.toMatchObject({
+    await expect(callUnary(nobody.getJob.bind(nobody), GetJobRequest.create({ jobId: "" }), { deadlineMs: 2_000 })).rejects.toMatchObject({
       code: "COORDINATOR_UNAVAILABLE",
     });
     nobody.close();
@@ -107,7 +110,11 @@ describe("a call", () => {
   });
 
   it("that streams more than the caller takes is held back, and ended when the caller leaves", async () => {
-    const answers = callServerStream(client.downloadArtifact.bind(client), { jobId: "", name: "long" }, options);
+    const answers = callServerStream(
+      client.downloadArtifact.bind(client),
+      DownloadArtifactRequest.create({ jobId: "", name: "long" }),
+      options,
+    );
     await answers.next();
     await answers.return(undefined);
     const seen = produced.count;
