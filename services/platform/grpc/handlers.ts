@@ -51,6 +51,11 @@ function hasPassed(call: Cancellable): boolean {
   return Number(call.getDeadline()) <= Date.now();
 }
 
+/** What is thrown at once rejects too. */
+async function settled<T>(work: () => Promise<T>): Promise<T> {
+  return work();
+}
+
 /** One request, one answer. */
 export function unary<Q, A>(handler: (request: Q, context: CallContext) => Promise<A>): handleUnaryCall<Q, A> {
   return (call, callback) => {
