@@ -10,7 +10,6 @@ import { join } from "node:path";
 import { FarmError } from "../domain/errors.ts";
 import type { ArtifactStore } from "../platform/artifacts/artifact-store.ts";
 import { createGrpcServer } from "../platform/grpc/server.ts";
-import { createHttpServer } from "../platform/http.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
 import type { MediaReader } from "../platform/media/media-reader.ts";
@@ -30,6 +29,7 @@ import { createReaper } from "./duties/reaper.ts";
 import { createRelay } from "./duties/relay.ts";
 import { createSweep } from "./duties/sweep.ts";
 import { createWatchHub, type WatchHub } from "./events/watch-hub.ts";
+import { createHttpSide } from "./http/http-side.ts";
 import { createCoordinatorMetrics, type CoordinatorMetrics } from "./metrics.ts";
 import { createPages } from "./pages/pages.ts";
 import { createCallerLookup } from "./rpc/caller.ts";
@@ -117,11 +117,17 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   const relay = dutyOf(relaySpec(parts), parts);
   const grpcAddress = (): string => grpc.address();
   const pages = createPages({ grpcAddress, publicUrl: config.VAPFARM_PUBLIC_URL, now: () => new Date(), logger });
-  const http = createHttpServer({
+  const http = createHttpSide({
     address: config.VAPFARM_HTTP_ADDRESS,
     ready: () => readiness(resources),
     metrics: registry,
-    routes: [pages.route],
+    descriptors,
+    grpcAddress,
+    maxMessageBytes,
+    version,
+    publicUrl: config.VAPFARM_PUBLIC_URL,
+    needsCredentials: config.VAPFARM_CALLERS !== undefined,
+    pages: pages.route,
   });
   const temporaryFolder = join(config.VAPFARM_STATE_FOLDER, "uploads");
   const grpc = createGrpcServer({

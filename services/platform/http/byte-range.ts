@@ -34,8 +34,8 @@ function suffix(length: number, sizeBytes: number): ByteRange {
 }
 
 /** Whether the Range header counts: If-Range is absent, or names the strong entity tag that the bytes have. */
-export function isRangeWanted(ifRange: string | undefined, entityTag: string): boolean {
-  return ifRange === undefined || ifRange.trim() === entityTag;
+export function isRangeWanted(ifRange: string | readonly string[] | undefined, entityTag: string): boolean {
+  return ifRange === undefined || String(ifRange).trim() === entityTag;
 }
 
 /** Value of Content-Range: which part of how much follows, or, for 416, how much there is. */
