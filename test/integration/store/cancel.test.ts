@@ -18,13 +18,12 @@ test("a cancelled job's waiting tasks are cancelled and its running ones unwante
   const outcome = await store.cancelJob("local", jobId);
   expect(outcome).toMatchObject({
     job: { state: "cancelled" },
-    pushes: [{ workerId: "w1", attemptId: claim.attemptId, level: "unwanted" }],
-    aftermath: { touchedJobIds: [jobId] },
+    aftermath: { touchedJobIds: [jobId], pushes: [{ workerId: "w1", attemptId: claim.attemptId, level: "unwanted" }] },
   });
-  expect(outcome?.job.tasks.map(({ state }) => state).sort()).toEqual(["cancelled", "cancelled", "cancelled", "running"]);
+  expect(outcome?.job.only?.tasks.map(({ state }) => state).sort()).toEqual(["cancelled", "cancelled", "cancelled", "running"]);
   expect(await levelOf(world(), worker, claim.attemptId)).toBe("unwanted");
   await worker.fail(claim, "STAGE_CANCELLED");
-  expect((await store.getJob("local", jobId))?.tasks.every(({ state }) => state === "cancelled")).toBe(true);
+  expect((await store.getJob("local", jobId))?.only?.tasks.every(({ state }) => state === "cancelled")).toBe(true);
   expect((await worker.next()).claim).toBeUndefined();
   expect((await store.listEvents(jobId, 0, 99)).map(({ kind, jobState }) => [kind, jobState])).toEqual([
     ["job.submitted", "queued"],
@@ -38,7 +37,7 @@ test("cancelling twice, or a job that ended, changes nothing; another tenant's j
   const jobId = await submit(store, diamond());
   await store.cancelJob("local", jobId);
   const again = await store.cancelJob("local", jobId);
-  expect(again).toMatchObject({ job: { state: "cancelled", lastEventNumber: 2 }, pushes: [], aftermath: { ready: [] } });
+  expect(again).toMatchObject({ job: { state: "cancelled", lastEventNumber: 2 }, aftermath: { ready: [], pushes: [] } });
   expect(await store.cancelJob("other", jobId)).toBeUndefined();
   expect(await store.cancelJob("local", "none")).toBeUndefined();
 });
@@ -49,13 +48,13 @@ test("tasks that another job uses go on", async () => {
   const kept = await submit(store, diamond());
   const worker = createWorker(store);
   const claim = await worker.claim();
-  expect(await store.cancelJob("local", cancelled)).toMatchObject({ pushes: [] });
+  expect(await store.cancelJob("local", cancelled)).toMatchObject({ aftermath: { pushes: [] } });
   expect(await levelOf(world(), worker, claim.attemptId)).toBe("wanted");
   await worker.succeed(claim);
   for (let done = 1; done < 4; done += 1) await worker.succeed(await worker.claim());
   expect(await store.getJob("local", kept)).toMatchObject({ state: "succeeded" });
-  expect(await store.getJob("local", cancelled)).toMatchObject({ state: "cancelled", artifacts: [] });
-  expect(await store.artifactOfJob("local", cancelled, "mp4")).toBeUndefined();
+  expect(await store.getJob("local", cancelled)).toMatchObject({ state: "cancelled", only: { artifacts: [] } });
+  expect(await store.artifactOfRender("local", { jobId: cancelled, position: 0, name: "mp4" })).toBeUndefined();
 });
 
 test("a cancelled job's priority no longer lifts the tasks that it shared", async () => {
@@ -100,7 +99,7 @@ test("an unwanted attempt that succeeds is kept for whoever asks next", async ()
   await store.cancelJob("local", cancelled);
   await worker.succeed(claim);
   const again = await submit(store, diamond());
-  expect((await store.getJob("local", again))?.tasks.filter(({ reused }) => reused)).toHaveLength(1);
+  expect((await store.getJob("local", again))?.only?.tasks.filter(({ reused }) => reused)).toHaveLength(1);
 });
 
 test("cancelling and submitting at once leave either a cancelled task or one that runs, never a lost job", async () => {

@@ -53,8 +53,8 @@ test("intermediates of an ended job are collected, its results and uploads are k
   expect(await collect(store)).toHaveLength(4);
   expect(await stored(world())).toBe(2);
   const done = await store.getJob("local", jobId);
-  expect(done).toMatchObject({ state: "succeeded", artifacts: [{ name: "mp4" }] });
-  expect(await store.artifactOfJob("local", jobId, "mp4")).toBeDefined();
+  expect(done).toMatchObject({ state: "succeeded", only: { artifacts: [{ name: "mp4" }] } });
+  expect(await store.artifactOfRender("local", { jobId, position: 0, name: "mp4" })).toBeDefined();
 });
 
 test("a collected key that is asked for again runs again", async () => {

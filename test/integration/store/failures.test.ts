@@ -105,7 +105,7 @@ test("three unexplained ends are suspected poison, and the job says what happene
   const done = await store.getJob("local", jobId);
   expect(done).toMatchObject({ state: "failed", failure: { code: "SUSPECTED_POISON" } });
   expect(done?.failure?.message).toContain("RUNTIME_DIED!");
-  expect(done?.tasks.map(({ state }) => state).sort()).toEqual(["cancelled", "cancelled", "failed", "running"]);
+  expect(done?.only?.tasks.map(({ state }) => state).sort()).toEqual(["cancelled", "cancelled", "failed", "running"]);
   expect((await store.listEvents(jobId, 0, 99)).at(-1)).toMatchObject({ kind: "job.failed", jobState: "failed", stage: "denoise" });
   expect(await store.getJob("local", other)).toMatchObject({ state: "running" });
 });
@@ -125,7 +125,7 @@ test("a failed task fails every job that uses it and cancels only what nobody el
   expect(await store.getJob("local", second)).toMatchObject({ state: "failed" });
   const kept = await store.getJob("local", third);
   expect(["queued", "running"]).toContain(kept?.state);
-  expect(kept?.tasks.map(({ state }) => state)).not.toContain("cancelled");
+  expect(kept?.only?.tasks.map(({ state }) => state)).not.toContain("cancelled");
 });
 
 test("an input that is missing makes its producer run again, and then the task", async () => {

@@ -22,13 +22,13 @@ test("a job's tasks are handed out in order of their inputs, and its result show
   expect(order.map(nameIn).slice(0, 2).sort()).toEqual(["left", "right"]);
   expect(order.map(nameIn)).toEqual([...order.map(nameIn).slice(0, 2), "middle", "last"]);
   const done = await store.getJob("local", jobId);
-  expect(done).toMatchObject({ state: "succeeded", artifacts: [{ name: "mp4" }], failure: undefined });
-  expect(done?.tasks.map(({ label }) => label)).toEqual(["left", "right", "middle", "last"]);
-  expect(done?.tasks.map(({ state, computeMs, provider }) => ({ state, computeMs, provider }))).toEqual(
+  expect(done).toMatchObject({ state: "succeeded", only: { artifacts: [{ name: "mp4" }] }, failure: undefined });
+  expect(done?.only?.tasks.map(({ label }) => label)).toEqual(["left", "right", "middle", "last"]);
+  expect(done?.only?.tasks.map(({ state, computeMs, provider }) => ({ state, computeMs, provider }))).toEqual(
     Array.from({ length: 4 }, () => ({ state: "succeeded", computeMs: 8, provider: "cpu" })),
   );
-  expect(await store.artifactOfJob("local", jobId, "mp4")).toEqual(done?.artifacts[0]);
-  expect(await store.artifactOfJob("other", jobId, "mp4")).toBeUndefined();
+  expect(await store.artifactOfRender("local", { jobId, position: 0, name: "mp4" })).toEqual(done?.only?.artifacts[0]);
+  expect(await store.artifactOfRender("other", { jobId, position: 0, name: "mp4" })).toBeUndefined();
   const events = await store.listEvents(jobId, 0, 100);
   expect(events.map(({ number }) => number)).toEqual(Array.from({ length: 10 }, (_unused, index) => index + 1));
   expect(events.map(({ kind }) => kind)).toEqual([

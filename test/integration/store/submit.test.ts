@@ -39,7 +39,10 @@ test("a missing upload names every field that uses it, and stores nothing", asyn
   const image = sha256("image");
   const outcome = await store.submitJob(job([task("prepare", { uploads: [image, sha256("clip")] })]));
   expect(outcome).toMatchObject({ kind: "invalid" });
-  expect(outcome.kind === "invalid" && outcome.fields.map(({ field }) => field).sort()).toEqual(["render.image", "render.references[0]"]);
+  expect(outcome.kind === "invalid" && outcome.missing.map(({ position, violation }) => [position, violation.field])).toEqual([
+    [0, "image"],
+    [0, "references[0]"],
+  ]);
   expect(await sql("select 1 from job")).toHaveLength(0);
   expect(await sql("select 1 from task")).toHaveLength(0);
 });
@@ -75,9 +78,9 @@ test("a second job shares the tasks of the first, and one whose tasks are all do
   expect(await sql("select 1 from task")).toHaveLength(4);
   for (let done = 1; done < 4; done += 1) await worker.succeed(await worker.claim());
   const third = await store.submitJob(job(diamond()));
-  expect(third).toMatchObject({ kind: "stored", ready: [], job: { state: "succeeded", artifacts: [{ name: "mp4" }] } });
+  expect(third).toMatchObject({ kind: "stored", ready: [], job: { state: "succeeded", only: { artifacts: [{ name: "mp4" }] } } });
   for (const id of [first, second]) expect(await store.getJob("local", id)).toMatchObject({ state: "succeeded" });
-  expect(third.kind === "stored" && third.job.tasks.every(({ reused }) => reused)).toBe(true);
+  expect(third.kind === "stored" && third.job.only?.tasks.every(({ reused }) => reused)).toBe(true);
   const kinds = third.kind === "stored" ? await store.listEvents(third.job.jobId, 0, 9) : [];
   expect(kinds.map(({ kind }) => kind)).toEqual(["job.submitted", "job.succeeded"]);
 });
@@ -103,7 +106,7 @@ test("a dead key that is asked for again gets a new generation with fresh budget
   expect(claim.attemptNumber).toBe(1);
   await worker.succeed(claim);
   expect(await store.getJob("local", again)).toMatchObject({ state: "succeeded" });
-  expect(await store.getJob("local", failed)).toMatchObject({ state: "failed", tasks: [{ state: "failed" }] });
+  expect(await store.getJob("local", failed)).toMatchObject({ state: "failed", only: { tasks: [{ state: "failed" }] } });
   expect(await sql("select generation, is_retired from task order by generation")).toEqual([
     { generation: 1, is_retired: true },
     { generation: 2, is_retired: false },
