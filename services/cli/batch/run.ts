@@ -11,6 +11,7 @@ import type { FarmClient } from "../../client/farm-client.ts";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
 import type { CliContext } from "../context.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
+import { type FarmOptions, withFarm } from "../farm-address.ts";
 import { createProgressView } from "../render/progress-view.ts";
 import { randomWeightsNote } from "../sheet/contact-sheet.ts";
 import { textTable } from "../text-table.ts";
@@ -21,7 +22,7 @@ import { type BatchPart, partsOf } from "./requests.ts";
 import { type BatchResult, collect, exitCodeOfBatch, type SubmittedPart } from "./results.ts";
 import type { BatchFault } from "./source.ts";
 
-export type BatchOptions = {
+export type BatchOptions = FarmOptions & {
   /** `-` is stdin. */
   readonly file: string;
   readonly out: string;
@@ -57,8 +58,14 @@ function faulty(name: string, faults: readonly BatchFault[]): FarmError {
 }
 
 /** Renders the whole file on a farm and prints what became of it. */
-export async function renderBatch(context: CliContext, options: BatchOptions, client: FarmClient): Promise<ExitCode> {
+export async function renderBatch(context: CliContext, options: BatchOptions): Promise<ExitCode> {
   const plan = await readBatch(context, options.file);
+  return withFarm(context, options, (client) => renderPlan(context, options, { client, plan }));
+}
+
+type Rendering = { readonly client: FarmClient; readonly plan: BatchPlan };
+
+async function renderPlan(context: CliContext, options: BatchOptions, { client, plan }: Rendering): Promise<ExitCode> {
   const { signal } = context.interrupts;
   const hashes = await hashFiles(plan, signal);
   await uploadFiles(context, { client, hashes, asJson: options.json === true });
@@ -120,7 +127,9 @@ async function finish(context: CliContext, options: BatchOptions, { client, subm
     return exitCodes.ok;
   }
   if (!(await follow(context, { client, submitted }, asJson))) {
-    output.note(`The batch goes on. Repeat this command to come back to it; cancel it: vapfarm cancel ${jobs.join(" ")}`);
+    output.note(
+      `The batch goes on. Repeat this command to come back to it; cancel it: ${jobs.map((job) => `vapfarm cancel ${job}`).join("; ")}`,
+    );
     return exitCodes.interrupted;
   }
   const folder = resolve(context.workingFolder, options.out);

@@ -3,6 +3,8 @@
  */
 import type { Command } from "commander";
 import { describeCommand, type Finish, repeated, runBody, withFarmOptions } from "../command-line.ts";
+import { batchOptionsOf, withBatchOptions } from "../batch/option.ts";
+import { renderBatch } from "../batch/run.ts";
 import type { CliContext } from "../context.ts";
 import type { ExitCode } from "../exit-codes.ts";
 import { withFarm } from "../farm-address.ts";
@@ -13,7 +15,7 @@ import { renderLocally } from "../render/locally.ts";
 
 const text = {
   name: "render",
-  summary: "render one video",
+  summary: "render one video, or a file of them",
   description:
     "Renders one video: its first frame is the image, its semantics are those of the references. Shows progress, then downloads the mp4 and draws a contact sheet.",
   examples: [
@@ -21,15 +23,16 @@ const text = {
     "vapfarm render ... --seed 42 --steps 20 --outputs mp4,latents --out results",
     "vapfarm render ... --detach --json",
     "vapfarm render ... --local",
+    "vapfarm render --file demo/renders.yaml --out results",
   ],
 };
 
 /** Adds the command. */
 export function renderCommand(context: CliContext, finish: Finish): Command {
-  return withFarmOptions(describeCommand(text))
-    .requiredOption("--model <name>", "model of the farm's repository")
-    .requiredOption("--image <file>", "image that the video starts from")
-    .requiredOption("--prompt <text>", "what the video shows")
+  return withBatchOptions(withFarmOptions(describeCommand(text)))
+    .option("--model <name>", "model of the farm's repository")
+    .option("--image <file>", "image that the video starts from")
+    .option("--prompt <text>", "what the video shows")
     .addOption(repeated("--reference <file>", "clip whose semantics the video takes over; 1 to 3 times"))
     .addOption(repeated("--reference-prompt <text>", "what the reference shows; one for each, in the same order"))
     .option("--negative-prompt <text>", "what to avoid (else the model's default)")
@@ -49,10 +52,14 @@ export function renderCommand(context: CliContext, finish: Finish): Command {
     .option("--local", "without a farm: run the stages here, one after another")
     .option("--models <folder>", "with --local: the model repository")
     .option("--threads <number>", "with --local: threads of the runtime", "1")
-    .action(async (options: RenderOptions) => finish(await runBody(context, () => render(context, options), options)));
+    .action(async (options: RenderOptions, command: Command) =>
+      finish(await runBody(context, () => render(context, options, command), options)),
+    );
 }
 
-async function render(context: CliContext, options: RenderOptions): Promise<ExitCode> {
+async function render(context: CliContext, options: RenderOptions, command: Command): Promise<ExitCode> {
+  const batch = batchOptionsOf(command, options);
+  if (batch !== undefined) return renderBatch(context, batch);
   checkOptions(options);
   await requireFile("--image", options.image);
   for (const path of options.reference) await requireFile("--reference", path);
