@@ -11,8 +11,8 @@ import type {
   ServerWritableStream,
 } from "@grpc/grpc-js";
 import { once } from "node:events";
-import { allWellFormed, wellFormed } from "./malformed-request.ts";
 import { FarmError } from "../../domain/errors.ts";
+import { allWellFormed, wellFormed } from "./malformed-request.ts";
 import { toServiceError } from "./status.ts";
 
 /** What a handler knows of its call beside the request. */
