@@ -16,6 +16,7 @@ const levels = {
   wanted: Level.LEVEL_WANTED,
   unwanted: Level.LEVEL_UNWANTED,
   preempt: Level.LEVEL_PREEMPT,
+  drain: Level.LEVEL_DRAIN,
   revoked: Level.LEVEL_REVOKED,
 } as const satisfies Readonly<Record<store.Level, Level>>;
 

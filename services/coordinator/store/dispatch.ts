@@ -9,8 +9,8 @@ import { isSha256 } from "../../domain/ids.ts";
 import { type NamedStatement, type Pool, runStatement } from "../../platform/database/pool.ts";
 import { beatStatement } from "./sql/beat.ts";
 import { nextStatement } from "./sql/next.ts";
-import { idleWorkersStatement } from "./sql/overview.ts";
 import { reportStatement } from "./sql/report.ts";
+import { idleWorkersStatement } from "./sql/workers.ts";
 import { callFunction, noAftermath, retryPolicy, type StoreContext, toPayload } from "./store-context.ts";
 import type {
   Aftermath,

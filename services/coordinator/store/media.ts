@@ -2,22 +2,24 @@
  * Uploads and artifacts as clients ask for them: always through a tenant or a job, never by knowing a hash.
  */
 import { runStatement } from "../../platform/database/pool.ts";
-import { announceStatement, commitUploadStatement } from "./sql/uploads.ts";
+import { announceStatement, commitUploadStatement, renderInputStatement, renderResultStatement } from "./sql/uploads.ts";
 import { read, type StoreContext } from "./store-context.ts";
-import type { ArtifactView, MediaStore, UploadView } from "./store-contract.ts";
+import type { ArtifactName, ArtifactView, MediaStore, TenantScope, UploadView } from "./store-contract.ts";
+import { createUploads, uploadValues } from "./uploads.ts";
 
 /** The part of the store that media and results go through. */
 export function createMedia(context: StoreContext): MediaStore {
   const { pool } = context;
   return {
+    ...createUploads(context),
     async announceUpload({ sha256, sizeBytes, mediaType }) {
       await runStatement(pool, announceStatement, [sha256, sizeBytes, mediaType]);
     },
-    async commitUpload({ tenant, sha256, sizeBytes, mediaType, kind, width, height, frames }) {
-      await runStatement(pool, commitUploadStatement, [tenant, sha256, sizeBytes, mediaType, kind, width, height, frames]);
+    async commitUpload(upload) {
+      await runStatement(pool, commitUploadStatement, uploadValues(upload));
     },
     findUploads: (tenant, sha256s) => findUploads(context, tenant, sha256s),
-    artifactOfJob: (tenant, jobId, name) => artifactOfJob(context, { tenant, jobId, name }),
+    artifactOfRender: (scope, artifact) => artifactOfRender(context, scope, artifact),
   };
 }
 
@@ -37,13 +39,19 @@ async function findUploads({ prisma }: StoreContext, tenant: string, sha256s: re
   }));
 }
 
-type Named = { readonly tenant: string; readonly jobId: string; readonly name: string };
+const referencePattern = /^input_reference_(?<number>[1-9]\d{0,2})$/;
 
-async function artifactOfJob({ prisma }: StoreContext, { tenant, jobId, name }: Named): Promise<ArtifactView | undefined> {
-  const render = { job: { id: jobId, tenantId: tenant, state: "succeeded" } };
-  const where = { name, task: { users: { some: { artifacts: { has: name }, render } } } };
-  const row = await read(prisma.taskOutput.findFirst({ where, include: { artifact: true } }));
-  if (row === null) return undefined;
-  const { sha256, sizeBytes, mediaType } = row.artifact;
-  return { name, sha256, sizeBytes: Number(sizeBytes), mediaType };
+/** Where a render's spec names the media, undefined for the name of a result. */
+function specPathOf(name: string): readonly string[] | undefined {
+  if (name === "input_image") return ["image", "sha256"];
+  const number = referencePattern.exec(name)?.groups?.["number"];
+  return number === undefined ? undefined : ["references", String(Number(number) - 1), "sha256"];
+}
+
+async function artifactOfRender({ pool }: StoreContext, scope: TenantScope, artifact: ArtifactName): Promise<ArtifactView | undefined> {
+  const { jobId, position, name } = artifact;
+  const path = specPathOf(name);
+  const [statement, what] = path === undefined ? [renderResultStatement, name] : [renderInputStatement, [...path]];
+  const [row] = await runStatement<Omit<ArtifactView, "name">>(pool, statement, [scope ?? null, jobId, position, what]);
+  return row === undefined ? undefined : { name, ...row };
 }

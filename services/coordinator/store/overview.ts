@@ -1,26 +1,34 @@
 /**
- * What people and metrics look at: workers, queue, whether Postgres answers.
+ * What people and metrics look at: workers, queues, the books, whether Postgres answers.
  */
-import { toFarmError } from "../../domain/errors.ts";
-import { runStatement } from "../../platform/database/pool.ts";
-import { listWorkersStatement, pingStatement, queueCountsStatement } from "./sql/overview.ts";
+import { FarmError, toFarmError } from "../../domain/errors.ts";
+import { type Pool, runStatement } from "../../platform/database/pool.ts";
+import { farmOverviewStatement, pingStatement, queueCountsStatement, signingKeyStatement } from "./sql/overview.ts";
 import type { StoreContext } from "./store-context.ts";
-import type { OverviewStore, QueueCount, WorkerView } from "./store-contract.ts";
+import type { FarmView, OverviewStore, QueueCount, StageQueueView, TenantScope } from "./store-contract.ts";
+import { sumUsage } from "./usage.ts";
+import { listWorkers } from "./workers.ts";
 
-type WorkerRow = Pick<WorkerView, "name" | "host" | "pool" | "provider" | "profile" | "device" | "models"> & {
-  readonly id: string;
-  readonly last_heard_at: Date | null;
-  readonly is_live: boolean;
-  readonly end_reason: string | null;
-  readonly progress: readonly { readonly attemptId: string; readonly step: number; readonly steps: number }[];
-  readonly running: readonly { readonly attemptId: string; readonly taskId: number; readonly stage: string; readonly jobId: string }[];
+type FarmRow = {
+  readonly name: string | null;
+  readonly epoch: number;
+  readonly open_jobs: number;
+  readonly queues: readonly StageQueueView[];
+  readonly at: Date;
 };
 
 /** The part of the store that is only looked at. */
 export function createOverview({ pool }: StoreContext): OverviewStore {
   return {
-    listWorkers: async () => (await runStatement<WorkerRow>(pool, listWorkersStatement, [])).map(workerFromRow),
+    listWorkers: () => listWorkers(pool),
     queueCounts: () => runStatement<QueueCount>(pool, queueCountsStatement, []),
+    farmOverview: (scope) => farmOverview(pool, scope),
+    sumUsage: (ask) => sumUsage(pool, ask),
+    async signingKey() {
+      const [row] = await runStatement<{ readonly key: Buffer }>(pool, signingKeyStatement, []);
+      if (row === undefined) throw new FarmError("INTERNAL", { message: "the signing key is gone" });
+      return new Uint8Array(row.key);
+    },
     async ping() {
       await runStatement(pool, pingStatement, []).catch((thrown: unknown) => {
         throw toFarmError(thrown, "DATABASE_UNAVAILABLE");
@@ -29,20 +37,8 @@ export function createOverview({ pool }: StoreContext): OverviewStore {
   };
 }
 
-function stateOf({ is_live: isLive, end_reason: endReason, running }: WorkerRow): WorkerView["state"] {
-  if (!isLive) return endReason === "stopped" ? "stopped" : "lost";
-  return running.length > 0 ? "busy" : "idle";
-}
-
-const withoutDashes = (fence: string): string => fence.replaceAll("-", "");
-
-function workerFromRow(row: WorkerRow): WorkerView {
-  const progress = new Map(row.progress.map((attempt) => [withoutDashes(attempt.attemptId), attempt]));
-  const running = row.running.map(({ attemptId, taskId, stage, jobId }) => {
-    const { step = 0, steps = 0 } = progress.get(withoutDashes(attemptId)) ?? {};
-    return { taskId, stage, jobId, step, steps };
-  });
-  const { name, host, pool, provider, profile, device, models } = row;
-  const described = { name, host, pool, provider, profile, device, models };
-  return { workerId: row.id, ...described, state: stateOf(row), lastBeatAt: row.last_heard_at ?? undefined, running };
+async function farmOverview(pool: Pool, scope: TenantScope): Promise<FarmView> {
+  const [row] = await runStatement<FarmRow>(pool, farmOverviewStatement, [scope ?? null]);
+  if (row === undefined) throw new FarmError("INTERNAL", { message: "the farm's row is gone" });
+  return { name: row.name ?? "", epoch: row.epoch, openJobs: row.open_jobs, queues: row.queues, at: row.at };
 }

@@ -89,7 +89,7 @@ class WorkerAgent {
     if (this.stopping) return;
     this.stopping = true;
     if (this.loops.length > 0 && !this.failed) await this.drain();
-    this.attempts.stopAll("drain");
+    this.attempts.stopAll("stop");
     this.stopped.abort();
     for (const cleanup of this.cleanups.splice(0)) cleanup();
     await Promise.allSettled(this.loops);
@@ -108,7 +108,7 @@ class WorkerAgent {
     let isEmpty = await settledWithin(clock, timings.drainMs, this.emptied());
     if (!isEmpty) {
       logger.warn({ drainMs: timings.drainMs }, "draining took too long; giving back what runs");
-      this.attempts.stopAll("drain");
+      this.attempts.stopAll("stop");
       isEmpty = await settledWithin(clock, timings.settleMs, this.emptied());
     }
     if (!link.isConnected()) return;
@@ -152,7 +152,7 @@ class WorkerAgent {
     });
     void attempt.ended.then((report) => this.books.onEnded(claim, report));
     this.progress.tell(claim, attempt.view());
-    if (this.stopping) attempt.stop("drain");
+    if (this.stopping) attempt.stop("stop");
   }
 
   private onOutcomes(outcomes: readonly AttemptReportOutcome[], asked: readonly AttemptReport[]): void {

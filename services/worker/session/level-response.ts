@@ -6,8 +6,8 @@ import type { AttemptPhase, AttemptLevelName, StopReason } from "./attempt-words
 /**
  * Why an attempt must stop, or undefined to go on.
  *
- * A revoked one stops in every phase, because its result would be dropped. An unwanted or preempted one stops only while that saves
- * device time: once it finishes, the result is paid for and may serve a later job.
+ * A revoked one stops in every phase, because its result would be dropped. An unwanted or preempted one, or one of a drained worker,
+ * stops only while that saves device time: once it finishes, the result is paid for and may serve a later job.
  */
 export function responseTo(level: AttemptLevelName, phase: AttemptPhase): StopReason | undefined {
   switch (level) {
@@ -18,7 +18,8 @@ export function responseTo(level: AttemptLevelName, phase: AttemptPhase): StopRe
       return "revoked";
     }
     case "unwanted":
-    case "preempt": {
+    case "preempt":
+    case "drain": {
       return phase === "finish" ? undefined : level;
     }
   }

@@ -47,6 +47,9 @@ export function levelName(level: Level): AttemptLevelName {
     case Level.LEVEL_PREEMPT: {
       return "preempt";
     }
+    case Level.LEVEL_DRAIN: {
+      return "drain";
+    }
     case Level.LEVEL_REVOKED: {
       return "revoked";
     }

@@ -195,7 +195,7 @@ describe("beats", () => {
 });
 
 describe("levels", () => {
-  it.each([Level.LEVEL_UNWANTED, Level.LEVEL_PREEMPT, Level.LEVEL_REVOKED])(
+  it.each([Level.LEVEL_UNWANTED, Level.LEVEL_PREEMPT, Level.LEVEL_DRAIN, Level.LEVEL_REVOKED])(
     "pushed as %i cancel the run and give it back",
     async (level) => {
       const attemptId = fake.coordinator.addTask({});

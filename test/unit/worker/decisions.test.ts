@@ -82,6 +82,7 @@ describe("a level", () => {
     wanted: [undefined, undefined, undefined],
     unwanted: ["unwanted", "unwanted", undefined],
     preempt: ["preempt", "preempt", undefined],
+    drain: ["drain", "drain", undefined],
     revoked: ["revoked", "revoked", "revoked"],
   };
 

@@ -1,20 +1,7 @@
 /**
- * What people and metrics look at, and who could be woken.
+ * What people and metrics look at.
  */
 import type { NamedStatement } from "../../../platform/database/pool.ts";
-
-/** Every worker with its newest session and what it runs. */
-export const listWorkersStatement: NamedStatement = {
-  name: "vf_list_workers",
-  text: `select w.id, w.name, w.host, w.pool, w.provider, w.profile, w.device, w.models, s.last_heard_at, s.end_reason,
-      coalesce(s.is_live and s.lease_until > clock_timestamp(), false) as is_live, coalesce(s.progress, '[]') as progress,
-      coalesce((
-        select jsonb_agg(jsonb_build_object('attemptId', a.id, 'taskId', t.id, 'stage', t.stage, 'jobId', coalesce((
-          select min(r.job_id) from task_user u join render r on r.id = u.render_id where u.task_id = t.id and u.is_wanted), ''))
-          order by a.started_at)
-        from attempt a join task t on t.id = a.task_id where a.session_id = s.id and a.state = 'running'), '[]') as running
-    from worker w left join session s on s.id = w.session_id order by w.pool, w.name, w.id`,
-};
 
 /** Open tasks by pool, stage and state. Index: task_open_idx. */
 export const queueCountsStatement: NamedStatement = {
@@ -23,18 +10,34 @@ export const queueCountsStatement: NamedStatement = {
     where state in ('blocked', 'ready', 'running', 'delayed') group by pool, stage, state`,
 };
 
-/** $1: pool, $2: shape, $3: limit. Those with the engine resident first, then those heard of last. */
-export const idleWorkersStatement: NamedStatement = {
-  name: "vf_idle_workers",
-  text: `select w.id from worker w join session s on s.id = w.session_id
-    where w.pool = $1 and $2 = any (w.shapes) and s.is_live and s.is_idle and s.lease_until > clock_timestamp()
-    order by (split_part($2, '/', 2) = any (w.resident_engines)) desc, s.last_heard_at desc limit $3`,
+/** $1: tenant, null for all. Result: the farm and its queues from one snapshot. Indexes: task_open_idx, job_open_idx. */
+export const farmOverviewStatement: NamedStatement = {
+  name: "vf_farm_overview",
+  text: `select f.name, f.epoch::double precision as epoch, clock_timestamp() as at,
+      (select count(*)::integer from job j where j.state in ('queued', 'running') and ($1::text is null or j.tenant_id = $1)) as open_jobs,
+      coalesce((
+        select jsonb_agg(jsonb_build_object('pool', g.pool, 'stage', g.stage, 'blocked', g.blocked, 'ready', g.ready,
+          'running', g.running, 'delayed', g.delayed, 'oldestReadyMs', g.oldest_ready_ms) order by g.pool, g.stage)
+        from (
+          select t.pool, t.stage, count(*) filter (where t.state = 'blocked') as blocked, count(*) filter (where t.state = 'ready') as ready,
+            count(*) filter (where t.state = 'running') as running, count(*) filter (where t.state = 'delayed') as delayed,
+            greatest(0, coalesce(extract(epoch from clock_timestamp() - min(q.ready_at)) * 1000, 0)) as oldest_ready_ms
+          from task t left join ready q on q.task_id = t.id
+          where t.state in ('blocked', 'ready', 'running', 'delayed') group by t.pool, t.stage) g), '[]') as queues
+    from farm f`,
 };
 
 /** $1: the farm's name, kept by the first that asks. Result: name and epoch. */
 export const claimFarmStatement: NamedStatement = {
   name: "vf_claim_farm",
   text: "update farm set name = coalesce(name, $1) returning name, epoch",
+};
+
+/** Two random UUIDs, 244 random bits, by whoever asks first; everybody gets the same. */
+export const signingKeyStatement: NamedStatement = {
+  name: "vf_signing_key",
+  text: `insert into signing_key (key) values (decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex'))
+    on conflict (id) do update set id = excluded.id returning key`,
 };
 
 export const pingStatement: NamedStatement = { name: "vf_ping", text: "select 1" };

@@ -1,0 +1,84 @@
+/**
+ * Workers as people see them: what they are, whether they get work, what they run.
+ */
+import { type Pool, runStatement } from "../../platform/database/pool.ts";
+import { findWorkerStatement, listWorkersStatement } from "./sql/workers.ts";
+import type { RunningView, WorkerView } from "./store-contract.ts";
+
+type ProgressRow = { readonly attemptId: string; readonly phase: string; readonly step: number; readonly steps: number };
+
+type WorkerRow = Pick<WorkerView, "name" | "host" | "pool" | "provider" | "profile" | "device" | "models"> & {
+  readonly id: string;
+  readonly software_version: string;
+  readonly memory_bytes: number;
+  readonly last_heard_at: Date | null;
+  readonly is_live: boolean;
+  readonly end_reason: string | null;
+  readonly is_drained: boolean;
+  readonly cordon_reason: string | null;
+  readonly cordon_placed_by: string | null;
+  readonly cordon_placed_at: Date | null;
+  readonly drain_at: Date | null;
+  readonly progress: readonly ProgressRow[];
+  readonly running: readonly (Omit<RunningView, "phase" | "step" | "steps"> & { readonly attemptId: string })[];
+};
+
+/** Every worker that the farm knows. */
+export async function listWorkers(pool: Pool): Promise<readonly WorkerView[]> {
+  return (await runStatement<WorkerRow>(pool, listWorkersStatement, [])).map(workerFromRow);
+}
+
+/** By id, or by a name that only one worker has. */
+export async function findWorker(pool: Pool, idOrName: string): Promise<WorkerView | undefined> {
+  const [row] = await runStatement<WorkerRow>(pool, findWorkerStatement, [idOrName]);
+  return row === undefined ? undefined : workerFromRow(row);
+}
+
+function stateOf({ is_live: isLive, end_reason: endReason, is_drained: isDrained, running }: WorkerRow): WorkerView["state"] {
+  if (!isLive) return endReason === "stopped" ? "stopped" : "lost";
+  if (running.length === 0) return "idle";
+  return isDrained ? "draining" : "busy";
+}
+
+function cordonOf(row: WorkerRow): WorkerView["cordon"] {
+  if (row.cordon_placed_at === null) return undefined;
+  return {
+    reason: row.cordon_reason ?? "",
+    placedBy: row.cordon_placed_by ?? "",
+    placedAt: row.cordon_placed_at,
+    drainAt: row.drain_at ?? undefined,
+  };
+}
+
+const withoutDashes = (fence: string): string => fence.replaceAll("-", "");
+
+/** Until its first beat an attempt fetches. */
+const unheardOf = { phase: "fetch", step: 0, steps: 0 } as const;
+
+function runningOf({ progress, running }: WorkerRow): readonly RunningView[] {
+  const beaten = new Map(progress.map((attempt) => [withoutDashes(attempt.attemptId), attempt]));
+  return running.map(({ attemptId, ...view }) => {
+    const { phase, step, steps } = beaten.get(withoutDashes(attemptId)) ?? unheardOf;
+    return { ...view, phase, step, steps };
+  });
+}
+
+function workerFromRow(row: WorkerRow): WorkerView {
+  const { name, host, pool, provider, profile, device, models } = row;
+  return {
+    workerId: row.id,
+    name,
+    host,
+    pool,
+    provider,
+    profile,
+    device,
+    state: stateOf(row),
+    lastBeatAt: row.last_heard_at ?? undefined,
+    models,
+    softwareVersion: row.software_version,
+    memoryBytes: row.memory_bytes,
+    cordon: cordonOf(row),
+    running: runningOf(row),
+  };
+}
