@@ -89,7 +89,10 @@ export function createPages(options: PagesOptions): Pages {
   return {
     route: (request, response, url) => site.answer(request, response, url),
     start: () => Promise.resolve(),
-    stop: () => Promise.resolve(own.close()),
+    stop() {
+      own.close();
+      return Promise.resolve();
+    },
   };
 }
 
