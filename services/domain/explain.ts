@@ -1,8 +1,11 @@
 /**
  * Why a task does not run: every constraint that binds it, from one snapshot.
  *
- * Pure. It mirrors what a claim asks for (prisma/migrations, vf_claim): a rule that is added there is added here.
+ * Pure. It mirrors what a claim asks for (prisma/migrations, vf_claim): a rule that is added there is added here, and a test holds both
+ * together. A task that still waits for something else is told of workers only what will not pass by itself: that there are none, that
+ * none holds its engine, that all are cordoned.
  */
+import { type Fleet, fleetOf, noneCanRun, whyNoneStarts } from "./explain-workers.ts";
 import type { TaskState } from "./task-state.ts";
 
 /** A task as it is explained; fields beyond its state matter only in that state. */
@@ -65,3 +68,78 @@ export type ConstraintKind =
   | "running";
 
 export type Constraint = { readonly kind: ConstraintKind; readonly message: string; readonly remedy: string };
+
+/** What the task waits for; what nothing keeps from running has one constraint that says so. */
+export function explainTask(task: OpenTask, facts: ExplainFacts): readonly Constraint[] {
+  if (task.state === "running") {
+    return [{ kind: "running", message: `runs on worker ${task.workerName ?? "unknown"}`, remedy: "" }];
+  }
+  const fleet = fleetOf(task, facts.workers);
+  const own = task.state === "blocked" ? [missingInputs(task)] : task.state === "delayed" ? [backOff(task)] : [];
+  const binding = [...own, ...holdsOf(task, facts.holds), ...(own.length > 0 ? noneCanRun(task, fleet) : whyNoneStarts(task, fleet))];
+  return binding.length > 0 ? binding : [aboutToStart(fleet)];
+}
+
+/** One line for people: what runs, and what the first of the others waits for. */
+export function summarize(facts: ExplainFacts): string {
+  const ended = endings[facts.jobState];
+  if (ended !== undefined) return ended;
+  const running = facts.tasks.filter(({ state }) => state === "running").length;
+  const [waiting] = facts.tasks.filter(({ state }) => state !== "running");
+  const parts = [...(running > 0 ? [`${running} ${running === 1 ? "task runs" : "tasks run"}`] : [])];
+  const [first] = waiting === undefined || (running > 0 && waiting.state === "blocked") ? [] : explainTask(waiting, facts);
+  if (first !== undefined) parts.push(`${running > 0 ? "the next " : ""}${openings[first.kind]}: ${first.message}`);
+  return parts.length > 0 ? parts.join("; ") : "no task of it is open";
+}
+
+const endings: Readonly<Record<ExplainFacts["jobState"], string | undefined>> = {
+  queued: undefined,
+  running: undefined,
+  succeeded: "the job succeeded: nothing waits",
+  failed: "the job failed: nothing waits",
+  cancelled: "the job was cancelled: nothing waits",
+};
+
+const openings: Readonly<Record<ConstraintKind, string>> = {
+  inputs_missing: "waits for inputs",
+  held: "is held",
+  back_off: "waits for its back-off",
+  no_worker: "waits for a worker",
+  engine_missing: "waits for a worker",
+  cordoned: "waits for a worker",
+  workers_busy: "waits for a worker",
+  behind_others: "waits for a worker",
+  avoided: "waits for a worker",
+  about_to_start: "is about to start",
+  running: "runs",
+};
+
+function missingInputs({ missing }: OpenTask): Constraint {
+  const listed = missing.slice(0, 5).map(({ taskId, stage, state }) => `${stage} (task ${taskId}, ${state})`);
+  const rest = missing.length > listed.length ? ` and ${missing.length - listed.length} more` : "";
+  const message =
+    listed.length > 0 ? `${listed.join(", ")}${rest} ${missing.length === 1 ? "has" : "have"} not succeeded` : "its inputs are not there";
+  return { kind: "inputs_missing", message, remedy: "" };
+}
+
+function backOff({ delayMs, failures }: OpenTask): Constraint {
+  const counts = Object.entries(failures).map(([errorClass, count]) => `${count} ${errorClass}`);
+  const after = counts.length > 0 ? ` after failures (${counts.join(", ")})` : "";
+  const message = delayMs > 0 ? `tried again in ${(delayMs / 1000).toFixed(1)} s${after}` : `its back-off has just ended${after}`;
+  return { kind: "back_off", message, remedy: "" };
+}
+
+function holdsOf(task: OpenTask, holds: readonly ExplainHold[]): readonly Constraint[] {
+  const names = { farm: "", pool: task.pool, tenant: task.tenant };
+  const binding = holds.filter(({ scope, name }) => names[scope] === name);
+  return binding.map(({ scope, name, reason }) => {
+    const target = scope === "farm" ? "farm" : `${scope} ${name}`;
+    const message = `${scope === "farm" ? "the farm" : target} is held${reason === "" ? "" : `: ${reason}`}`;
+    return { kind: "held", message, remedy: `vapfarm release ${target}` };
+  });
+}
+
+function aboutToStart({ free }: Fleet): Constraint {
+  const message = free.length === 1 ? "a worker is free and takes it next" : `${free.length} workers are free and one takes it next`;
+  return { kind: "about_to_start", message, remedy: "" };
+}

@@ -1,0 +1,118 @@
+/**
+ * Which workers could take a task, and why none of them does.
+ *
+ * Pure. A task avoids workers where it ended badly while another worker that gets work could take it, busy or not; so a free worker may
+ * pass it by.
+ */
+import type { Constraint, ExplainWorker, OpenTask } from "./explain.ts";
+
+/** The workers of a task's pool, as a claim sees them. */
+export type Fleet = {
+  readonly pool: readonly ExplainWorker[];
+  readonly live: readonly ExplainWorker[];
+  /** Live ones that can run the shape. */
+  readonly holders: readonly ExplainWorker[];
+  readonly cordoned: readonly ExplainWorker[];
+  /** Could take it, were they not avoided. */
+  readonly avoided: readonly ExplainWorker[];
+  readonly busy: readonly ExplainWorker[];
+  /** Take it, when their turn comes to it. */
+  readonly free: readonly ExplainWorker[];
+};
+
+/** Sorts the workers by what keeps each from taking the task. */
+export function fleetOf({ pool: name, shape, avoid }: OpenTask, workers: readonly ExplainWorker[]): Fleet {
+  const pool = workers.filter((worker) => worker.pool === name);
+  const live = pool.filter(({ isLive }) => isLive);
+  const holders = live.filter(({ shapes }) => shapes.includes(shape));
+  const served = holders.filter(({ isCordoned }) => !isCordoned);
+  const preferred = served.filter(({ workerId }) => !avoid.includes(workerId));
+  const usable = preferred.length > 0 ? preferred : served;
+  return {
+    pool,
+    live,
+    holders,
+    cordoned: holders.filter(({ isCordoned }) => isCordoned),
+    avoided: served.filter((worker) => !usable.includes(worker)),
+    busy: usable.filter(({ isBusy }) => isBusy),
+    free: usable.filter(({ isBusy }) => !isBusy),
+  };
+}
+
+/** What keeps every worker from it until somebody does something about it. */
+export function noneCanRun(task: OpenTask, fleet: Fleet): readonly Constraint[] {
+  if (fleet.live.length === 0) return [noWorker(task, fleet)];
+  if (fleet.holders.length === 0) return [engineMissing(task, fleet)];
+  return fleet.cordoned.length === fleet.holders.length ? [cordoned(task, fleet)] : [];
+}
+
+/** Why a ready task does not start; empty when a free worker takes it next. */
+export function whyNoneStarts(task: OpenTask, fleet: Fleet): readonly Constraint[] {
+  const none = noneCanRun(task, fleet);
+  if (none.length > 0 || task.ahead < fleet.free.length) return none;
+  return [
+    fleet.free.length === 0 ? workersBusy(task, fleet) : behindOthers(task, fleet),
+    ...(fleet.cordoned.length > 0 ? [cordoned(task, fleet)] : []),
+    ...(fleet.avoided.length > 0 ? [avoided(task, fleet)] : []),
+  ];
+}
+
+function noWorker({ pool: name }: OpenTask, { pool }: Fleet): Constraint {
+  const known = pool.length === 0 ? "" : `; ${countOf(pool.length, "is", "are")} known and not live: ${namesOf(pool)}`;
+  return { kind: "no_worker", message: `no worker of pool ${name} is live${known}`, remedy: `start a worker of pool ${name}` };
+}
+
+function engineMissing({ shape, model, pool }: OpenTask, { live }: Fleet): Constraint {
+  const which = live.length === 1 ? "the live worker" : `none of ${live.length} live workers`;
+  const message = `${which} of pool ${pool} ${live.length === 1 ? "does not hold" : "holds"} ${shape} of model ${model}`;
+  return { kind: "engine_missing", message, remedy: `roll model ${model} out to a worker of pool ${pool}, as the coordinator has it` };
+}
+
+function cordoned(task: OpenTask, fleet: Fleet): Constraint {
+  const message = `${shareOf(fleet.cordoned.length, fleet, task)} cordoned: ${namesOf(fleet.cordoned)}`;
+  const [first] = fleet.cordoned;
+  return { kind: "cordoned", message, remedy: `vapfarm workers uncordon ${first?.name ?? "NAME"}` };
+}
+
+/** Busy ones, and what the others that could run it are. */
+function workersBusy(task: OpenTask, fleet: Fleet): Constraint {
+  const others = [
+    ...(fleet.cordoned.length > 0 ? [`${countOf(fleet.cordoned.length, "is", "are")} cordoned`] : []),
+    ...(fleet.avoided.length > 0 ? [`${countOf(fleet.avoided.length, "is", "are")} avoided`] : []),
+  ];
+  const message = [`${shareOf(fleet.busy.length, fleet, task)} busy`, ...others].join(", ");
+  return { kind: "workers_busy", message, remedy: "wait, or start another worker" };
+}
+
+function behindOthers({ ahead, shape, pool }: OpenTask, { free }: Fleet): Constraint {
+  const message = `${countOf(ahead, "ready task of", "ready tasks of")} ${shape} in pool ${pool} ${ahead === 1 ? "comes" : "come"} first, ${countOf(free.length, "worker is", "workers are")} free`;
+  return {
+    kind: "behind_others",
+    message,
+    remedy: "wait, start another worker, or raise the job's priority (vapfarm update JOB --priority N)",
+  };
+}
+
+function avoided(task: OpenTask, fleet: Fleet): Constraint {
+  const why = "ended badly before, and others could take it";
+  const message = `its attempts on ${namesOf(fleet.avoided)} ${why}: ${namesOf(fleet.holders.filter((worker) => isPreferred(worker, task)))}`;
+  return { kind: "avoided", message, remedy: "look at that worker; when the others should not be waited for, cordon them" };
+}
+
+function isPreferred({ workerId, isCordoned }: ExplainWorker, { avoid }: OpenTask): boolean {
+  return !isCordoned && !avoid.includes(workerId);
+}
+
+/** E.g. "2 of 3 workers that hold the engine are". */
+function shareOf(count: number, { holders }: Fleet, { shape }: OpenTask): string {
+  const isOne = holders.length === 1;
+  const need = shape.endsWith("/-") ? "can run it" : isOne ? "holds the engine" : "hold the engine";
+  return `${count} of ${holders.length} ${isOne ? "worker" : "workers"} that ${need} ${count === 1 ? "is" : "are"}`;
+}
+
+const countOf = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
+
+function namesOf(workers: readonly ExplainWorker[]): string {
+  const shown = workers.slice(0, 5).map(({ name }) => name);
+  return workers.length > shown.length ? `${shown.join(", ")} and ${workers.length - shown.length} more` : shown.join(", ");
+}
