@@ -4,7 +4,7 @@
  * Pure. A task avoids workers where it ended badly while another worker that gets work could take it, busy or not; so a free worker may
  * pass it by.
  */
-import type { Constraint, ExplainWorker, OpenTask } from "./explain.ts";
+import type { Constraint, ExplainWorker, OpenTask } from "./explain-facts.ts";
 
 /** The workers of a task's pool, as a claim sees them. */
 export type Fleet = {
