@@ -17,6 +17,7 @@ import { createMetrics } from "../platform/metrics.ts";
 import type { Broker } from "../platform/nats/broker.ts";
 import { type EventStream, openEventStream } from "../platform/nats/event-stream.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
+import { createMediaParts, type MediaParts } from "./app-media.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
 import { createDispatchService } from "./dispatch/dispatch-service.ts";
@@ -34,8 +35,7 @@ import { createCoordinatorMetrics, type CoordinatorMetrics } from "./metrics.ts"
 import { createPages } from "./pages/pages.ts";
 import { createCallerLookup } from "./rpc/caller.ts";
 import { createFarmService } from "./rpc/farm-service.ts";
-import { createSlots } from "./rpc/slots.ts";
-import type { ServedModel } from "./rpc/submit-render.ts";
+import type { ServedModel } from "./rpc/served-model.ts";
 import type { Aftermath, Store } from "./store/store-contract.ts";
 
 /** What a coordinator works with; opened before, closed after it. */
@@ -89,7 +89,6 @@ const version = "0.1.0";
 const maxMessageBytes = 4 * 1024 * 1024;
 const drainMs = 5_000;
 const secondLookMs = 300;
-const uploadIdleMs = 60_000;
 const uploadMaxAgeMs = 24 * 3600 * 1000;
 const dayMs = 24 * 3600 * 1000;
 const descriptors = join(import.meta.dirname, "../gen/farm.binpb");
@@ -130,9 +129,10 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     pages: pages.route,
   });
   const temporaryFolder = join(config.VAPFARM_STATE_FOLDER, "uploads");
+  const media = createMediaParts({ config, resources, logger, temporaryFolder, httpAddress: () => http.address() });
   const grpc = createGrpcServer({
     address: config.VAPFARM_GRPC_ADDRESS,
-    services: [farmService(parts, temporaryFolder)],
+    services: [farmService(parts, media)],
     maxMessageBytes,
     reflection: { descriptors },
     drainMs,
@@ -172,27 +172,23 @@ function dispatch({ config, resources, announcer, metrics }: Parts): Component {
   });
 }
 
-function farmService({ config, resources, logger, metrics, hub, announcer, timings }: Parts, temporaryFolder: string) {
-  const { store, artifacts, media, models } = resources;
-  const onCommitted = (aftermath: Aftermath): void => announcer.announce([aftermath]);
+function farmService(parts: Parts, media: MediaParts) {
+  const { config, resources, logger, metrics, hub, announcer, timings } = parts;
+  const { store, models } = resources;
   return createFarmService({
+    ...media,
     callers: createCallerLookup(config.VAPFARM_CALLERS),
     logger,
     onEnd: metrics.onCall,
-    submit: { store, models, onCommitted, newJobId: randomUUID, drawSeed, now: () => new Date() },
+    store,
+    models,
+    pools: config.VAPFARM_POOLS,
+    version,
+    newJobId: randomUUID,
+    drawSeed,
+    now: () => new Date(),
+    onCommitted: (aftermath: Aftermath): void => announcer.announce([aftermath]),
     watch: { store, hub, pollMs: timings.watchPollMs },
-    cancel: { store, onCommitted },
-    upload: {
-      store,
-      artifacts,
-      inspect: (path, signal) => media.inspect(path, signal),
-      inspections: createSlots(config.VAPFARM_MEDIA_INSPECTIONS),
-      temporaryFolder,
-      maxBytes: config.VAPFARM_MEDIA_MAX_BYTES,
-      idleMs: uploadIdleMs,
-    },
-    download: { store, artifacts },
-    overview: store,
   });
 }
 

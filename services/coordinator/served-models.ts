@@ -6,7 +6,7 @@ import { planRender } from "../domain/stage-graph.ts";
 import type { ModelManifest } from "../platform/models/manifest.ts";
 import { digestsOf, factsOf } from "../platform/models/model-facts.ts";
 import type { ModelCatalogue } from "./model-catalogue.ts";
-import type { ServedModel } from "./rpc/submit-render.ts";
+import type { ServedModel } from "./rpc/served-model.ts";
 
 /** For now one pool serves every model. */
 export type ServingPool = { readonly name: string; readonly profile: string };
@@ -21,12 +21,11 @@ export function createServedModels(catalogue: ModelCatalogue, pool: ServingPool)
 
 /** A manifest as a served model. */
 function servedModel(manifest: ModelManifest, pool: ServingPool): ServedModel {
-  const { name, fps, weights } = manifest;
+  const { name, fps } = manifest;
   const engineDigests = digestsOf(manifest);
   return {
     facts: factsOf(manifest),
-    weights,
-    fps,
+    manifest,
     plan: (render, { jobId, tenant, reuse }) =>
       planRender({ render, model: { name, fps, engineDigests }, pool: pool.name, profile: pool.profile, tenant, jobId, reuse, sha256 }),
   };

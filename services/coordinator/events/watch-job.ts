@@ -1,11 +1,13 @@
 /**
- * WatchJob: a job's events from Postgres after a number, then live, until the job ended.
+ * WatchJob: a job's events from Postgres after a number, then live, until the job has ended. An event of its end does not say that: the
+ * job may have been retried since, and then more follows.
  *
  * Invariants: each event after the asked number comes exactly once and in order, because only rows of Postgres are sent and the
  * number sent last is the only state; hints merely say when to look. The database being away for a while ends no watch.
  */
 import { FarmError, toFarmError } from "../../domain/errors.ts";
 import { type WatchJobRequest, WatchJobResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { scopeOf } from "../rpc/caller.ts";
 import { eventToProto, progressToProto } from "../rpc/job-mapping.ts";
 import { jobOfCaller } from "../rpc/jobs.ts";
 import type { Call } from "../rpc/method.ts";
@@ -21,7 +23,7 @@ export type WatchDependencies = {
 };
 
 const pageSize = 200;
-const ended: readonly (JobState | undefined)[] = ["succeeded", "failed", "cancelled"];
+const ended: readonly JobState[] = ["succeeded", "failed", "cancelled"];
 
 /** The handler of WatchJob. */
 export function createWatchJob(dependencies: WatchDependencies) {
@@ -60,7 +62,6 @@ async function* follow(watch: Watch, after: number): AsyncGenerator<WatchJobResp
       for await (const event of eventsAfter(watch, sent)) {
         yield WatchJobResponse.create({ update: { $case: "event", value: eventToProto(event) } });
         sent = event.number;
-        if (ended.includes(event.jobState)) return;
       }
       if (await hasEnded(watch, sent)) return;
     }
@@ -83,9 +84,9 @@ async function* eventsAfter({ store, jobId, ...watch }: Watch, after: number): A
   }
 }
 
-/** For a watch that begins after the last event, and for jobs whose events were pruned. */
+/** Whether nothing follows: the job has ended and its last event was sent, or was pruned, or the job itself is gone. */
 async function hasEnded({ store, jobId, call, ...watch }: Watch, sent: number): Promise<boolean> {
-  const job = await whenAvailable(() => store.getJob(call.caller.tenant, jobId), { ...watch, call });
+  const job = await whenAvailable(() => store.getJob(scopeOf(call.caller), jobId), { ...watch, call });
   return job === undefined || (ended.includes(job.state) && job.lastEventNumber <= sent);
 }
 

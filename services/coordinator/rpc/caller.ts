@@ -6,6 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { FarmError } from "../../domain/errors.ts";
+import type { TenantScope } from "../store/store-contract.ts";
 
 /** Every role, each allowed what those before it are. */
 export const roles = ["reader", "member", "admin"] as const;
@@ -39,6 +40,18 @@ export function createCallerLookup(configured: readonly ConfiguredCaller[] | und
 export function requireRole(caller: Caller, needed: Role): void {
   if (roles.indexOf(caller.role) >= roles.indexOf(needed)) return;
   throw new FarmError("CALLER_NOT_ALLOWED", { message: `role ${caller.role} may not do this; it needs ${needed}` });
+}
+
+/** Whose jobs a caller may see and steer: its tenant's, or for an admin everybody's. */
+export function scopeOf({ tenant, role }: Caller): TenantScope {
+  return role === "admin" ? undefined : tenant;
+}
+
+/** The scope of a request that names a tenant, or none; CALLER_NOT_ALLOWED for another tenant than one's own unless one is an admin. */
+export function requestedScope(caller: Caller, tenant: string): TenantScope {
+  if (tenant === "") return scopeOf(caller);
+  if (tenant !== caller.tenant) requireRole(caller, "admin");
+  return tenant;
 }
 
 function hashOf(token: string): string {

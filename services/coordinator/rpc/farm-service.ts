@@ -1,37 +1,130 @@
 /**
  * FarmService put together: each method with the role it needs.
+ *
+ * A role is the least that a method needs; what depends on the request besides (another tenant's usage, a hold of the farm) is the
+ * method's own to refuse.
  */
+import { FarmError } from "../../domain/errors.ts";
 import { FarmServiceService, type FarmServiceServer } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { GrpcService } from "../../platform/grpc/server.ts";
 import { createWatchJob, type WatchDependencies } from "../events/watch-job.ts";
-import type { OverviewStore } from "../store/store-contract.ts";
+import type { Aftermath, Store } from "../store/store-contract.ts";
+import { type ArtifactUrlDependencies, createGetArtifactUrl } from "./artifact-url.ts";
+import { type BeginDependencies, createBeginUpload, createGetUpload } from "./begin-upload.ts";
 import { createDownloadArtifact, type DownloadDependencies } from "./download-artifact.ts";
-import { type CancelDependencies, createCancelJob, createGetJob, createListWorkers } from "./jobs.ts";
-import { createMethods, type MethodOptions } from "./method.ts";
-import { createSubmitRender, type SubmitDependencies } from "./submit-render.ts";
+import { createListHolds, createPlaceHold, createReleaseHold } from "./holds.ts";
+import { createListJobs } from "./list-jobs.ts";
+import { createListRenders } from "./list-renders.ts";
+import { createMethods, type MethodOptions, type Methods } from "./method.ts";
+import { createGetModel, createListModels } from "./models.ts";
+import { createGetFarm, createGetUsage } from "./overview.ts";
+import { createGetJob, createGetRender, createListEvents } from "./read-jobs.ts";
+import type { MediaResolver } from "./resolve-media.ts";
+import type { ServedModels } from "./served-model.ts";
+import { createCancelJob, createCancelRender, createRetryJob, createRetryRender, createUpdateJob } from "./steer-jobs.ts";
+import type { SubmitDependencies } from "./submission.ts";
+import { createSubmitRender } from "./submit-render.ts";
+import { createSubmitRenders } from "./submit-renders.ts";
 import { createUploadMedia, type UploadDependencies } from "./upload-media.ts";
+import { createCordonWorker, createDrainWorker, createGetWorker, createListWorkers, createUncordonWorker } from "./workers.ts";
 
-/** What each method works with. */
-export type FarmServiceOptions = MethodOptions & {
-  readonly submit: SubmitDependencies;
-  readonly watch: WatchDependencies;
-  readonly cancel: CancelDependencies;
-  readonly upload: UploadDependencies;
-  readonly download: DownloadDependencies;
-  readonly overview: Pick<OverviewStore, "listWorkers">;
-};
+/** What methods work with; each takes of it what it needs. */
+export type FarmServiceOptions = MethodOptions &
+  Pick<SubmitDependencies, "newJobId" | "drawSeed" | "checkWebhook"> & {
+    readonly store: Store;
+    readonly models: ServedModels;
+    readonly media: MediaResolver;
+    readonly pools: readonly { readonly name: string; readonly profile: string }[];
+    readonly version: string;
+    readonly now: () => Date;
+    /** Called after each commit that others should hear of. */
+    readonly onCommitted: (aftermath: Aftermath) => void;
+    readonly watch: WatchDependencies;
+    readonly upload: UploadDependencies;
+    readonly begin: BeginDependencies;
+    readonly download: DownloadDependencies;
+    readonly artifactUrl: ArtifactUrlDependencies;
+  };
 
 /** The service that clients meet. */
 export function createFarmService(options: FarmServiceOptions): GrpcService {
   const methods = createMethods(options);
   const implementation: FarmServiceServer = {
-    submitRender: methods.unary({ name: "SubmitRender", needs: "member" }, createSubmitRender(options.submit)),
-    getJob: methods.unary({ name: "GetJob", needs: "reader" }, createGetJob(options.watch.store)),
-    watchJob: methods.serverStream({ name: "WatchJob", needs: "reader" }, createWatchJob(options.watch)),
-    cancelJob: methods.unary({ name: "CancelJob", needs: "member" }, createCancelJob(options.cancel)),
-    uploadMedia: methods.clientStream({ name: "UploadMedia", needs: "member" }, createUploadMedia(options.upload)),
-    downloadArtifact: methods.serverStream({ name: "DownloadArtifact", needs: "reader" }, createDownloadArtifact(options.download)),
-    listWorkers: methods.unary({ name: "ListWorkers", needs: "reader" }, createListWorkers(options.overview)),
+    ...submitting(methods, options),
+    ...reading(methods, options),
+    ...steering(methods, options),
+    ...holding(methods, options),
+    ...transferring(methods, options),
+    ...operating(methods, options),
+    ...overviewing(methods, options),
   };
   return { name: "vapfarm.v1.FarmService", definition: FarmServiceService, implementation };
+}
+
+function submitting({ unary }: Methods, options: FarmServiceOptions) {
+  return {
+    submitRender: unary({ name: "SubmitRender", needs: "member" }, createSubmitRender(options)),
+    submitRenders: unary({ name: "SubmitRenders", needs: "member" }, createSubmitRenders(options)),
+  };
+}
+
+function reading({ unary, serverStream }: Methods, options: FarmServiceOptions) {
+  const { store } = options;
+  return {
+    getJob: unary({ name: "GetJob", needs: "reader" }, createGetJob(store)),
+    listJobs: unary({ name: "ListJobs", needs: "reader" }, createListJobs(store)),
+    getRender: unary({ name: "GetRender", needs: "reader" }, createGetRender(store)),
+    listRenders: unary({ name: "ListRenders", needs: "reader" }, createListRenders(store)),
+    listEvents: unary({ name: "ListEvents", needs: "reader" }, createListEvents(store)),
+    watchJob: serverStream({ name: "WatchJob", needs: "reader" }, createWatchJob(options.watch)),
+    explainJob: unary({ name: "ExplainJob", needs: "reader" }, () => Promise.reject(new FarmError("PROTOCOL_UNSUPPORTED"))),
+  } satisfies Partial<FarmServiceServer>;
+}
+
+function steering({ unary }: Methods, options: FarmServiceOptions) {
+  return {
+    cancelJob: unary({ name: "CancelJob", needs: "member" }, createCancelJob(options)),
+    cancelRender: unary({ name: "CancelRender", needs: "member" }, createCancelRender(options)),
+    retryJob: unary({ name: "RetryJob", needs: "member" }, createRetryJob(options)),
+    retryRender: unary({ name: "RetryRender", needs: "member" }, createRetryRender(options)),
+    updateJob: unary({ name: "UpdateJob", needs: "member" }, createUpdateJob(options)),
+  };
+}
+
+function holding({ unary }: Methods, options: FarmServiceOptions) {
+  const holds = { ...options, pools: options.pools.map(({ name }) => name) };
+  return {
+    placeHold: unary({ name: "PlaceHold", needs: "member" }, createPlaceHold(holds)),
+    releaseHold: unary({ name: "ReleaseHold", needs: "member" }, createReleaseHold(holds)),
+    listHolds: unary({ name: "ListHolds", needs: "reader" }, createListHolds(holds)),
+  };
+}
+
+function transferring({ unary, clientStream, serverStream }: Methods, options: FarmServiceOptions) {
+  return {
+    beginUpload: unary({ name: "BeginUpload", needs: "member" }, createBeginUpload(options.begin)),
+    getUpload: unary({ name: "GetUpload", needs: "member" }, createGetUpload(options.store)),
+    uploadMedia: clientStream({ name: "UploadMedia", needs: "member" }, createUploadMedia(options.upload)),
+    downloadArtifact: serverStream({ name: "DownloadArtifact", needs: "reader" }, createDownloadArtifact(options.download)),
+    getArtifactUrl: unary({ name: "GetArtifactUrl", needs: "reader" }, createGetArtifactUrl(options.artifactUrl)),
+  };
+}
+
+function operating({ unary }: Methods, options: FarmServiceOptions) {
+  return {
+    listWorkers: unary({ name: "ListWorkers", needs: "reader" }, createListWorkers(options)),
+    getWorker: unary({ name: "GetWorker", needs: "reader" }, createGetWorker(options)),
+    cordonWorker: unary({ name: "CordonWorker", needs: "admin" }, createCordonWorker(options)),
+    uncordonWorker: unary({ name: "UncordonWorker", needs: "admin" }, createUncordonWorker(options)),
+    drainWorker: unary({ name: "DrainWorker", needs: "admin" }, createDrainWorker(options)),
+  };
+}
+
+function overviewing({ unary }: Methods, options: FarmServiceOptions) {
+  return {
+    getFarm: unary({ name: "GetFarm", needs: "reader" }, createGetFarm(options)),
+    listModels: unary({ name: "ListModels", needs: "reader" }, createListModels(options)),
+    getModel: unary({ name: "GetModel", needs: "reader" }, createGetModel(options)),
+    getUsage: unary({ name: "GetUsage", needs: "reader" }, createGetUsage(options)),
+  };
 }

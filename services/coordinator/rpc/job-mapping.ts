@@ -1,5 +1,5 @@
 /**
- * What the store says of jobs, events, progress and workers → farm.proto. Generated types stop here.
+ * What the store says of jobs, renders, events and progress → farm.proto. Generated types stop here.
  */
 import { errorTable, isErrorCode } from "../../domain/errors.ts";
 import { renderWarnings } from "../../domain/render-warnings.ts";
@@ -7,68 +7,101 @@ import type { ProgressMessage } from "../../gen/proto/vapfarm/v1/dispatch.ts";
 import {
   Artifact,
   Job,
-  JobClass,
   JobEvent,
   JobFailure,
   JobProgress,
   JobState,
-  TaskState,
+  Render,
+  RenderCounts,
   TaskSummary,
-  Worker,
-  WorkerState,
+  Webhook,
 } from "../../gen/proto/vapfarm/v1/farm.ts";
+import type { StageWarning } from "../../gen/proto/vapfarm/v1/stage.ts";
 import type * as store from "../store/store-contract.ts";
 import { renderSpecToProto } from "./submit-mapping.ts";
+import { jobClasses, jobStates, reuses, taskStates } from "./wire-names.ts";
 
-const jobStates = {
-  queued: JobState.JOB_STATE_QUEUED,
-  running: JobState.JOB_STATE_RUNNING,
-  succeeded: JobState.JOB_STATE_SUCCEEDED,
-  failed: JobState.JOB_STATE_FAILED,
-  cancelled: JobState.JOB_STATE_CANCELLED,
-} as const satisfies Readonly<Record<store.JobState, JobState>>;
-
-const taskStates = {
-  blocked: TaskState.TASK_STATE_BLOCKED,
-  ready: TaskState.TASK_STATE_READY,
-  running: TaskState.TASK_STATE_RUNNING,
-  delayed: TaskState.TASK_STATE_DELAYED,
-  succeeded: TaskState.TASK_STATE_SUCCEEDED,
-  failed: TaskState.TASK_STATE_FAILED,
-  cancelled: TaskState.TASK_STATE_CANCELLED,
-} as const satisfies Readonly<Record<store.TaskState, TaskState>>;
-
-const workerStates = {
-  idle: WorkerState.WORKER_STATE_IDLE,
-  busy: WorkerState.WORKER_STATE_BUSY,
-  lost: WorkerState.WORKER_STATE_LOST,
-  stopped: WorkerState.WORKER_STATE_STOPPED,
-} as const satisfies Readonly<Record<store.WorkerView["state"], WorkerState>>;
-
-/** A job with its tasks, artifacts and warnings; warnings that follow from the settings come first. */
-export function jobToProto(job: store.JobView): Job {
-  const settings = renderWarnings(job.render);
-  const known = new Set(settings.map(({ code }) => code));
+/** A job as lists show it. */
+export function jobSummaryToProto(job: store.JobSummary): Job {
+  const { only } = job;
   return Job.create({
     jobId: job.jobId,
     tenant: job.tenant,
     state: jobStates[job.state],
-    jobClass: job.jobClass === "benchmark" ? JobClass.JOB_CLASS_BENCHMARK : JobClass.JOB_CLASS_PRODUCTION,
+    jobClass: jobClasses[job.jobClass],
     priority: job.priority,
     createTime: job.createdAt,
     endTime: job.endedAt,
-    render: renderSpecToProto(job.render),
-    tasks: job.tasks.map(taskToProto),
-    artifacts: job.artifacts.map(artifactToProto),
-    warnings: [...settings, ...job.warnings.filter(({ code }) => !known.has(code))],
-    failure: job.failure === undefined ? undefined : failureToProto(job.failure),
+    deadline: job.deadline,
+    reuse: reuses[job.reuse],
+    failure: failureToProto(job.failure),
     lastEventNumber: BigInt(job.lastEventNumber),
-    modelWeights: job.modelWeights,
-    fps: job.fps,
+    renderCounts: RenderCounts.create(job.renderCounts),
+    webhook: webhookToProto(job.webhook),
+    render: only === undefined ? undefined : renderSpecToProto(only.spec),
+    modelWeights: only?.modelWeights ?? "",
+    fps: only?.fps ?? 0,
   });
 }
 
-function failureToProto(failure: NonNullable<store.JobView["failure"]>): JobFailure {
+/** A job with what belongs to its only render: tasks, artifacts, warnings. */
+export function jobToProto(job: store.JobView): Job {
+  const summary = jobSummaryToProto(job);
+  const { only } = job;
+  if (only === undefined) return summary;
+  return { ...summary, tasks: only.tasks.map(taskToProto), artifacts: only.artifacts.map(artifactToProto), warnings: warningsOf(only) };
+}
+
+/** A render as lists show it. */
+export function renderSummaryToProto(render: store.RenderSummary): Render {
+  return Render.create({
+    jobId: render.jobId,
+    position: render.position,
+    state: jobStates[render.state],
+    spec: renderSpecToProto(render.spec),
+    failure: failureToProto(render.failure),
+    endTime: render.endedAt,
+    modelWeights: render.modelWeights,
+    fps: render.fps,
+  });
+}
+
+/** A render with its graph. */
+export function renderToProto(render: store.RenderView): Render {
+  return {
+    ...renderSummaryToProto(render),
+    tasks: render.tasks.map(taskToProto),
+    artifacts: render.artifacts.map(artifactToProto),
+    inputs: render.inputs.map(artifactToProto),
+    warnings: warningsOf(render),
+  };
+}
+
+/** Warnings that follow from the settings come first. */
+function warningsOf(render: store.RenderView): StageWarning[] {
+  const settings = renderWarnings(render.spec);
+  const known = new Set(settings.map(({ code }) => code));
+  return [...settings, ...render.warnings.filter(({ code }) => !known.has(code))];
+}
+
+function webhookToProto(webhook: store.WebhookView | undefined): Webhook | undefined {
+  if (webhook === undefined) return undefined;
+  const { url, delivery } = webhook;
+  if (delivery === undefined) return Webhook.create({ url });
+  return Webhook.create({
+    url,
+    delivery: {
+      eventNumber: BigInt(delivery.eventNumber),
+      tries: delivery.tries,
+      deliveredTime: delivery.deliveredAt,
+      nextTryTime: delivery.nextTryAt,
+      lastError: delivery.lastError,
+    },
+  });
+}
+
+function failureToProto(failure: store.FailureView | undefined): JobFailure | undefined {
+  if (failure === undefined) return undefined;
   const remedy = isErrorCode(failure.code) ? errorTable[failure.code].remedy : "";
   return JobFailure.create({ ...failure, remedy });
 }
@@ -86,6 +119,7 @@ function taskToProto(task: store.TaskView): TaskSummary {
     provider: task.provider ?? "",
     profile: task.profile ?? "",
     reused: task.reused,
+    dependsOn: task.dependsOn.map(BigInt),
   });
 }
 
@@ -106,6 +140,7 @@ export function eventToProto(event: store.EventView): JobEvent {
     message: event.message,
     jobState: event.jobState === undefined ? JobState.JOB_STATE_UNSPECIFIED : jobStates[event.jobState],
     computeMs: event.computeMs,
+    renderPosition: event.renderPosition,
   });
 }
 
@@ -113,26 +148,4 @@ export function eventToProto(event: store.EventView): JobEvent {
 export function progressToProto(progress: ProgressMessage): JobProgress {
   const { stage, taskId, phase, step, steps, remainingMs, workerName } = progress;
   return JobProgress.create({ stage, taskId, phase, step, steps, remainingMs, workerName });
-}
-
-/** A worker as its last beat left it, with what it runs. */
-export function workerToProto(worker: store.WorkerView): Worker {
-  return Worker.create({
-    workerId: worker.workerId,
-    name: worker.name,
-    host: worker.host,
-    pool: worker.pool,
-    provider: worker.provider,
-    profile: worker.profile,
-    device: worker.device,
-    state: workerStates[worker.state],
-    lastBeatTime: worker.lastBeatAt,
-    models: [...worker.models],
-    running: worker.running.map(({ taskId, stage, jobId, step, steps }) => ({
-      taskId: BigInt(taskId),
-      stage,
-      jobId,
-      progress: { step, steps },
-    })),
-  });
 }

@@ -1,57 +1,48 @@
 /**
- * GetJob, CancelJob and ListWorkers: reads, and the one write that is not a submit.
+ * Finding the job or render that a request names, and saying what is missing when there is none.
  */
 import { FarmError } from "../../domain/errors.ts";
+import { numberRule, type Violations } from "../../domain/field-rules.ts";
 import { isJobId } from "../../domain/ids.ts";
-import type {
-  CancelJobRequest,
-  CancelJobResponse,
-  GetJobRequest,
-  GetJobResponse,
-  ListWorkersResponse,
-} from "../../gen/proto/vapfarm/v1/farm.ts";
-import type { Aftermath, JobStore, JobView, OverviewStore } from "../store/store-contract.ts";
-import { jobToProto, workerToProto } from "./job-mapping.ts";
+import type { JobStore, JobView } from "../store/store-contract.ts";
+import { scopeOf } from "./caller.ts";
 import type { Call } from "./method.ts";
 
-/** The caller's job; JOB_UNKNOWN when the tenant has no such job. */
-export async function jobOfCaller(store: Pick<JobStore, "getJob">, jobId: string, call: Call): Promise<JobView> {
-  const job = isJobId(jobId) ? await store.getJob(call.caller.tenant, jobId) : undefined;
+const maxInt32 = 2 ** 31 - 1;
+
+/** The caller's job; JOB_UNKNOWN when the caller may see no such job. */
+export async function jobOfCaller(store: Pick<JobStore, "getJob">, jobId: string, { caller }: Call): Promise<JobView> {
+  const job = isJobId(jobId) ? await store.getJob(scopeOf(caller), jobId) : undefined;
   if (job === undefined) throw jobUnknown(jobId);
   return job;
 }
 
-function jobUnknown(jobId: string): FarmError {
-  const field = { field: "job_id", reason: `no job "${jobId.slice(0, 80)}" of this tenant`, remedy: "check the job id" };
-  return new FarmError("JOB_UNKNOWN", { details: { fields: [field] } });
+/** Throws JOB_UNKNOWN for what cannot be a job's id, before it is looked up. */
+export function requireJobId(jobId: string): void {
+  if (!isJobId(jobId)) throw jobUnknown(jobId);
 }
 
-/** The handler of GetJob. */
-export function createGetJob(store: Pick<JobStore, "getJob">) {
-  return async ({ jobId }: GetJobRequest, call: Call): Promise<GetJobResponse> => ({
-    job: jobToProto(await jobOfCaller(store, jobId, call)),
-  });
+/** That a job is not there, or not the caller's. */
+export function jobUnknown(jobId: string): FarmError {
+  const named = jobId.slice(0, 80);
+  const field = { field: "job_id", reason: `no job "${named}" of this tenant`, remedy: "check the job id" };
+  return new FarmError("JOB_UNKNOWN", { details: { fields: [field], resource: named } });
 }
 
-/** What CancelJob works with; `onCommitted` is called after the commit. */
-export type CancelDependencies = {
-  readonly store: Pick<JobStore, "cancelJob">;
-  readonly onCommitted: (aftermath: Aftermath) => void;
-};
-
-/** The handler of CancelJob: idempotent, and an ended job stays as it ended. */
-export function createCancelJob({ store, onCommitted }: CancelDependencies) {
-  return async ({ jobId }: CancelJobRequest, { caller }: Call): Promise<CancelJobResponse> => {
-    const outcome = isJobId(jobId) ? await store.cancelJob(caller.tenant, jobId) : undefined;
-    if (outcome === undefined) throw jobUnknown(jobId);
-    onCommitted({ ...outcome.aftermath, pushes: outcome.pushes });
-    return { job: jobToProto(outcome.job) };
-  };
+/** A position as the wire's int32 may be one. */
+export function positionRule(field: string, position: number): Violations {
+  return numberRule(field, { value: position, min: 0, max: maxInt32 });
 }
 
-/** The handler of ListWorkers. */
-export function createListWorkers(store: Pick<OverviewStore, "listWorkers">) {
-  return async (): Promise<ListWorkersResponse> => ({
-    workers: (await store.listWorkers()).map(workerToProto),
-  });
+/** Why there is no render at a position: RENDER_UNKNOWN, or JOB_UNKNOWN. */
+export async function explainNoRender(
+  store: Pick<JobStore, "getJob">,
+  { jobId, position }: { readonly jobId: string; readonly position: number },
+  call: Call,
+): Promise<FarmError> {
+  const job = await jobOfCaller(store, jobId, call);
+  const { total } = job.renderCounts;
+  const remedy = total === 1 ? "the job has one render, at position 0" : `choose a position of 0 .. ${total - 1}`;
+  const field = { field: "position", reason: `job ${jobId} has no render ${position}`, remedy };
+  return new FarmError("RENDER_UNKNOWN", { message: field.reason, details: { fields: [field], resource: `${jobId}/${position}` } });
 }

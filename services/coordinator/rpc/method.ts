@@ -3,7 +3,7 @@
  * not happen.
  */
 import { type FarmError, toFarmError } from "../../domain/errors.ts";
-import { type CallContext, clientStream, serverStream, unary } from "../../platform/grpc/handlers.ts";
+import { type CallContext, clientStream, serverStream, unary, whileWaitedFor } from "../../platform/grpc/handlers.ts";
 import type { Logger } from "../../platform/logging.ts";
 import { type Caller, type CallerLookup, requireRole, type Role } from "./caller.ts";
 
@@ -22,12 +22,15 @@ type MethodSpec = { readonly name: string; readonly needs: Role };
 
 /** Wrappers by kind of call: each looks up the caller, checks the role, observes how the call ends. */
 export type Methods = {
-  unary<Q, A>(spec: MethodSpec, handler: (request: Q, call: Call) => Promise<A>): ReturnType<typeof unary<Q, A>>;
-  serverStream<Q, A>(spec: MethodSpec, handler: (request: Q, call: Call) => AsyncIterable<A>): ReturnType<typeof serverStream<Q, A>>;
-  clientStream<Q, A>(
+  readonly unary: <Q, A>(spec: MethodSpec, handler: (request: Q, call: Call) => Promise<A>) => ReturnType<typeof unary<Q, A>>;
+  readonly serverStream: <Q, A>(
+    spec: MethodSpec,
+    handler: (request: Q, call: Call) => AsyncIterable<A>,
+  ) => ReturnType<typeof serverStream<Q, A>>;
+  readonly clientStream: <Q, A>(
     spec: MethodSpec,
     handler: (requests: AsyncIterable<Q>, call: Call) => Promise<A>,
-  ): ReturnType<typeof clientStream<Q, A>>;
+  ) => ReturnType<typeof clientStream<Q, A>>;
 };
 
 /** The wrappers for one service. */
@@ -39,7 +42,8 @@ export function createMethods(options: MethodOptions): Methods {
     return { caller, signal: context.signal };
   };
   return {
-    unary: (spec, handler) => unary((request, context) => observe(spec, async () => handler(request, enter(spec, context)))),
+    unary: (spec, handler) =>
+      unary((request, context) => observe(spec, () => whileWaitedFor(context.signal, async () => handler(request, enter(spec, context))))),
     serverStream: (spec, handler) =>
       serverStream((request, context) => observedStream(spec, observe, () => handler(request, enter(spec, context)))),
     clientStream: (spec, handler) =>

@@ -21,7 +21,7 @@ export function toServiceError(thrown: unknown): Partial<ServiceError> {
   const answer = toRpcStatus(thrown);
   const metadata = new Metadata();
   metadata.set(detailsKey, Buffer.from(Status.encode(answer).finish()));
-  return { code: answer.code, details: answer.message, metadata };
+  return { code: status[toFarmError(thrown).row.status], details: answer.message, metadata };
 }
 
 /** The same as a message, for answers that tell of several failures. */

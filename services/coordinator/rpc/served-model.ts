@@ -1,0 +1,20 @@
+/**
+ * A model that the farm serves, as methods see it: what renders are checked against, and the planner of their graphs.
+ */
+import type { ModelFacts } from "../../domain/render-request.ts";
+import type { RenderSpec } from "../../domain/render-spec.ts";
+import type { PlannedTask } from "../../domain/stage-graph.ts";
+import type { ModelManifest } from "../../platform/models/manifest.ts";
+import type { Reuse } from "../store/store-contract.ts";
+
+/** Whose plan it is: what decides which results it may share. */
+export type PlanOwner = { readonly jobId: string; readonly tenant: string; readonly reuse: Reuse };
+
+export type ServedModel = {
+  readonly facts: ModelFacts;
+  readonly manifest: ModelManifest;
+  plan(render: RenderSpec, owner: PlanOwner): readonly PlannedTask[];
+};
+
+/** Models by name, as they are now. */
+export type ServedModels = () => Promise<ReadonlyMap<string, ServedModel>>;

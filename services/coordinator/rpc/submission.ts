@@ -1,0 +1,107 @@
+/**
+ * What SubmitRender and SubmitRenders share: idempotency, the job's own rules, and what storing told.
+ *
+ * Invariants: nothing is stored unless nothing is wrong with what is stored; a repeated request with the same idempotency key and body gets
+ * the first job as it is, its drawn seeds too, even if the request would not be accepted any more; nothing is resolved for a repeat.
+ */
+import { FarmError, type FieldViolation } from "../../domain/errors.ts";
+import { refuseAny, type RuleViolation, type Violations } from "../../domain/field-rules.ts";
+import type { JobRequest } from "../../domain/render-request.ts";
+import { jobViolations } from "../../domain/render-rules.ts";
+import type { Aftermath, JobStore, JobView, MissingUpload, SubmitOutcome } from "../store/store-contract.ts";
+import { type CheckDependencies, type CheckedRenders } from "./check-renders.ts";
+import type { Call } from "./method.ts";
+import { type JobToPlan, planJob, type PlanDependencies, type Body } from "./plan-job.ts";
+
+/** What submitting works with; clock and chance are handed in. */
+export type SubmitDependencies = CheckDependencies &
+  PlanDependencies & {
+    readonly store: Pick<JobStore, "submitJob" | "findSubmitted" | "getJob">;
+    /** Whether the operator allows to tell this address. */
+    readonly checkWebhook: (url: string) => FieldViolation | undefined;
+    /** Called after the commit. */
+    readonly onCommitted: (aftermath: Aftermath) => void;
+    readonly now: () => Date;
+  };
+
+/** Everything that is wrong with the job itself. */
+export function jobViolationsOf({ now, checkWebhook }: SubmitDependencies, request: JobRequest): Violations {
+  const found = jobViolations(request, now());
+  const { webhook } = request;
+  if (webhook === undefined || found.some(({ field }) => field === "webhook.url")) return found;
+  const refused = checkWebhook(webhook.url);
+  return refused === undefined ? found : [...found, { ...refused, code: "ADDRESS_REFUSED" }];
+}
+
+/** The job that this request made before; throws IDEMPOTENCY_CONFLICT when another did under its key. */
+export async function findRepeated(
+  { store }: Pick<SubmitDependencies, "store">,
+  request: JobRequest,
+  { tenant, bodyDigest }: Body,
+): Promise<JobView | undefined> {
+  if (request.idempotencyKey === "") return undefined;
+  const first = await store.findSubmitted(tenant, request.idempotencyKey);
+  if (first === undefined) return undefined;
+  if (first.bodyDigest !== bodyDigest) throw conflict();
+  return await store.getJob(tenant, first.jobId);
+}
+
+/** What storing came to: the job, or uploads that went away in between, which the caller blames on the renders that name them. */
+export type Stored =
+  | { readonly kind: "stored"; readonly job: JobView }
+  | { readonly kind: "repeated"; readonly job: JobView }
+  | { readonly kind: "invalid"; readonly missing: readonly MissingUpload[] };
+
+/** Stores the media of renders that are right, then the job. Nothing is stored for a caller that has gone. */
+export async function store(dependencies: SubmitDependencies, toPlan: JobToPlan, call: Call): Promise<Stored> {
+  const job = await planJob(dependencies, toPlan, call);
+  call.signal.throwIfAborted();
+  const committed = new Set<string>();
+  for (const media of toPlan.renders.flatMap((right) => right.media)) {
+    if (committed.has(media.upload.sha256)) continue;
+    await media.commit();
+    committed.add(media.upload.sha256);
+  }
+  call.signal.throwIfAborted();
+  return settle(dependencies, await dependencies.store.submitJob(job));
+}
+
+function settle({ onCommitted }: SubmitDependencies, outcome: SubmitOutcome): Stored {
+  switch (outcome.kind) {
+    case "stored":
+      onCommitted({ ready: outcome.ready, touchedJobIds: [outcome.job.jobId] });
+      return { kind: "stored", job: outcome.job };
+    case "repeated":
+      return { kind: "repeated", job: outcome.job };
+    case "conflict":
+      throw conflict();
+    case "invalid":
+      return { kind: "invalid", missing: outcome.missing };
+  }
+}
+
+/** An upload that is missing as a violation of the render at `at`. */
+export function missingUpload({ violation }: MissingUpload, at: string): RuleViolation {
+  return { ...violation, field: `${at}.${violation.field}`, code: "MEDIA_UNKNOWN" };
+}
+
+/** Runs work with what was checked, and removes what resolving left behind, however it ends. */
+export async function withChecked<T>(checked: CheckedRenders, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    await checked.release();
+  }
+}
+
+/** Throws unless a request can be digested and looked up. */
+export function refuseJob(dependencies: SubmitDependencies, request: JobRequest): void {
+  refuseAny(jobViolationsOf(dependencies, request));
+}
+
+function conflict(): FarmError {
+  const remedy = "choose a new key, or repeat the first body unchanged";
+  return new FarmError("IDEMPOTENCY_CONFLICT", {
+    details: { fields: [{ field: "idempotency_key", reason: "was used with another body", remedy }] },
+  });
+}
