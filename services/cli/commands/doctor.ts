@@ -25,11 +25,12 @@ type DoctorOptions = FarmOptions & { readonly json?: boolean; readonly deep?: bo
 
 const text = {
   name: "doctor",
+  group: "machine",
   summary: "check this machine and its farm, and say how to mend what is wrong",
   description: `Checks Node, the installation, ffmpeg, execution providers, models, disk, memory, clock, NATS, Postgres and the farm. Looks at the farm
 of the data folder, or at DATABASE_URL and NATS_URL; what is not there is skipped and said. Changes nothing. Ends with 1 when something does not work.`,
   examples: ["vapfarm doctor", "vapfarm doctor --deep", "vapfarm doctor --json | jq '.checks[] | select(.status == \"fail\")'"],
-};
+} as const;
 
 /** Adds the command. */
 export function doctorCommand(context: CliContext, finish: Finish): Command {

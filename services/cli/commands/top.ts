@@ -18,11 +18,12 @@ type TopOptions = FarmOptions & { readonly json?: boolean; readonly once?: boole
 
 const text = {
   name: "top",
+  group: "operate",
   summary: "show the farm live: pools, running renders, queue, workers",
   description: `Shows pools, what runs with its step and time left, the head of the queue, and the workers, and keeps it up to date until q or Ctrl-C.
 p pauses, arrows and PgUp/PgDn scroll. Without a terminal, or with --once, it prints one snapshot; with --json one object.`,
   examples: ["vapfarm top", "vapfarm top --interval 5", "vapfarm top --once", "vapfarm top --json | jq '.farm.pools'"],
-};
+} as const;
 
 const pipeWidth = 200;
 

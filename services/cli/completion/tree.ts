@@ -88,9 +88,22 @@ const dynamicWords: Readonly<Record<string, DynamicKind>> = {
   pool: "pools",
 };
 
+/** What the farm, not the command line, judges, and what is known of it all the same. */
+const listed: Readonly<Record<string, readonly string[]>> = {
+  scheduler: ["ddim", "dpm"],
+  "frames-selection": ["evenly", "first"],
+  outputs: ["mp4", "latents", "frames"],
+  reuse: ["all", "inputs", "none"],
+  "job-class": ["production", "benchmark"],
+  class: ["production", "benchmark"],
+  state: ["queued", "running", "succeeded", "failed", "cancelled"],
+};
+
 function sourceOf({ choices, words }: { readonly choices: readonly string[] | undefined; readonly words: readonly string[] }): ValueSource {
   if (choices !== undefined) return { kind: "choices", values: choices };
   const plain = words.map((word) => word.replace(/^--/, "").replace(/\.\.\.$/, "").toLowerCase()); // prettier-ignore
+  const values = plain.map((word) => listed[word]).find((each) => each !== undefined);
+  if (values !== undefined) return { kind: "choices", values };
   if (plain.some((word) => /(^|[ -])(folder|directory)$/.test(word))) return { kind: "folders" };
   if (plain.some((word) => /(^|[ -])(files?|path)$/.test(word) || /\bfile\b/.test(word))) return { kind: "files" };
   const known = plain.map((word) => dynamicWords[word]).find((kind) => kind !== undefined);

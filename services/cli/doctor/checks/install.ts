@@ -3,7 +3,7 @@
  */
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type Check, fail, ok, type Verdict } from "../verdict.ts";
+import { type Check, fail, ok, type Verdict, warn } from "../verdict.ts";
 
 export type InstallFindings = {
   /** Name → version, of package-lock.json; undefined when it cannot be read. */
@@ -34,7 +34,7 @@ function judgeGenerated(newestSource: number | undefined, oldestGenerated: numbe
   const remedy = "run `npm run generate` in the clone";
   if (oldestGenerated === undefined) return fail("generated code", "services/gen is missing or empty", remedy);
   if (newestSource !== undefined && newestSource > oldestGenerated) {
-    return fail("generated code", "services/gen is older than proto/ or prisma/schema.prisma", remedy);
+    return warn("generated code", "services/gen is older than proto/ or prisma/schema.prisma", remedy);
   }
   return ok("generated code", "there, and not older than its sources");
 }
