@@ -12,7 +12,7 @@ import { ageOf, counted, duration, excerpt, jobClassWord, jobStateWord, reuseWor
 
 const shownEvents = 50;
 const shownRenders = 100;
-const promptCharacters = 90;
+const promptCharacters = 70;
 
 /** `/jobs/{id}` */
 export async function jobPage(visit: Visit): Promise<Page> {
@@ -43,7 +43,7 @@ function jobFacts(job: Job, { root, now }: Visit): Html {
     ["Ended", endTime !== undefined && html`${timeOf(endTime)} UTC`],
     ["Took", tookMs !== undefined && duration(tookMs)],
     ["Deadline", deadline !== undefined && html`${timeOf(deadline)} UTC (${ageOf(deadline, now)})`],
-    ["Renders", renderCounts(job.renderCounts)],
+    ["Renders done", renderCounts(job.renderCounts)],
     ["Webhook", webhook !== undefined && html`<span class="wrap">${webhook.url}</span> ${webhookWords(job, now)}`],
     ["Why it waits", !hasEnded(job.state) && html`<a href="${linkTo(root, ["jobs", job.jobId, "explain"])}">Explain</a>`],
   ])}`;

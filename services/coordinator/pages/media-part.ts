@@ -108,7 +108,7 @@ export function artifactTable(linked: readonly LinkedArtifact[]): Html {
           : html`<a href="${link}" download>${artifact.name}</a>`,
         artifact.mediaType,
         byteSize(artifact.sizeBytes),
-        html`<code class="hash">${artifact.sha256}</code>`,
+        html`<code class="hash wrap">${artifact.sha256}</code>`,
       ],
     })),
     empty: "No artifact yet.",

@@ -53,7 +53,7 @@ function engines(model: Model): Html {
       { title: "Digest" },
     ],
     rows: model.engines.map(({ name, stage, precision, memoryBytes, digest }) => ({
-      cells: [name, stage, precision, byteSize(memoryBytes), html`<code class="hash">${digest}</code>`],
+      cells: [name, stage, precision, byteSize(memoryBytes), html`<code class="hash wrap">${digest}</code>`],
     })),
     empty: "No engine.",
   });

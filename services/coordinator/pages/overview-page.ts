@@ -6,7 +6,7 @@ import type { Farm, Pool, WorkerCounts } from "../../gen/proto/vapfarm/v1/operat
 import { type Content, type Html, html } from "./html.ts";
 import { jobsTable } from "./jobs-page.ts";
 import { linkTo, type Page, type Visit } from "./page.ts";
-import { facts, fragment, holdNotes, progress, section, shortId, table } from "./parts.ts";
+import { fragment, holdNotes, progress, section, shortId, table } from "./parts.ts";
 import { byteSize, counted, duration } from "./words.ts";
 
 const refreshMs = 3_000;
@@ -22,8 +22,9 @@ export async function overviewPage(visit: Visit): Promise<Page> {
     ...openStates.map((state) => reader.jobs({ states: [state], pageSize: shownJobs })),
   ]);
   const open = [...(running?.jobs ?? []), ...(queued?.jobs ?? [])].slice(0, shownJobs);
-  const body = html`<h1>Farm ${farm.name}</h1>
+  const body = html`<h1>Farm ${farm.name} <small>release ${farm.version}${farm.epoch > 1n && html`, epoch ${farm.epoch}`}</small></h1>
     ${fragment("farm", farmPart(farm, visit))} ${fragment("running", section("running-title", "Running now", runningTable(workers, root)))}
+    ${fragment("pools", section("pools-title", "Pools", poolParts(farm)))}
     ${fragment("open-jobs", section("jobs-title", "Open jobs", openJobs(open, { farm, visit })))}`;
   return { title: `Farm ${farm.name}`, section: "", body, live: { everyMs: refreshMs } };
 }
@@ -37,12 +38,11 @@ function farmPart(farm: Farm, { root, now }: Visit): Html {
       ${tile(farm.openJobs, farm.openJobs === 1 ? "open job" : "open jobs", linkTo(root, ["jobs"], { state: ["queued", "running"] }))}
       ${tile(running, running === 1 ? "task runs" : "tasks run")} ${tile(waiting, waiting === 1 ? "task waits" : "tasks wait")}
       ${tile(live, live === 1 ? "live worker" : "live workers", linkTo(root, ["workers"]))}
-    </ul>
-    ${section("pools-title", "Pools", farm.pools.length === 0 ? html`<p class="empty">The farm has no pool.</p>` : farm.pools.map(poolPart))}
-    ${facts([
-      ["Release", farm.version],
-      ["Epoch", farm.epoch],
-    ])}`;
+    </ul>`;
+}
+
+function poolParts(farm: Farm): Content {
+  return farm.pools.length === 0 ? html`<p class="empty">The farm has no pool.</p>` : farm.pools.map(poolPart);
 }
 
 function tile(count: number, words: string, link?: string): Html {

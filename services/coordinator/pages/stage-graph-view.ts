@@ -1,5 +1,5 @@
 /**
- * The graph of a render's tasks as a drawing: columns by longest path from the inputs, edges from `depends_on`. Pure.
+ * The graph of a render's tasks as a drawing: columns by longest path to the result, edges from `depends_on`. Pure.
  *
  * The drawing is for the eye; the table beside it tells the same to everyone. Colours come from the stylesheet by state, and each box
  * also says its state in words.
@@ -11,28 +11,37 @@ import { duration, excerpt, taskStateWord } from "./words.ts";
 /** Where a task's box is drawn. */
 export type PlacedTask = { readonly task: TaskSummary; readonly x: number; readonly y: number };
 
-const boxWidth = 172;
+const boxWidth = 190;
 const boxHeight = 54;
 const gapX = 44;
 const gapY = 14;
 const margin = 4;
 
-/** Columns of tasks: each right of everything that it depends on; unknown and circular dependencies are no edges. */
+/**
+ * Columns of tasks: each task as far right as what depends on it allows, so that edges are short and cross nothing. Unknown and circular
+ * dependencies are no edges.
+ */
 export function columnsOf(tasks: readonly TaskSummary[]): readonly (readonly TaskSummary[])[] {
   const byId = new Map(tasks.map((task) => [task.taskId, task]));
-  const depths = new Map<bigint, number>();
-  const depthOf = (task: TaskSummary, above: ReadonlySet<bigint>): number => {
-    const known = depths.get(task.taskId);
-    if (known !== undefined) return known;
-    const here = new Set([...above, task.taskId]);
-    const before = task.dependsOn.flatMap((id) => (here.has(id) ? [] : (byId.get(id) ?? [])));
-    const depth = before.reduce((deepest, one) => Math.max(deepest, depthOf(one, here) + 1), 0);
-    depths.set(task.taskId, depth);
-    return depth;
+  const known = (task: TaskSummary): readonly TaskSummary[] => task.dependsOn.flatMap((id) => byId.get(id) ?? []);
+  const dependents = new Map<bigint, TaskSummary[]>();
+  for (const task of tasks) for (const { taskId } of known(task)) dependents.set(taskId, [...(dependents.get(taskId) ?? []), task]);
+  const distances = new Map<bigint, number>();
+  const distanceOf = (task: TaskSummary, before: ReadonlySet<bigint>): number => {
+    const found = distances.get(task.taskId);
+    if (found !== undefined) return found;
+    const path = new Set([...before, task.taskId]);
+    const after = (dependents.get(task.taskId) ?? []).filter(({ taskId }) => !path.has(taskId));
+    const distance = after.reduce((longest, one) => Math.max(longest, distanceOf(one, path) + 1), 0);
+    distances.set(task.taskId, distance);
+    return distance;
   };
   const columns: TaskSummary[][] = [];
-  for (const task of tasks) (columns[depthOf(task, new Set())] ??= []).push(task);
-  return columns;
+  for (const task of tasks) (columns[distanceOf(task, new Set())] ??= []).push(task);
+  // What has something on its left comes first, so that edges from there stay above the rest.
+  return columns
+    .toReversed()
+    .map((column) => column.toSorted((one, other) => Number(known(other).length > 0) - Number(known(one).length > 0)));
 }
 
 /** The drawing; nothing without tasks. */
@@ -81,7 +90,7 @@ function box({ task, x, y }: PlacedTask): Html {
       rx="2"
     />
     <text x="14" y="22" class="name">${task.stage}</text>
-    <text x="14" y="40" class="label">${excerpt(task.label === "" ? state : `${task.label} · ${state}`, 26)}</text>
+    <text x="14" y="40" class="label">${excerpt(task.label === "" ? state : `${task.label} · ${state}`, 29)}</text>
     ${task.computeMs > 0 && !task.reused && html`<text x="${boxWidth - 8}" y="22" class="time">${duration(task.computeMs)}</text>`}
     ${task.reused && html`<text x="${boxWidth - 8}" y="22" class="time">reused</text>`}
   </g> `;

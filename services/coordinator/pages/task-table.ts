@@ -27,7 +27,6 @@ function taskTable(tasks: readonly TaskSummary[], running: ReadonlyMap<bigint, R
     columns: [
       { title: "Stage", isRowHead: true },
       { title: "State" },
-      { title: "Progress" },
       { title: "Worker" },
       { title: "Load", isNumber: true },
       { title: "Compute", isNumber: true },
@@ -39,8 +38,7 @@ function taskTable(tasks: readonly TaskSummary[], running: ReadonlyMap<bigint, R
       key: `task-${task.taskId}`,
       cells: [
         html`${task.stage}${task.label !== "" && html` <small>${task.label}</small>`}`,
-        badge(taskStateWord(task.state)),
-        html`<span data-progress="${task.taskId}">${progressOf(running.get(task.taskId))}</span>`,
+        html`${badge(taskStateWord(task.state))} <span data-progress="${task.taskId}">${progressOf(running.get(task.taskId))}</span>`,
         task.reused ? html`<span class="none">reused</span>` : task.workerName,
         task.reused || task.loadMs === 0 ? none : duration(task.loadMs),
         task.reused || task.computeMs === 0 ? none : duration(task.computeMs),
@@ -59,11 +57,11 @@ function nameOf({ stage, label }: TaskSummary): string {
 
 function dependencies(task: TaskSummary, names: ReadonlyMap<bigint, string>): Content {
   const known = task.dependsOn.flatMap((id) => names.get(id) ?? []);
-  return known.length === 0 ? html`<span class="none">media</span>` : html`<small>${known.join(", ")}</small>`;
+  return known.length === 0 ? html`<span class="none">media</span>` : html`<small class="wrap">${known.join(", ")}</small>`;
 }
 
 function progressOf(task: RunningTask | undefined): Content {
-  if (task === undefined) return none;
+  if (task === undefined) return "";
   const hasSteps = (task.progress?.steps ?? 0) > 0;
   return html`${hasSteps ? runningProgress(task) : task.phase}${task.remainingMs !== undefined && html` <small>${timeLeft(task)}</small>`}`;
 }

@@ -76,11 +76,16 @@ export function timeOf(time: Date | undefined): Html {
   return html`<time datetime="${time.toISOString()}">${utc(time)}</time>`;
 }
 
-/** How long ago, with the time itself on hover; what lies ahead is "in …". */
+/** The largest unit of a duration, for ages: "6 min". */
+function about(ms: number): string {
+  return duration(ms).split(" ").slice(0, 2).join(" ");
+}
+
+/** About how long ago, with the time itself on hover; what lies ahead is "in …". */
 export function ageOf(time: Date | undefined, now: Date): Html {
   if (time === undefined || Number.isNaN(time.getTime())) return html`<span class="none">–</span>`;
   const ms = now.getTime() - time.getTime();
-  const words = ms < -1_000 ? `in ${duration(-ms)}` : ms < 1_000 ? "just now" : `${duration(ms)} ago`;
+  const words = ms < -1_000 ? `in ${about(-ms)}` : ms < 1_000 ? "just now" : `${about(ms)} ago`;
   return html`<time datetime="${time.toISOString()}" title="${utc(time)} UTC">${words}</time>`;
 }
 
