@@ -20,11 +20,12 @@ type DemoOptions = { readonly out: string; readonly steps: string; readonly work
 
 const text = {
   name: "demo",
+  group: "machine",
   summary: "show a render on a farm of this machine, from start to stop",
   description:
     "Starts an ephemeral farm with two workers, renders the bundled clip and image with models/demo, prints where everything is and what landed in Postgres, and stops. The demo model has random weights: its output is noise by design.",
   examples: ["vapfarm demo", "vapfarm demo --steps 50 --out /tmp/demo"],
-};
+} as const;
 
 /** Adds the command. */
 export function demoCommand(context: CliContext, finish: Finish): Command {

@@ -1,60 +1,118 @@
 /**
- * `vapfarm job`: what a job is and where each of its tasks stands.
+ * `vapfarm job`: what a job or one of its renders is, and where each of its tasks stands.
  */
 import type { Command } from "commander";
-import { Job, TaskState } from "../../gen/proto/vapfarm/v1/farm.ts";
-import { describeCommand, type Finish, runBody, withFarmOptions } from "../command-line.ts";
+import { type Artifact, Job, type JobFailure, Render, type RenderSpec, type TaskSummary } from "../../gen/proto/vapfarm/v1/farm.ts";
+import type { StageWarning } from "../../gen/proto/vapfarm/v1/stage.ts";
+import { type TimeText, timeTexts } from "../ages.ts";
+import { describeCommand, type FarmCall, type Finish, type JsonOption, onFarm, wholeOf, withFarmOptions } from "../command-line.ts";
 import type { CliContext } from "../context.ts";
-import { exitCodes } from "../exit-codes.ts";
-import { type FarmOptions, withFarm } from "../farm-address.ts";
+import type { FarmOptions } from "../farm-address.ts";
 import type { Output } from "../output.ts";
-import { bytesText, seconds, textTable } from "../text-table.ts";
-import { stateText } from "./cancel.ts";
+import { type Column, renderTable } from "../table.ts";
+import { bytesText, seconds } from "../text-table.ts";
+import { jobClassWord, jobStateWord, reuseWord, stateCell, taskStateWord } from "../words.ts";
 
-type JobOptions = FarmOptions & { readonly json?: boolean };
+type JobOptions = FarmOptions & JsonOption & { readonly render?: string };
 
 const text = {
   name: "job",
-  summary: "show a job and its tasks",
-  description: "Shows a job: its state, each task with its attempts and worker, what it made, why it failed.",
-  examples: ["vapfarm job 0199a3f2-...", "vapfarm job 0199a3f2-... --json | jq .tasks"],
-};
+  group: "renders",
+  summary: "show a job, or one of its renders, and its tasks",
+  description:
+    "Shows a job: its state, each task with its attempts and worker, what it made, why it failed. A job of several renders shows how many are in each state; with --render one of them is shown whole.",
+  examples: ["vapfarm job 0199a3f2-...", "vapfarm job 0199a3f2-... --render 3", "vapfarm job 0199a3f2-... --json | jq .tasks"],
+} as const;
 
 /** Adds the command. */
 export function jobCommand(context: CliContext, finish: Finish): Command {
   return withFarmOptions(describeCommand(text))
     .argument("<job>", "job id")
-    .action(async (jobId: string, options: JobOptions) => {
-      const body = () =>
-        withFarm(context, options, async (client) => {
-          const job = await client.getJob(jobId);
-          if (options.json === true) context.output.json(Job.toJSON(job));
-          else printJob(context.output, job);
-          return exitCodes.ok;
-        });
-      finish(await runBody(context, body, options));
-    });
+    .option("--render <position>", "one render of the job, from 0 on")
+    .action(onFarm<JobOptions>(context, finish, showJob));
 }
 
-function printJob(output: Output, job: Job): void {
-  output.line(`job ${job.jobId} is ${stateText(job.state)}, submitted ${job.createTime?.toISOString() ?? ""} by ${job.tenant}`);
-  output.line(`prompt: ${job.render?.prompt ?? ""}`);
-  const rows = job.tasks.map((task) => [
-    task.stage,
-    task.label,
-    taskStateText(task.state),
-    task.reused ? "reused" : String(task.attempts),
-    task.computeMs > 0 ? seconds(task.computeMs) : "",
-    task.workerName,
-  ]);
-  output.line(textTable(["stage", "of", "state", "attempts", "compute", "worker"], rows));
-  for (const { name, sha256, sizeBytes } of job.artifacts) output.line(`${name}: ${bytesText(Number(sizeBytes))}, sha256 ${sha256}`);
-  for (const { code, message } of job.warnings) output.line(`warning ${code}: ${message}`);
-  if (job.failure !== undefined)
-    output.line(`failed: ${job.failure.code} in ${job.failure.stage}: ${job.failure.message} (${job.failure.remedy})`);
+async function showJob({ context, client, options, args: [jobId = ""] }: FarmCall<JobOptions>): Promise<undefined> {
+  const { output } = context;
+  const time = timeTexts(output.screen.isTerminal, new Date());
+  if (options.render !== undefined) {
+    const render = await client.getRender(jobId, wholeOf("--render", options.render));
+    if (options.json === true) output.json(Render.toJSON(render));
+    else printRender(output, render, time);
+    return;
+  }
+  const job = await client.getJob(jobId);
+  if (options.json === true) output.json(Job.toJSON(job));
+  else printJob(output, job, time);
 }
 
-function taskStateText(state: TaskState): string {
-  const name = Object.entries(TaskState).find(([, value]) => value === state)?.[0] ?? "UNRECOGNIZED";
-  return name.replace("TASK_STATE_", "").toLowerCase();
+function printJob(output: Output, job: Job, time: TimeText): void {
+  output.line(`job ${job.jobId} is ${jobStateWord(job.state)}, submitted ${time(job.createTime)} by ${job.tenant}`);
+  const facts = [`class ${jobClassWord(job.jobClass)}`, `priority ${job.priority}`, `reuse ${reuseWord(job.reuse)}`];
+  if (job.deadline !== undefined) facts.push(`deadline ${time(job.deadline)}`);
+  if (job.endTime !== undefined) facts.push(`ended ${time(job.endTime)}`);
+  output.line(facts.join(", "));
+  printCounts(output, job);
+  printDetails(output, { ...job, spec: job.render, inputs: [] });
+  printWebhook(output, job, time);
 }
+
+function printCounts(output: Output, { renderCounts, jobId }: Job): void {
+  if (renderCounts === undefined || renderCounts.total < 2) return;
+  const { total, ...states } = renderCounts;
+  const parts = Object.entries(states).filter(([, count]) => count > 0).map(([state, count]) => `${count} ${state}`); // prettier-ignore
+  output.line(`${total} renders: ${parts.join(", ")} (vapfarm renders ${jobId})`);
+}
+
+function printWebhook(output: Output, { webhook }: Job, time: TimeText): void {
+  if (webhook === undefined) return;
+  const delivery = webhook.delivery;
+  const state =
+    delivery === undefined
+      ? "not due yet"
+      : delivery.deliveredTime !== undefined
+        ? `delivered ${time(delivery.deliveredTime)}`
+        : delivery.nextTryTime !== undefined
+          ? `next try ${time(delivery.nextTryTime)} after ${delivery.tries} tries: ${delivery.lastError}`
+          : `given up after ${delivery.tries} tries: ${delivery.lastError}`;
+  output.line(`webhook ${webhook.url}: ${state}`);
+}
+
+function printRender(output: Output, render: Render, time: TimeText): void {
+  const end = render.endTime === undefined ? "" : `, ended ${time(render.endTime)}`;
+  output.line(`render ${render.position} of job ${render.jobId} is ${jobStateWord(render.state)}${end}`);
+  printDetails(output, render);
+}
+
+type Details = {
+  readonly spec?: RenderSpec | undefined;
+  readonly tasks: readonly TaskSummary[];
+  readonly inputs: readonly Artifact[];
+  readonly artifacts: readonly Artifact[];
+  readonly warnings: readonly StageWarning[];
+  readonly failure?: JobFailure | undefined;
+};
+
+function printDetails(output: Output, { spec, tasks, inputs, artifacts, warnings, failure }: Details): void {
+  if (spec !== undefined) {
+    output.line(`model ${spec.model}, seed ${(spec.seed ?? 0n).toString()}, ${spec.steps ?? 0} steps`);
+    output.line(`prompt: ${spec.prompt}`);
+  }
+  const { screen, paint } = output;
+  if (tasks.length > 0) output.line(renderTable(tasks, taskColumns, { width: screen.columns(), paint }));
+  for (const { name, sha256, sizeBytes } of [...inputs, ...artifacts]) {
+    output.line(`${name}: ${bytesText(Number(sizeBytes))}, sha256 ${sha256}`);
+  }
+  for (const { code, message } of warnings) output.line(`warning ${code}: ${message}`);
+  if (failure !== undefined) output.line(`failed: ${failure.code} in ${failure.stage}: ${failure.message} (${failure.remedy})`);
+}
+
+const taskColumns: readonly Column<TaskSummary>[] = [
+  { title: "stage", cell: ({ stage }) => stage, weight: 9 },
+  { title: "of", cell: ({ label }) => label, weight: 3, least: 8 },
+  { title: "state", cell: ({ state }) => stateCell(taskStateWord(state)), weight: 8 },
+  { title: "attempts", cell: ({ reused, attempts }) => (reused ? "reused" : String(attempts)), weight: 4 },
+  { title: "compute", cell: ({ computeMs }) => (computeMs > 0 ? seconds(computeMs) : ""), weight: 5, align: "right" },
+  { title: "worker", cell: ({ workerName }) => workerName, weight: 6 },
+  { title: "task", cell: ({ taskId }) => taskId.toString(), weight: 1, align: "right" },
+];

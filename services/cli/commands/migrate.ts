@@ -13,10 +13,11 @@ type MigrateOptions = { readonly json?: boolean };
 
 const text = {
   name: "migrate",
+  group: "machine",
   summary: "apply database migrations",
   description: "Applies what is missing of prisma/migrations to DATABASE_URL, over a direct connection. `up` does this by itself.",
   examples: ["DATABASE_URL=postgres://user:password@host/vapfarm vapfarm migrate"],
-};
+} as const;
 
 /** Adds the command. */
 export function migrateCommand(context: CliContext, finish: Finish): Command {

@@ -1,7 +1,9 @@
 /**
  * `vapfarm render`: one video, on a farm or without one.
  */
+import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
+import { invalidOption } from "../ages.ts";
 import { describeCommand, type Finish, repeated, runBody, withFarmOptions } from "../command-line.ts";
 import { batchOptionsOf, withBatchOptions } from "../batch/option.ts";
 import { renderBatch } from "../batch/run.ts";
@@ -10,11 +12,12 @@ import type { ExitCode } from "../exit-codes.ts";
 import { withFarm } from "../farm-address.ts";
 import { requireFile } from "../../client/upload.ts";
 import { renderAndPrint } from "../render/on-farm.ts";
-import { checkOptions, type RenderOptions } from "../render/render-options.ts";
+import { checkOptions, isMediaAddress, type RenderOptions } from "../render/render-options.ts";
 import { renderLocally } from "../render/locally.ts";
 
 const text = {
   name: "render",
+  group: "renders",
   summary: "render one video, or a file of them",
   description:
     "Renders one video: its first frame is the image, its semantics are those of the references. Shows progress, then downloads the mp4 and draws a contact sheet.",
@@ -24,16 +27,18 @@ const text = {
     "vapfarm render ... --detach --json",
     "vapfarm render ... --local",
     "vapfarm render --file demo/renders.yaml --out results",
+    "vapfarm render ... --image https://media.example/first-frame.png --priority 50 --deadline 2h",
+    "vapfarm render ... --webhook https://hooks.example/vapfarm --webhook-secret-file secret.txt --detach",
   ],
-};
+} as const;
 
 /** Adds the command. */
 export function renderCommand(context: CliContext, finish: Finish): Command {
   return withBatchOptions(withFarmOptions(describeCommand(text)))
     .option("--model <name>", "model of the farm's repository")
-    .option("--image <file>", "image that the video starts from")
+    .option("--image <media>", "image that the video starts from: a file, or an https:// or s3:// address")
     .option("--prompt <text>", "what the video shows")
-    .addOption(repeated("--reference <file>", "clip whose semantics the video takes over; 1 to 3 times"))
+    .addOption(repeated("--reference <media>", "clip whose semantics the video takes over: a file or an address; 1 to 3 times"))
     .addOption(repeated("--reference-prompt <text>", "what the reference shows; one for each, in the same order"))
     .option("--negative-prompt <text>", "what to avoid (else the model's default)")
     .option("--seed <number>", "0 to 2^63-1 (else drawn and told)")
@@ -46,6 +51,10 @@ export function renderCommand(context: CliContext, finish: Finish): Command {
     .option("--outputs <list>", "of mp4,latents,frames (else mp4)")
     .option("--reuse <what>", "results of earlier renders that may serve: all, inputs or none (else all)")
     .option("--priority <number>", "-100 to 100, higher first")
+    .option("--deadline <time>", "when it is needed: ISO 8601, or how long from now, such as 2h")
+    .option("--job-class <name>", "production or benchmark (else production)")
+    .option("--webhook <url>", "https address that is told when the job ends")
+    .option("--webhook-secret-file <file>", "key that signs what the webhook is told, whsec_...")
     .option("--idempotency-key <key>", "a repeat with the same key returns the first job")
     .option("--out <folder>", "where files are written", ".")
     .option("--detach", "submit and leave")
@@ -57,12 +66,27 @@ export function renderCommand(context: CliContext, finish: Finish): Command {
     );
 }
 
-async function render(context: CliContext, options: RenderOptions, command: Command): Promise<ExitCode> {
-  const batch = batchOptionsOf(command, options);
+async function render(context: CliContext, given: RenderOptions, command: Command): Promise<ExitCode> {
+  const batch = batchOptionsOf(command, given);
   if (batch !== undefined) return renderBatch(context, batch);
+  const options = await withSecret(given);
   checkOptions(options);
-  await requireFile("--image", options.image);
-  for (const path of options.reference) await requireFile("--reference", path);
+  await requireMedia("--image", options.image, options);
+  for (const media of options.reference) await requireMedia("--reference", media, options);
   if (options.local === true) return renderLocally(context, options);
   return withFarm(context, options, (client) => renderAndPrint(context, options, client));
+}
+
+async function requireMedia(option: string, media: string, { local }: RenderOptions): Promise<void> {
+  if (!isMediaAddress(media)) return requireFile(option, media);
+  if (local === true) throw invalidOption(option, "--local fetches nothing", "name a file");
+}
+
+async function withSecret(options: RenderOptions): Promise<RenderOptions> {
+  const path = options.webhookSecretFile;
+  if (path === undefined) return options;
+  const text = await readFile(path, "utf8").catch((thrown: unknown) => {
+    throw invalidOption("--webhook-secret-file", (thrown as Error).message, "name a file that holds whsec_ and base64");
+  });
+  return { ...options, webhookSecret: text.trim() };
 }

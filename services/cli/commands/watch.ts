@@ -17,11 +17,12 @@ type WatchOptions = FarmOptions & { readonly json?: boolean; readonly out?: stri
 
 const text = {
   name: "watch",
+  group: "renders",
   summary: "watch a job to its end",
   description:
     "Shows a job's progress until it ends; with --out its files are downloaded then. With --json every event and progress message is one line, the report the last.",
   examples: ["vapfarm watch 0199a3f2-...", "vapfarm watch 0199a3f2-... --out results", "vapfarm watch 0199a3f2-... --json | jq ."],
-};
+} as const;
 
 /** Adds the command. */
 export function watchCommand(context: CliContext, finish: Finish): Command {

@@ -1,45 +1,126 @@
 /**
- * `vapfarm workers`: who works on the farm, and on what.
+ * `vapfarm workers`: who works on the farm, and on what; cordon, uncordon and drain.
  */
 import type { Command } from "commander";
-import { Worker, WorkerState } from "../../gen/proto/vapfarm/v1/farm.ts";
-import { describeCommand, type Finish, runBody, withFarmOptions } from "../command-line.ts";
+import { present } from "../../client/farm-client.ts";
+import { Worker } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { type TimeText, timeTexts } from "../ages.ts";
+import {
+  describeCommand,
+  type FarmCall,
+  type Finish,
+  intervalOf,
+  type JsonOption,
+  onFarm,
+  type WatchOptions,
+  withFarmOptions,
+  withWatchOptions,
+} from "../command-line.ts";
 import type { CliContext } from "../context.ts";
-import { exitCodes } from "../exit-codes.ts";
-import { type FarmOptions, withFarm } from "../farm-address.ts";
-import { textTable } from "../text-table.ts";
+import type { ExitCode } from "../exit-codes.ts";
+import type { FarmOptions } from "../farm-address.ts";
+import { showView } from "../live-view.ts";
+import { type Column, renderTable } from "../table.ts";
+import { bytesText } from "../text-table.ts";
+import { stateCell, workerStatesOf, workerStateWord } from "../words.ts";
+import { cordonCommand, drainCommand, uncordonCommand } from "./workers-steer.ts";
 
-type WorkersOptions = FarmOptions & { readonly json?: boolean };
+type WorkersOptions = FarmOptions & JsonOption & WatchOptions & { readonly pool?: string; readonly state?: string };
 
 const text = {
   name: "workers",
-  summary: "list the farm's workers",
+  group: "operate",
+  summary: "list the farm's workers; show, cordon or drain one",
   description: "Lists the workers that the farm knows: pool, profile, state, what each is running.",
-  examples: ["vapfarm workers", "vapfarm workers --json | jq '.workers[].name'"],
-};
+  examples: [
+    "vapfarm workers",
+    "vapfarm workers --state idle,busy --watch",
+    "vapfarm workers --json | jq '.workers[].name'",
+    "vapfarm workers drain worker-1 --grace 5m --wait",
+  ],
+} as const;
+const showText = {
+  name: "show",
+  summary: "show one worker",
+  description: "Shows one worker: its place, device, models, and what it runs.",
+  examples: ["vapfarm workers show worker-1"],
+} as const;
 
 /** Adds the command. */
 export function workersCommand(context: CliContext, finish: Finish): Command {
-  return withFarmOptions(describeCommand(text)).action(async (options: WorkersOptions) => {
-    const body = () =>
-      withFarm(context, options, async (client) => {
-        const workers = await client.listWorkers();
-        if (options.json === true) context.output.json({ workers: workers.map((worker) => Worker.toJSON(worker)) });
-        else context.output.line(textTable(["worker", "host", "pool", "profile", "state", "last beat", "running"], workers.map(rowOf)));
-        return exitCodes.ok;
-      });
-    finish(await runBody(context, body, options));
+  const command = withWatchOptions(withFarmOptions(describeCommand(text)))
+    .option("--pool <name>", "only those of this pool")
+    .option("--state <list>", "of idle,busy,draining,lost,stopped")
+    .action(onFarm<WorkersOptions>(context, finish, listWorkers))
+    // The options after a subcommand's name are the subcommand's.
+    .enablePositionalOptions();
+  command.addCommand(
+    withFarmOptions(describeCommand(showText))
+      .argument("<worker>", "name or id")
+      .action(onFarm<FarmOptions & JsonOption>(context, finish, showWorker)),
+  );
+  for (const add of [cordonCommand, uncordonCommand, drainCommand]) command.addCommand(add(context, finish));
+  return command;
+}
+
+async function listWorkers({ context, client, options }: FarmCall<WorkersOptions>): Promise<ExitCode> {
+  const { screen, paint } = context.output;
+  const filter = { pool: options.pool ?? "", states: workerStatesOf("--state", options.state) };
+  return showView(context, options.watch === true, {
+    intervalMs: intervalOf(options),
+    asJson: options.json === true,
+    text: async () => {
+      const workers = await client.listWorkers(filter);
+      const time = timeTexts(screen.isTerminal, new Date());
+      return workers.length === 0 ? "no workers" : renderTable(workers, workerColumns(time), { width: screen.columns(), paint });
+    },
+    json: async () => ({ workers: (await client.listWorkers(filter)).map((worker) => Worker.toJSON(worker)) }),
   });
 }
 
-function rowOf(worker: Worker): readonly string[] {
-  const state = (Object.entries(WorkerState).find(([, value]) => value === worker.state)?.[0] ?? "UNRECOGNIZED").replace(
-    "WORKER_STATE_",
-    "",
+function workerColumns(time: TimeText): readonly Column<Worker>[] {
+  return [
+    { title: "worker", cell: ({ name }) => name, weight: 9 },
+    { title: "host", cell: ({ host }) => host, weight: 3 },
+    { title: "pool", cell: ({ pool }) => pool, weight: 6 },
+    { title: "profile", cell: ({ profile }) => profile, weight: 1, least: 8 },
+    { title: "state", cell: ({ state }) => stateCell(workerStateWord(state)), weight: 8 },
+    { title: "cordon", cell: cordonText, weight: 5 },
+    { title: "last beat", cell: ({ lastBeatTime }) => (lastBeatTime === undefined ? "never" : time(lastBeatTime)), weight: 4 },
+    { title: "running", cell: runningText, weight: 7, least: 10 },
+  ];
+}
+
+function cordonText({ cordon }: Worker): string {
+  if (cordon === undefined) return "";
+  return cordon.drainTime === undefined ? "cordoned" : "drains";
+}
+
+function runningText({ running }: Worker): string {
+  return running
+    .map(({ stage, progress }) => (progress === undefined || progress.steps === 0 ? stage : `${stage} ${progress.step}/${progress.steps}`))
+    .join(", ");
+}
+
+async function showWorker({ context, client, options, args: [workerId = ""] }: FarmCall<FarmOptions & JsonOption>): Promise<undefined> {
+  const { output } = context;
+  const worker = present((await client.calls.getWorker({ workerId })).worker, "worker");
+  if (options.json === true) {
+    output.json(Worker.toJSON(worker));
+    return;
+  }
+  const time = timeTexts(output.screen.isTerminal, new Date());
+  output.line(`worker ${worker.name} (${worker.workerId}) is ${workerStateWord(worker.state)}, last heard of ${time(worker.lastBeatTime)}`);
+  output.line(`host ${worker.host}, pool ${worker.pool}, profile ${worker.profile}, version ${worker.softwareVersion}`);
+  output.line(
+    `device ${worker.device} (${worker.provider}), ${bytesText(Number(worker.memoryBytes))}; models: ${worker.models.join(", ")}`,
   );
-  const running = worker.running.map(({ stage, progress }) =>
-    progress === undefined || progress.steps === 0 ? stage : `${stage} ${progress.step}/${progress.steps}`,
-  );
-  const beat = worker.lastBeatTime?.toISOString().slice(11, 19) ?? "never";
-  return [worker.name, worker.host, worker.pool, worker.profile, state.toLowerCase(), beat, running.join(", ")];
+  const { cordon } = worker;
+  if (cordon !== undefined) {
+    const drain = cordon.drainTime === undefined ? "" : `, what it runs is given back ${time(cordon.drainTime)}`;
+    output.line(`cordoned ${time(cordon.placeTime)} by ${cordon.placedBy}: ${cordon.reason}${drain}`);
+  }
+  for (const { stage, jobId, renderPosition, phase } of worker.running) {
+    output.line(`runs ${stage} (${phase}) of render ${renderPosition}, job ${jobId}`);
+  }
 }

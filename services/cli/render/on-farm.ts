@@ -2,7 +2,6 @@
  * `render` on a farm: upload, submit, watch, download, contact sheet.
  */
 import { resolve } from "node:path";
-import { FarmError, toFarmError } from "../../domain/errors.ts";
 import { type Job, JobState } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { FrameSelection } from "../../gen/proto/vapfarm/v1/stage.ts";
 import { hashFile } from "../../platform/artifacts/fetch.ts";
@@ -10,11 +9,11 @@ import type { CliContext } from "../context.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { renderOutputPath } from "./output-path.ts";
 import type { FarmClient } from "../../client/farm-client.ts";
-import { bytesText } from "../text-table.ts";
 import { trySheet } from "./make-sheet.ts";
-import { type RenderOptions, requestOf, type UploadedMedia } from "./render-options.ts";
+import { isMediaAddress, type RenderOptions, requestOf, type UploadedMedia } from "./render-options.ts";
 import { printReport, type RenderReport, reportOf } from "./report.ts";
 import { submitRequestToProto } from "./submit-proto.ts";
+import { uploadFile } from "./upload-file.ts";
 import { watchToEnd } from "./watch-to-end.ts";
 
 /** Renders and returns the report; undefined when the person left before the end. */
@@ -46,44 +45,18 @@ export async function renderAndPrint(context: CliContext, options: RenderOptions
 
 async function uploadAll(context: CliContext, options: RenderOptions, client: FarmClient): Promise<UploadedMedia> {
   const uploaded = new Map<string, string>();
-  const upload = async (path: string): Promise<string> => {
-    const { sha256 } = await hashFile(path);
-    if (!uploaded.has(sha256)) uploaded.set(sha256, await uploadOne(context, { path, client, asJson: options.json === true }));
-    return uploaded.get(sha256) ?? sha256;
+  const upload = async (media: string): Promise<string> => {
+    if (isMediaAddress(media)) return media;
+    const { sha256 } = await hashFile(media);
+    if (!uploaded.has(sha256)) {
+      uploaded.set(sha256, (await uploadFile(context, { path: media, client, asJson: options.json === true })).sha256);
+    }
+    return sha256;
   };
   const image = await upload(options.image);
   const references: string[] = [];
-  for (const path of options.reference) references.push(await upload(path));
+  for (const media of options.reference) references.push(await upload(media));
   return { image, references };
-}
-
-type OneUpload = { readonly path: string; readonly client: FarmClient; readonly asJson: boolean };
-
-async function uploadOne({ output, interrupts }: CliContext, { path, client, asJson }: OneUpload): Promise<string> {
-  let shown = -1;
-  const onProgress = (sent: number, total: number): void => {
-    const percent = total === 0 ? 100 : Math.floor((sent * 100) / total);
-    if (asJson || !output.isTty || percent === shown) return;
-    shown = percent;
-    output.errorStream.write(`\rupload ${path} ${percent}% of ${bytesText(total)}`);
-  };
-  const answer = await client
-    .upload(path, { signal: interrupts.signal, onProgress })
-    .catch((thrown: unknown) => Promise.reject(nameFile(thrown, path)))
-    .finally(() => {
-      if (shown >= 0) output.errorStream.write("\r\u001b[K");
-    });
-  const frames = answer.kind === "video" ? `, ${answer.frames} frames` : "";
-  if (!asJson)
-    output.note(`uploaded ${path}: ${answer.kind} ${answer.width}x${answer.height}${frames}, ${bytesText(Number(answer.sizeBytes))}`);
-  return answer.sha256;
-}
-
-/** A refusal of the media says which file it was. */
-function nameFile(thrown: unknown, path: string): FarmError {
-  const error = toFarmError(thrown);
-  if (!error.code.startsWith("MEDIA_")) return error;
-  return new FarmError(error.code, { message: `${path}: ${error.message}`, details: error.details, cause: error });
 }
 
 export type Download = { readonly client: FarmClient; readonly folder: string; readonly signal: AbortSignal };

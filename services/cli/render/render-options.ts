@@ -4,8 +4,9 @@
  * Only what the wire cannot carry is refused here (FIELD_INVALID, the field's path as the farm spells it);
  * every other rule is the farm's, so that a request over gRPC and one from the CLI are judged alike.
  */
-import { FarmError, type FieldViolation } from "../../domain/errors.ts";
-import type { Choice, RenderRequest, SubmitRequest } from "../../domain/render-request.ts";
+import { FarmError, type FieldViolation, toFarmError } from "../../domain/errors.ts";
+import type { Choice, MediaSource, RenderRequest, SubmitRequest } from "../../domain/render-request.ts";
+import { parseTime } from "../ages.ts";
 
 export type RenderOptions = {
   readonly model: string;
@@ -22,6 +23,12 @@ export type RenderOptions = {
   readonly framesSelection?: string;
   readonly outputs?: string;
   readonly priority?: string;
+  readonly deadline?: string;
+  readonly jobClass?: string;
+  readonly webhook?: string;
+  readonly webhookSecretFile?: string;
+  /** Read from the file. */
+  readonly webhookSecret?: string;
   readonly idempotencyKey?: string;
   readonly reuse?: string;
   readonly out: string;
@@ -34,12 +41,13 @@ export type RenderOptions = {
   readonly threads?: string;
 };
 
-/** SHA-256 of what was uploaded, in the order of the flags. */
+/** SHA-256 of what was uploaded, or the address of what the farm fetches, in the order of the flags. */
 export type UploadedMedia = { readonly image: string; readonly references: readonly string[] };
 
 const schedulers = ["ddim", "dpm"] as const;
 const selections = ["evenly", "first"] as const;
 const outputKinds = ["mp4", "latents", "frames"] as const;
+const jobClasses = ["production", "benchmark"] as const;
 const reuses = ["all", "inputs", "none"] as const;
 
 /** What a request is made of once media are known; throws FIELD_INVALID with every violation. */
@@ -48,10 +56,11 @@ export function requestOf(options: RenderOptions, media: UploadedMedia): SubmitR
   const request: SubmitRequest = {
     render: renderOf(options, media, violations),
     idempotencyKey: options.idempotencyKey ?? "",
-    jobClass: "unspecified",
+    jobClass: choice({ field: "job_class", value: options.jobClass, choices: jobClasses }, violations),
     priority: whole(options.priority, "priority", violations) ?? 0,
-    deadline: undefined,
+    deadline: deadlineOf(options.deadline, violations),
     reuse: choice({ field: "reuse", value: options.reuse, choices: reuses }, violations),
+    webhook: options.webhook === undefined ? undefined : { url: options.webhook, secret: options.webhookSecret ?? "" },
   };
   if (violations.length > 0) throw invalid(violations);
   return request;
@@ -66,10 +75,10 @@ function renderOf(options: RenderOptions, media: UploadedMedia, violations: Fiel
   const named = (options.outputs ?? "").split(",").filter((part) => part !== "");
   return {
     model: options.model,
-    image: { sha256: media.image },
+    image: sourceOf(media.image),
     prompt: options.prompt,
     negativePrompt: options.negativePrompt,
-    references: media.references.map((sha256) => ({ sha256 })),
+    references: media.references.map(sourceOf),
     referencePrompts: options.referencePrompt,
     seed: seedOf(options.seed, violations),
     steps: whole(options.steps, "render.steps", violations),
@@ -81,6 +90,25 @@ function renderOf(options: RenderOptions, media: UploadedMedia, violations: Fiel
     height: undefined,
     frames: undefined,
   };
+}
+
+/** Whether the farm fetches the media itself; everything else is a file here. */
+export function isMediaAddress(media: string): boolean {
+  return /^(https|s3):\/\//.test(media);
+}
+
+function sourceOf(media: string): MediaSource {
+  return isMediaAddress(media) ? { sha256: "", uri: media } : { sha256: media };
+}
+
+function deadlineOf(text: string | undefined, violations: FieldViolation[]): Date | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return parseTime("deadline", text, { now: new Date(), sign: 1 });
+  } catch (thrown) {
+    violations.push(...(toFarmError(thrown).details.fields ?? []));
+    return undefined;
+  }
 }
 
 function guidanceOf(options: RenderOptions, violations: FieldViolation[]): RenderRequest["guidance"] {

@@ -1,0 +1,52 @@
+/**
+ * `vapfarm explain`: why a job's tasks wait.
+ */
+import type { Command } from "commander";
+import { ExplainJobResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
+import type { TaskExplanation } from "../../gen/proto/vapfarm/v1/operator.ts";
+import { describeCommand, type FarmCall, type Finish, type JsonOption, onFarm, wholeOf, withFarmOptions } from "../command-line.ts";
+import type { CliContext } from "../context.ts";
+import type { FarmOptions } from "../farm-address.ts";
+import type { Output } from "../output.ts";
+import { constraintWord, jobStateWord } from "../words.ts";
+
+type ExplainOptions = FarmOptions & JsonOption & { readonly render?: string };
+
+const text = {
+  name: "explain",
+  group: "renders",
+  summary: "say why a job waits",
+  description: "Says for each open task of a job every constraint that keeps it from running, and what can be done about it.",
+  examples: ["vapfarm explain 0199a3f2-...", "vapfarm explain 0199a3f2-... --render 3 --json | jq .summary"],
+} as const;
+
+/** Adds the command. */
+export function explainCommand(context: CliContext, finish: Finish): Command {
+  return withFarmOptions(describeCommand(text))
+    .argument("<job>", "job id")
+    .option("--render <position>", "only this render's tasks, from 0 on")
+    .action(onFarm<ExplainOptions>(context, finish, explain));
+}
+
+async function explain({ context, client, options, args: [jobId = ""] }: FarmCall<ExplainOptions>): Promise<undefined> {
+  const { output } = context;
+  const position = options.render === undefined ? {} : { renderPosition: wholeOf("--render", options.render) };
+  const answer = await client.calls.explainJob({ jobId, ...position });
+  if (options.json === true) {
+    output.json(ExplainJobResponse.toJSON(answer));
+    return;
+  }
+  output.line(`job ${jobId} is ${jobStateWord(answer.state)}: ${answer.summary}`);
+  for (const task of answer.tasks) printTask(output, task);
+  const rest = answer.openTasks - answer.tasks.length;
+  if (rest > 0) output.line(`and ${rest} more open tasks`);
+}
+
+function printTask(output: Output, task: TaskExplanation): void {
+  const label = task.label === "" ? "" : ` (${task.label})`;
+  output.line(output.paint("bold", `${task.stage}${label}, render ${task.renderPosition}, pool ${task.pool}`));
+  for (const { kind, message, remedy } of task.constraints) {
+    output.line(`  ${constraintWord(kind)}: ${message}`);
+    if (remedy !== "") output.line(`    what to do: ${remedy}`);
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * `vapfarm models` and `vapfarm model`: what renders can name.
+ */
+import type { Command } from "commander";
+import { present } from "../../client/farm-client.ts";
+import { Model, type ModelEngine } from "../../gen/proto/vapfarm/v1/operator.ts";
+import { describeCommand, type FarmCall, type Finish, type JsonOption, onFarm, withFarmOptions } from "../command-line.ts";
+import type { CliContext } from "../context.ts";
+import type { FarmOptions } from "../farm-address.ts";
+import type { Output } from "../output.ts";
+import { type Column, renderTable } from "../table.ts";
+import { bytesText } from "../text-table.ts";
+
+type ModelsOptions = FarmOptions & JsonOption;
+
+const listText = {
+  name: "models",
+  group: "operate",
+  summary: "list the farm's models",
+  description: "Lists the models that renders can name, and how many live workers hold each.",
+  examples: ["vapfarm models", "vapfarm models --json | jq -r '.models[].name'"],
+} as const;
+const oneText = {
+  name: "model",
+  group: "operate",
+  summary: "show a model",
+  description: "Shows a model: its sizes, what a render gets that leaves a setting out, its engines.",
+  examples: ["vapfarm model demo", "vapfarm model demo --json | jq .defaults"],
+} as const;
+
+/** Adds the command. */
+export function modelsCommand(context: CliContext, finish: Finish): Command {
+  return withFarmOptions(describeCommand(listText)).action(onFarm<ModelsOptions>(context, finish, listModels));
+}
+
+/** Adds the command. */
+export function modelCommand(context: CliContext, finish: Finish): Command {
+  return withFarmOptions(describeCommand(oneText))
+    .argument("<name>", "model, such as demo")
+    .action(onFarm<ModelsOptions>(context, finish, showModel));
+}
+
+async function listModels({ context, client, options }: FarmCall<ModelsOptions>): Promise<undefined> {
+  const { output } = context;
+  const { models } = await client.calls.listModels({});
+  if (options.json === true) output.json({ models: models.map((model) => Model.toJSON(model)) });
+  else output.line(renderTable(models, modelColumns, { width: output.screen.columns(), paint: output.paint }));
+}
+
+const modelColumns: readonly Column<Model>[] = [
+  { title: "model", cell: ({ name }) => name, weight: 9 },
+  { title: "version", cell: ({ version }) => version, weight: 4 },
+  { title: "variant", cell: ({ variant }) => variant, weight: 3 },
+  { title: "weights", cell: ({ weights }) => weights, weight: 6 },
+  { title: "size", cell: ({ width, height }) => `${width}x${height}`, weight: 7 },
+  { title: "frames", cell: ({ frames }) => String(frames), weight: 6, align: "right" },
+  { title: "fps", cell: ({ fps }) => String(fps), weight: 2, align: "right" },
+  { title: "steps", cell: ({ defaults }) => String(defaults?.steps ?? ""), weight: 2, align: "right" },
+  { title: "workers", cell: ({ workers }) => String(workers), weight: 8, align: "right" },
+];
+
+async function showModel({ context, client, options, args: [name = ""] }: FarmCall<ModelsOptions>): Promise<undefined> {
+  const model = present((await client.calls.getModel({ name })).model, "model");
+  if (options.json === true) context.output.json(Model.toJSON(model));
+  else printModel(context.output, model);
+}
+
+function printModel(output: Output, model: Model): void {
+  output.line(`model ${model.name} ${model.version} (${model.variant}), ${model.weights} weights, on ${model.workers} live workers`);
+  output.line(`${model.width}x${model.height}, ${model.frames} frames at ${model.fps} fps, at most ${model.maxReferences} references`);
+  const { defaults } = model;
+  if (defaults !== undefined) {
+    const dynamic = defaults.dynamicGuidance ? ", dynamic" : "";
+    output.line(`defaults: ${defaults.steps} steps, guidance ${defaults.guidanceScale}${dynamic}, scheduler ${defaults.scheduler}`);
+    if (defaults.negativePrompt !== "") output.line(`negative prompt: ${defaults.negativePrompt}`);
+  }
+  output.line(renderTable(model.engines, engineColumns, { width: output.screen.columns(), paint: output.paint }));
+}
+
+const engineColumns: readonly Column<ModelEngine>[] = [
+  { title: "engine", cell: ({ name }) => name, weight: 9 },
+  { title: "stage", cell: ({ stage }) => stage, weight: 8 },
+  { title: "precision", cell: ({ precision }) => precision, weight: 5 },
+  { title: "memory", cell: ({ memoryBytes }) => bytesText(Number(memoryBytes)), weight: 6, align: "right" },
+  { title: "digest", cell: ({ digest }) => digest, weight: 1, least: 12 },
+];

@@ -1,0 +1,77 @@
+/**
+ * The wire's enums as words for people and as choices of options.
+ */
+import { JobClass, JobState, Reuse, TaskState, WorkerState } from "../gen/proto/vapfarm/v1/farm.ts";
+import { ConstraintKind, HoldScope, UsageKey } from "../gen/proto/vapfarm/v1/operator.ts";
+import { invalidOption } from "./ages.ts";
+import type { Format } from "./colour.ts";
+import type { Cell } from "./table.ts";
+
+type Enum = Readonly<Record<string, number>>;
+
+function wordOf(values: Enum, prefix: string, value: number): string {
+  const name = Object.entries(values).find(([, number]) => number === value)?.[0] ?? "UNRECOGNIZED";
+  return name.replace(prefix, "").toLowerCase();
+}
+
+function choicesOf(values: Enum, prefix: string): readonly string[] {
+  return Object.entries(values)
+    .filter(([, value]) => value > 0)
+    .map(([name]) => name.replace(prefix, "").toLowerCase());
+}
+
+function valueOf<V extends number>(
+  values: Readonly<Record<string, V>>,
+  prefix: string,
+  { option, word }: { readonly option: string; readonly word: string },
+): V {
+  // prettier-ignore
+  const value = values[`${prefix}${word.toUpperCase()}`];
+  if (value !== undefined && value > 0) return value;
+  throw invalidOption(option, `"${word}" is unknown`, `choose of ${choicesOf(values, prefix).join(", ")}`);
+}
+
+/** A job's or a render's state in a word. */
+export const jobStateWord = (state: JobState): string => wordOf(JobState, "JOB_STATE_", state);
+export const taskStateWord = (state: TaskState): string => wordOf(TaskState, "TASK_STATE_", state);
+export const workerStateWord = (state: WorkerState): string => wordOf(WorkerState, "WORKER_STATE_", state);
+export const jobClassWord = (jobClass: JobClass): string => wordOf(JobClass, "JOB_CLASS_", jobClass);
+export const reuseWord = (reuse: Reuse): string => wordOf(Reuse, "REUSE_", reuse);
+export const holdScopeWord = (scope: HoldScope): string => wordOf(HoldScope, "HOLD_SCOPE_", scope);
+/** E.g. "workers busy". */
+export const constraintWord = (kind: ConstraintKind): string => wordOf(ConstraintKind, "CONSTRAINT_KIND_", kind).replaceAll("_", " ");
+
+/** The states that a comma-separated option names. */
+export const jobStatesOf = (option: string, text: string | undefined): JobState[] =>
+  listOf(text).map((word) => valueOf(JobState, "JOB_STATE_", { option, word }));
+export const workerStatesOf = (option: string, text: string | undefined): WorkerState[] =>
+  listOf(text).map((word) => valueOf(WorkerState, "WORKER_STATE_", { option, word }));
+export const usageKeysOf = (option: string, text: string | undefined): UsageKey[] =>
+  listOf(text).map((word) => valueOf(UsageKey, "USAGE_KEY_", { option, word }));
+export const holdScopeOf = (option: string, word: string): HoldScope => valueOf(HoldScope, "HOLD_SCOPE_", { option, word });
+/** Unspecified when the option is absent. */
+export const jobClassOf = (option: string, word: string | undefined): JobClass =>
+  word === undefined ? JobClass.JOB_CLASS_UNSPECIFIED : valueOf(JobClass, "JOB_CLASS_", { option, word });
+
+/** Parts of a comma-separated option. */
+export function listOf(text: string | undefined): readonly string[] {
+  return (text ?? "").split(",").map((part) => part.trim()).filter((part) => part !== ""); // prettier-ignore
+}
+
+const formats: Readonly<Record<string, Format>> = {
+  succeeded: "green",
+  failed: "red",
+  lost: "red",
+  running: "cyan",
+  busy: "cyan",
+  draining: "yellow",
+  delayed: "yellow",
+  cancelled: "dim",
+  stopped: "dim",
+};
+
+/** A state as a cell, painted by what it means. */
+export function stateCell(word: string): Cell {
+  const format = formats[word];
+  return format === undefined ? word : { text: word, format };
+}
