@@ -89,12 +89,12 @@ create function vf_rank_all(p_tasks bigint[]) returns void language sql volatile
   select t.id, t.pool, t.shape, best.class_rank, best.priority, best.created_at,
     array(select distinct a.worker_id from attempt a
           where a.task_id = t.id and a.error_class in ('unexplained', 'engine', 'capacity', 'worker'))
-  from task t cross join lateral (
-    select case j.job_class when 'production' then 0 else 1 end as class_rank, j.priority, j.created_at
+  from (
+    select distinct on (u.task_id) u.task_id, case j.job_class when 'production' then 0 else 1 end as class_rank, j.priority, j.created_at
     from task_user u join render r on r.id = u.render_id join job j on j.id = r.job_id
-    where u.task_id = t.id and u.is_wanted
-    order by 1, j.priority desc, j.created_at limit 1
-  ) best
+    where u.task_id = any (p_tasks) and u.is_wanted
+    order by u.task_id, 2, j.priority desc, j.created_at
+  ) best join task t on t.id = best.task_id
   where t.id = any (p_tasks) and t.state = 'ready'
   order by t.id
   on conflict (task_id) do update
@@ -146,7 +146,7 @@ begin
   fx := vf_note(fx, p_attempt.task_id, 'task.succeeded',
     jsonb_build_object('worker', p_attempt.worker_name, 'computeMs', p_compute_ms));
   v_dependents := array(select t.id from task t
-    where t.id in (select i.task_id from task_input i where i.producer_id = p_attempt.task_id) and t.state = 'blocked'
+    where t.id = any (array(select i.task_id from task_input i where i.producer_id = p_attempt.task_id)) and t.state = 'blocked'
     order by t.id for no key update);
   if cardinality(v_dependents) = 0 then return fx; end if;
   update task t set inputs_missing = t.inputs_missing - i.inputs
@@ -163,7 +163,7 @@ begin
   update task_user set is_wanted = false where render_id = any (p_renders) and is_wanted;
   v_open := array(select t.id from task t
     where t.state in ('blocked', 'ready', 'delayed', 'running')
-      and t.id in (select u.task_id from task_user u where u.render_id = any (p_renders))
+      and t.id = any (array(select u.task_id from task_user u where u.render_id = any (p_renders)))
     order by t.id for no key update);
   if cardinality(v_open) = 0 then return fx; end if;
   fx := vf_add_all(fx, 'pushes', (
@@ -194,46 +194,59 @@ begin
   return p_job.last_event + v_count;
 end $$;
 
--- The open renders of a locked job that what happened may have moved.
-create function vf_touched_renders(fx jsonb, p_job text) returns setof bigint language sql volatile as $$
-  select r.id from jsonb_array_elements_text(fx -> 'jobs') j(id) join render r on r.job_id = j.id
-  where j.id = p_job and r.state in ('queued', 'running')
-  union
-  select r.id from jsonb_to_recordset(fx -> 'events') as e(job text, kind text, task bigint)
-    join task_user u on u.task_id = e.task and u.is_wanted
-    join render r on r.id = u.render_id and r.job_id = p_job
-  where e.job = p_job and (r.state = 'queued' or (r.state = 'running' and e.kind in ('task.succeeded', 'task.failed')))
-  union
-  select c.render from jsonb_to_recordset(fx -> 'cancels') as c(job text, render bigint) where c.job = p_job;
+-- The open renders of a locked job that what happened may have moved: a start moves those that are queued, an end may end them.
+create function vf_touched_renders(fx jsonb, p_job text) returns bigint[] language plpgsql as $$
+declare
+  v_tasks bigint[];
+  v_over bigint[];
+begin
+  if fx -> 'jobs' ? p_job then
+    return array(select r.id from render r where r.job_id = p_job and r.state in ('queued', 'running'));
+  end if;
+  select coalesce(array_agg(e.task), '{}'), coalesce(array_agg(e.task) filter (where e.kind in ('task.succeeded', 'task.failed')), '{}')
+  into v_tasks, v_over from jsonb_to_recordset(fx -> 'events') as e(job text, kind text, task bigint)
+  where e.job = p_job and e.task is not null;
+  return array(
+    select r.id from task_user u join render r on r.id = u.render_id
+    where u.task_id = any (v_tasks) and u.is_wanted and r.job_id = p_job
+      and (r.state = 'queued' or (r.state = 'running' and u.task_id = any (v_over)))
+    union
+    select c.render from jsonb_to_recordset(fx -> 'cancels') as c(job text, render bigint) where c.job = p_job);
+end $$;
+
+-- What the tasks of renders, or a client's word, make of those that are open.
+create function vf_judge_renders(p_renders bigint[], p_cancelled bigint[]) returns table (render_id bigint, was text, is_now text)
+language sql volatile as $$
+  select r.id, r.state, case
+      when r.id = any (p_cancelled) then 'cancelled'
+      when tasks.is_dead then 'failed'
+      when tasks.is_done then 'succeeded'
+      when r.state = 'running' or tasks.has_started then 'running'
+      else 'queued' end
+  from render r join (
+    select u.render_id, bool_or(t.state in ('failed', 'cancelled')) as is_dead, bool_and(t.state = 'succeeded') as is_done,
+      bool_or(t.state in ('running', 'delayed')) as has_started
+    from task_user u join task t on t.id = u.task_id where u.render_id = any (p_renders) group by u.render_id) tasks on tasks.render_id = r.id
+  where r.id = any (p_renders) and r.state in ('queued', 'running');
 $$;
 
--- Moves the renders of a locked job to where their tasks (or a client's word) put them; returns those that moved, in order of position.
-create function vf_move_renders(fx jsonb, p_job text) returns table (render_id bigint, place integer, was text, is_now text)
-language sql volatile as $$
-  with judged as (
-    select r.id, r.state as was, case
-        when r.id in (select c.render from jsonb_to_recordset(fx -> 'cancels') as c(render bigint)) then 'cancelled'
-        when tasks.is_dead then 'failed'
-        when tasks.is_done then 'succeeded'
-        when r.state = 'running' or tasks.has_started then 'running'
-        else 'queued' end as state
-    from vf_touched_renders(fx, p_job) touched(id) join render r on r.id = touched.id and r.state in ('queued', 'running')
-    cross join lateral (
-      select bool_or(t.state in ('failed', 'cancelled')) as is_dead, bool_and(t.state = 'succeeded') as is_done,
-        bool_or(t.state in ('running', 'delayed')) as has_started
-      from task_user u join task t on t.id = u.task_id where u.render_id = r.id) tasks),
-  moved as (
-    update render r set state = j.state, ended_at = case when j.state not in ('queued', 'running') then clock_timestamp() end,
-      failure_code = case when j.state = 'failed' then coalesce(f.failure_code, 'INTERNAL') end,
-      failure_message = case when j.state = 'failed' then coalesce(f.failure_message, 'a task of the render had ended') end,
-      failure_stage = case when j.state = 'failed' then coalesce(f.stage, '') end
-    from judged j left join lateral (
-      select t.failure_code, t.failure_message, t.stage from task_user u join task t on t.id = u.task_id
-      where u.render_id = j.id and j.state = 'failed' and t.state = 'failed' order by t.ended_at, u.position limit 1) f on true
-    where r.id = j.id and j.state <> j.was
-    returning r.id, r.position, j.was, r.state)
-  select m.id, m.position, m.was, m.state from moved m order by m.position;
-$$;
+-- Moves the renders of a locked job to where their tasks (or a client's word) put them; returns those that moved. A render that failed has the
+-- failure of its task that failed first.
+create function vf_move_renders(fx jsonb, p_job text) returns table (render_id bigint, was text, is_now text) language plpgsql as $$
+declare
+  v_cancelled bigint[] := array(select c.render from jsonb_to_recordset(fx -> 'cancels') as c(job text, render bigint) where c.job = p_job);
+begin
+  return query update render r set state = j.is_now,
+    ended_at = case when j.is_now not in ('queued', 'running') then clock_timestamp() end,
+    failure_code = case when j.is_now = 'failed' then coalesce(f.failure_code, 'INTERNAL') end,
+    failure_message = case when j.is_now = 'failed' then coalesce(f.failure_message, 'a task of the render had ended') end,
+    failure_stage = case when j.is_now = 'failed' then coalesce(f.stage, '') end
+  from vf_judge_renders(vf_touched_renders(fx, p_job), v_cancelled) j left join lateral (
+    select t.failure_code, t.failure_message, t.stage from task_user u join task t on t.id = u.task_id
+    where u.render_id = j.render_id and j.is_now = 'failed' and t.state = 'failed' order by t.ended_at, u.position limit 1) f on true
+  where r.id = j.render_id and j.is_now <> j.was
+  returning r.id, j.was, j.is_now;
+end $$;
 
 -- Writes the events of renders that ended, in a job of several; returns the number of the job's last event.
 create function vf_write_render_events(p_job job, p_renders bigint[], p_last integer) returns integer language plpgsql as $$

@@ -12,6 +12,10 @@ create index job_priority_idx on job (state, priority, id);
 create index job_tenant_ended_idx on job (tenant_id, state, (coalesce(ended_at, 'infinity')), id);
 create index job_ended_idx on job (state, (coalesce(ended_at, 'infinity')), id);
 
+-- Whether an ended job's events have all been pruned, so that pruning looks at each ended job once.
+alter table job add column is_pruned boolean not null default false;
+create index job_prune_idx on job (ended_at) where ended_at is not null and not is_pruned;
+
 drop function vf_submit(jsonb);
 drop function vf_use_tasks(jsonb, jsonb, bigint);
 drop function vf_wire_task(jsonb, bigint, jsonb, jsonb);
@@ -46,7 +50,8 @@ declare
   v_dead bigint[];
 begin
   perform 1 from artifact a
-  where a.sha256 in (select o.sha256 from task t join task_output o on o.task_id = t.id where t.id = any (p_tasks) and t.state = 'succeeded')
+  where a.sha256 = any (array(
+    select o.sha256 from task t join task_output o on o.task_id = t.id where t.id = any (p_tasks) and t.state = 'succeeded'))
   order by a.sha256 for no key update;
   v_dead := array(select t.id from task t where t.id = any (p_tasks) and (t.state in ('failed', 'cancelled') or (t.state = 'succeeded'
     and (select bool_and(a.is_stored) from task_output o join artifact a on a.sha256 = o.sha256 where o.task_id = t.id) is not true)));
@@ -184,7 +189,7 @@ end $$;
 create function vf_lock_open_tasks(p_renders bigint[]) returns bigint[] language sql volatile as $$
   select array(select t.id from task t
     where t.state in ('blocked', 'ready', 'delayed', 'running')
-      and t.id in (select u.task_id from task_user u where u.render_id = any (p_renders))
+      and t.id = any (array(select u.task_id from task_user u where u.render_id = any (p_renders)))
     order by t.id for no key update);
 $$;
 
@@ -245,7 +250,7 @@ declare
 begin
   update render set state = 'queued', ended_at = null, failure_code = null, failure_message = null, failure_stage = null
   where id = any (p_renders);
-  update job set state = v_state, ended_at = null, failure_code = null, failure_message = null, failure_stage = null,
+  update job set state = v_state, ended_at = null, failure_code = null, failure_message = null, failure_stage = null, is_pruned = false,
     render_queued = (v_counts ->> 'queued')::integer, render_failed = (v_counts ->> 'failed')::integer,
     render_cancelled = (v_counts ->> 'cancelled')::integer
   where id = p_job.id;
@@ -374,4 +379,92 @@ begin
     select bool_and(t.state = 'succeeded') or bool_or(t.state in ('failed', 'cancelled'))
     from task_user u join task t on t.id = u.task_id where u.render_id = r.id);
   return jsonb_build_object('repaired', v_repaired + v_count, 'aftermath', vf_flush(fx));
+end $$;
+
+-- Sent events of jobs that ended before, the longest ended first; a job that has none left is marked and not looked at again. Returns how many
+-- rows it did something to. Deliveries go with the events that they tell of. Index: job_prune_idx.
+create or replace function vf_prune_events(p_before timestamptz, p_limit integer) returns integer language plpgsql as $$
+declare
+  v_jobs text[] := array(select j.id from job j where j.ended_at < p_before and not j.is_pruned order by j.ended_at limit p_limit
+    for no key update skip locked);
+  v_events integer;
+  v_marked integer;
+begin
+  delete from event where (job_id, number) in (
+    select e.job_id, e.number from job j join event e on e.job_id = j.id and e.number <= j.sent_event
+    where j.id = any (v_jobs) limit p_limit);
+  get diagnostics v_events = row_count;
+  update job j set is_pruned = true where j.id = any (v_jobs) and not exists (select 1 from event e where e.job_id = j.id);
+  get diagnostics v_marked = row_count;
+  return v_events + v_marked;
+end $$;
+
+-- Locks what the reports of a call are about and what waits for it, by id, before any of them is applied: reports come in their workers'
+-- order, and two calls that applied them as they come would lock each other's tasks.
+create function vf_lock_reported(p_asks jsonb[]) returns void language plpgsql as $$
+declare
+  v_reported bigint[];
+begin
+  select array_agg(a.task_id) into v_reported
+  from unnest(p_asks) x(ask) cross join lateral jsonb_array_elements(x.ask -> 'reports') r join attempt a on a.id = vf_fence(r ->> 'attemptId');
+  if v_reported is null then return; end if;
+  perform 1 from task t where t.id = any (v_reported) or (t.state = 'blocked'
+    and t.id = any (array(select i.task_id from task_input i where i.producer_id = any (v_reported))))
+  order by t.id for no key update;
+end $$;
+
+-- Outcomes: refused, or answered with at most one claim per ask. Locks: sessions by id; what is reported on by id; then as vf_claim and vf_flush.
+create or replace function vf_next(p_asks jsonb, p_options jsonb) returns jsonb language plpgsql as $$
+declare
+  fx jsonb := vf_no_effects();
+  v_asks jsonb[];
+  v_outcomes jsonb[];
+  v_reported jsonb[] := '{}';
+  v_claims jsonb[] := '{}';
+  v_ask jsonb;
+  v_part jsonb;
+  v_aftermath jsonb;
+begin
+  select a.admitted, a.outcomes into v_asks, v_outcomes from vf_admit_all(p_asks, 'next', p_options) a;
+  perform vf_lock_reported(v_asks);
+  foreach v_ask in array v_asks loop
+    select f.fx, f.outcomes into fx, v_part from vf_hear(fx, v_ask, p_options -> 'policy') f;
+    v_reported := array_append(v_reported, v_part);
+  end loop;
+  perform vf_lock_pools(v_asks);
+  foreach v_ask in array v_asks loop
+    v_part := null;
+    if (v_ask ->> 'freeSlots')::integer > 0 and not (v_ask ->> 'leaving')::boolean then
+      select f.fx, f.claim into fx, v_part from vf_claim(fx, v_ask ->> 'sessionId', v_ask -> 'worker') f;
+    end if;
+    perform vf_settle_session(v_ask, v_part is not null);
+    v_claims := array_append(v_claims, v_part);
+  end loop;
+  v_aftermath := vf_flush(fx);
+  for i in 1 .. cardinality(v_asks) loop
+    v_part := vf_next_answer(v_asks[i], v_claims[i], v_reported[i], p_options);
+    perform vf_store_answer(v_asks[i], 'next', v_part);
+    v_outcomes := array_append(v_outcomes, vf_placed(v_asks[i], v_part));
+  end loop;
+  return jsonb_build_object('outcomes', to_jsonb(v_outcomes), 'aftermath', v_aftermath);
+end $$;
+
+-- Outcomes: refused, or answered with a disposition per report. Locks: sessions by id, tasks, artifacts, jobs by id.
+create or replace function vf_report(p_asks jsonb, p_options jsonb) returns jsonb language plpgsql as $$
+declare
+  fx jsonb := vf_no_effects();
+  v_asks jsonb[];
+  v_outcomes jsonb[];
+  v_ask jsonb;
+  v_part jsonb;
+begin
+  select a.admitted, a.outcomes into v_asks, v_outcomes from vf_admit_all(p_asks, 'report', p_options) a;
+  perform vf_lock_reported(v_asks);
+  foreach v_ask in array v_asks loop
+    select f.fx, f.outcomes into fx, v_part from vf_apply_reports(fx, v_ask, p_options -> 'policy') f;
+    v_part := jsonb_build_object('kind', 'answered', 'replayed', false, 'farmEpoch', (select f.epoch from farm f), 'reportOutcomes', v_part);
+    perform vf_store_answer(v_ask, 'report', v_part);
+    v_outcomes := array_append(v_outcomes, vf_placed(v_ask, v_part));
+  end loop;
+  return jsonb_build_object('outcomes', to_jsonb(v_outcomes), 'aftermath', vf_flush(fx));
 end $$;

@@ -6,12 +6,13 @@ import type { RenderSpec } from "../../domain/render-spec.ts";
 import { runStatement } from "../../platform/database/pool.ts";
 import { type EventRow, eventFromRow } from "./event-view.ts";
 import { getJob, getRender, listJobs, listRenders } from "./job-list.ts";
+import { callLongFunction } from "./long-call.ts";
 import { cancelStatement } from "./sql/cancel.ts";
 import { listEventsStatement } from "./sql/events.ts";
 import { retryStatement } from "./sql/retry.ts";
 import { submitStatement } from "./sql/submit.ts";
 import { updateJobStatement } from "./sql/update-job.ts";
-import { callFunction, read, type StoreContext, toPayload } from "./store-context.ts";
+import { read, type StoreContext, toPayload } from "./store-context.ts";
 import type {
   Aftermath,
   JobChange,
@@ -70,7 +71,7 @@ export function createJobs(context: StoreContext): JobStore {
 }
 
 async function submitJob(context: StoreContext, job: SubmitJob): Promise<SubmitOutcome> {
-  const submitted = await callFunction<Submitted>(context.pool, submitStatement, [toPayload(submitPayload(job))]);
+  const submitted = await callLongFunction<Submitted>(context.pool, submitStatement, [toPayload(submitPayload(job))]);
   switch (submitted.kind) {
     case "stored":
       return { kind: "stored", job: await mustGetJob(context, submitted.jobId), ready: submitted.aftermath.ready };
@@ -87,12 +88,12 @@ async function submitJob(context: StoreContext, job: SubmitJob): Promise<SubmitO
 
 async function cancelJob(context: StoreContext, { scope, jobId, position }: Named): Promise<JobChange | undefined> {
   const values = [scope ?? null, jobId, position ?? null];
-  const aftermath = await callFunction<Aftermath | null>(context.pool, cancelStatement, values);
+  const aftermath = await callLongFunction<Aftermath | null>(context.pool, cancelStatement, values);
   return aftermath === null ? undefined : { job: await mustGetJob(context, jobId), aftermath };
 }
 
 async function retryJob(context: StoreContext, { scope, jobId, position }: Named): Promise<RetryOutcome | undefined> {
-  const retried = await callFunction<Retried | null>(context.pool, retryStatement, [scope ?? null, jobId, position ?? null]);
+  const retried = await callLongFunction<Retried | null>(context.pool, retryStatement, [scope ?? null, jobId, position ?? null]);
   switch (retried?.kind) {
     case undefined:
       return undefined;
@@ -108,7 +109,7 @@ async function retryJob(context: StoreContext, { scope, jobId, position }: Named
 type Update = { readonly scope: TenantScope; readonly jobId: string; readonly patch: JobPatch };
 
 async function updateJob(context: StoreContext, { scope, jobId, patch }: Update): Promise<UpdateOutcome | undefined> {
-  const updated = await callFunction<Updated | null>(context.pool, updateJobStatement, [scope ?? null, jobId, toPayload(patch)]);
+  const updated = await callLongFunction<Updated | null>(context.pool, updateJobStatement, [scope ?? null, jobId, toPayload(patch)]);
   if (updated === null) return undefined;
   return updated.kind === "ended" ? updated : { ...updated, job: await mustGetJob(context, jobId) };
 }
