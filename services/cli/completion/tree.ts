@@ -105,7 +105,7 @@ function sourceOf({ choices, words }: { readonly choices: readonly string[] | un
   const values = plain.map((word) => listed[word]).find((each) => each !== undefined);
   if (values !== undefined) return { kind: "choices", values };
   if (plain.some((word) => /(^|[ -])(folder|directory)$/.test(word))) return { kind: "folders" };
-  if (plain.some((word) => /(^|[ -])(files?|path)$/.test(word) || /\bfile\b/.test(word))) return { kind: "files" };
+  if (plain.some((word) => /\b(files?|path|media)\b/.test(word) || word === "image" || word === "reference")) return { kind: "files" };
   const known = plain.map((word) => dynamicWords[word]).find((kind) => kind !== undefined);
   return known === undefined ? { kind: "free" } : { kind: "dynamic", of: known };
 }
