@@ -4,19 +4,27 @@
 import { createHash } from "node:crypto";
 import { FarmError } from "../../services/domain/errors.ts";
 import {
+  DownloadArtifactRequest,
   type FarmServiceClient,
+  GetJobRequest,
   type Job,
   type JobEvent,
+  ListWorkersRequest,
   RenderSpec,
   SubmitRenderRequest,
-  type UploadMediaHeader,
+  UploadMediaHeader,
   type UploadMediaRequest,
   type UploadMediaResponse,
   type WatchJobResponse,
 } from "../../services/gen/proto/vapfarm/v1/farm.ts";
-import { callClientStream, callServerStream, callUnary, type CallOptions } from "../../services/platform/grpc/client.ts";
+import { callClientStream, callServerStream, callUnary, type CallOptions, type UnaryMethod } from "../../services/platform/grpc/client.ts";
 
 const options: CallOptions = { deadlineMs: 30_000 };
+
+/** Any unary method: `call(client.listJobs.bind(client), ListJobsRequest.create())`. */
+export function call<Q, A>(method: UnaryMethod<Q, A>, request: Q, headers: Readonly<Record<string, string>> = {}): Promise<A> {
+  return callUnary(method, request, { ...options, headers });
+}
 
 /** Lower-case hex SHA-256. */
 export function sha256Of(bytes: Uint8Array): string {
@@ -28,7 +36,7 @@ export function upload(
   bytes: Uint8Array,
   header: Partial<UploadMediaHeader> = {},
 ): Promise<UploadMediaResponse> {
-  const messages: UploadMediaRequest[] = [{ part: { $case: "header", value: { fileName: "test", ...header } } }];
+  const messages: UploadMediaRequest[] = [{ part: { $case: "header", value: UploadMediaHeader.create({ fileName: "test", ...header }) } }];
   for (let start = 0; start < bytes.length; start += 262_144) {
     messages.push({ part: { $case: "chunk", value: Buffer.from(bytes.subarray(start, start + 262_144)) } });
   }
@@ -72,7 +80,7 @@ export async function submit(
 }
 
 export async function getJob(client: FarmServiceClient, jobId: string, headers: Readonly<Record<string, string>> = {}): Promise<Job> {
-  return present((await callUnary(client.getJob.bind(client), { jobId }, { ...options, headers })).job);
+  return present((await callUnary(client.getJob.bind(client), GetJobRequest.create({ jobId }), { ...options, headers })).job);
 }
 
 export async function cancel(client: FarmServiceClient, jobId: string): Promise<Job> {
@@ -97,7 +105,11 @@ export async function watchedEvents(updates: AsyncIterable<WatchJobResponse>): P
 export async function download(client: FarmServiceClient, jobId: string, name: string) {
   const chunks: Buffer[] = [];
   let first: { readonly sha256: string; readonly sizeBytes: bigint } | undefined;
-  for await (const message of callServerStream(client.downloadArtifact.bind(client), { jobId, name }, options)) {
+  for await (const message of callServerStream(
+    client.downloadArtifact.bind(client),
+    DownloadArtifactRequest.create({ jobId, name }),
+    options,
+  )) {
     first ??= message.artifact;
     chunks.push(message.chunk);
   }
@@ -105,7 +117,7 @@ export async function download(client: FarmServiceClient, jobId: string, name: s
 }
 
 export async function listWorkers(client: FarmServiceClient) {
-  return (await callUnary(client.listWorkers.bind(client), {}, options)).workers;
+  return (await callUnary(client.listWorkers.bind(client), ListWorkersRequest.create(), options)).workers;
 }
 
 /** A value that a test relies on. */

@@ -4,7 +4,6 @@
  * A role is the least that a method needs; what depends on the request besides (another tenant's usage, a hold of the farm) is the
  * method's own to refuse.
  */
-import { FarmError } from "../../domain/errors.ts";
 import { FarmServiceService, type FarmServiceServer } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { GrpcService } from "../../platform/grpc/server.ts";
 import { createWatchJob, type WatchDependencies } from "../events/watch-job.ts";
@@ -12,6 +11,7 @@ import type { Aftermath, Store } from "../store/store-contract.ts";
 import { type ArtifactUrlDependencies, createGetArtifactUrl } from "./artifact-url.ts";
 import { type BeginDependencies, createBeginUpload, createGetUpload } from "./begin-upload.ts";
 import { createDownloadArtifact, type DownloadDependencies } from "./download-artifact.ts";
+import { createExplainJob } from "./explain-job.ts";
 import { createListHolds, createPlaceHold, createReleaseHold } from "./holds.ts";
 import { createListJobs } from "./list-jobs.ts";
 import { createListRenders } from "./list-renders.ts";
@@ -77,7 +77,7 @@ function reading({ unary, serverStream }: Methods, options: FarmServiceOptions) 
     listRenders: unary({ name: "ListRenders", needs: "reader" }, createListRenders(store)),
     listEvents: unary({ name: "ListEvents", needs: "reader" }, createListEvents(store)),
     watchJob: serverStream({ name: "WatchJob", needs: "reader" }, createWatchJob(options.watch)),
-    explainJob: unary({ name: "ExplainJob", needs: "reader" }, () => Promise.reject(new FarmError("PROTOCOL_UNSUPPORTED"))),
+    explainJob: unary({ name: "ExplainJob", needs: "reader" }, createExplainJob(store)),
   } satisfies Partial<FarmServiceServer>;
 }
 

@@ -2,12 +2,7 @@
  * ListModels and GetModel.
  */
 import { FarmError } from "../../domain/errors.ts";
-import {
-  type GetModelRequest,
-  type GetModelResponse,
-  type ListModelsResponse,
-  Model,
-} from "../../gen/proto/vapfarm/v1/operator.ts";
+import { type GetModelRequest, type GetModelResponse, type ListModelsResponse, Model } from "../../gen/proto/vapfarm/v1/operator.ts";
 import type { Engine } from "../../platform/models/manifest.ts";
 import type { OverviewStore, WorkerView } from "../store/store-contract.ts";
 import type { ServedModel, ServedModels } from "./served-model.ts";

@@ -44,7 +44,9 @@ function contextOf(call: Cancellable): CallContext {
 }
 
 function reasonOf(call: Cancellable): FarmError {
-  return hasPassed(call) ? new FarmError("DEADLINE_PASSED") : new FarmError("STAGE_CANCELLED", { message: "the caller cancelled the call" });
+  return hasPassed(call)
+    ? new FarmError("DEADLINE_PASSED")
+    : new FarmError("STAGE_CANCELLED", { message: "the caller cancelled the call" });
 }
 
 function hasPassed(call: Cancellable): boolean {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { FarmError } from "../../../services/domain/errors.ts";
-import { type FarmServiceClient, GetJobRequest, SubmitRenderRequest } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
+import { type FarmServiceClient, GetJobRequest, MediaReference, SubmitRenderRequest } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
 import type { OutputKind } from "../../../services/gen/proto/vapfarm/v1/stage.ts";
 import { callUnary, type UnaryMethod } from "../../../services/platform/grpc/client.ts";
 import { type CoordinatorFarm, startCoordinatorFarm } from "../../support/coordinator-farm.ts";
@@ -102,8 +102,8 @@ describe("hostile text", { timeout: 60_000 }, () => {
     "as %s of a render is judged like any other value",
     async (field) => {
       const changeOf = (text: string) => {
-        if (field === "image") return { image: { sha256: text } };
-        if (field === "references") return { references: [{ sha256: text }] };
+        if (field === "image") return { image: MediaReference.create({ sha256: text }) };
+        if (field === "references") return { references: [MediaReference.create({ sha256: text })] };
         return field === "referencePrompts" ? { referencePrompts: [text] } : { [field]: text };
       };
       const property = fc.asyncProperty(hostile, (text) => expectJudged(submit(client, renderRequest(media, changeOf(text)))));
@@ -120,7 +120,9 @@ describe("hostile text", { timeout: 60_000 }, () => {
   });
 
   it("that is no UTF-8 is an unknown job, and a time that is none an invalid field", async () => {
-    const tag = GetJobRequest.encode({ jobId: "xx" }).finish().subarray(0, 2);
+    const tag = GetJobRequest.encode(GetJobRequest.create({ jobId: "xx" }))
+      .finish()
+      .subarray(0, 2);
     await expectRefused(sendRaw("GetJob", Buffer.concat([tag, Buffer.from([0xff, 0xc0])])), "JOB_UNKNOWN");
     const request = SubmitRenderRequest.encode(renderRequest(media)).finish();
     // Field 5, a message of field 1: the greatest number of seconds.

@@ -17,6 +17,7 @@ function eventOf(jobId: string, number: number): EventView {
     message: "",
     jobState: undefined,
     computeMs: 0,
+    renderPosition: undefined,
   };
 }
 

@@ -9,6 +9,7 @@ import type { WatchJobResponse } from "../../../services/gen/proto/vapfarm/v1/fa
 
 const jobId = "0b54ce1c-0000-4000-8000-000000000001";
 const job = { jobId, state: "running", lastEventNumber: 0 } as unknown as JobView;
+const endedJob = { ...job, state: "succeeded", lastEventNumber: 1 } as const;
 const end: EventView = {
   jobId,
   number: 1,
@@ -20,6 +21,7 @@ const end: EventView = {
   message: "",
   jobState: "succeeded",
   computeMs: 0,
+  renderPosition: undefined,
 };
 
 /** A watch of a job whose events cannot be read at first, while a worker tells of its progress all the time. */
@@ -38,7 +40,7 @@ function watchWhileAway(options: { readonly failures: number; readonly pollMs: n
   });
   const reads = { count: 0 };
   const store = {
-    getJob: () => Promise.resolve(job),
+    getJob: () => Promise.resolve(reads.count > options.failures ? endedJob : job),
     listEvents: () => {
       reads.count += 1;
       listeners.get("progress")?.(ProgressMessage.encode(ProgressMessage.create({ taskId: 7n, step: reads.count })).finish());
@@ -80,5 +82,43 @@ describe("a watch while Postgres is away", () => {
     for await (const update of updates) seen.push(update);
     expect(seen.map(({ update }) => (update?.$case === "event" ? update.value.kind : update?.$case))).toEqual(["job.succeeded"]);
     expect(reads.count).toBe(4);
+  });
+});
+
+/** A watch of a job with these events, whose state and last number the store tells as they are when it is asked. */
+function watchOf(events: readonly EventView[], isOver: () => boolean) {
+  const hub = createWatchHub({
+    broker: { subscribe: () => () => undefined, publish: () => undefined, flush: () => Promise.resolve() },
+    subjects: { hint: () => "hint", progress: () => "progress" },
+  });
+  const store = {
+    getJob: () => Promise.resolve({ ...job, state: isOver() ? "failed" : "running", lastEventNumber: events.length } as JobView),
+    listEvents: (_jobId: string, after: number, limit: number) =>
+      Promise.resolve(events.filter(({ number }) => number > after).slice(0, limit)),
+  };
+  const caller = new AbortController();
+  const call = { caller: { tenant: "local", role: "member" }, signal: caller.signal } as const;
+  return { updates: createWatchJob({ store, hub, pollMs: 1 })({ jobId, afterEventNumber: 0n }, call), caller };
+}
+
+const numbered = (kind: string, number: number, jobState: EventView["jobState"]): EventView => ({ ...end, number, kind, jobState });
+
+describe("a watch of a job that was retried", () => {
+  const events = [numbered("job.failed", 1, "failed"), numbered("job.retried", 2, "queued"), numbered("job.failed", 3, "failed")];
+  const kindsOf = (seen: readonly WatchJobResponse[]) => seen.map(({ update }) => (update?.$case === "event" ? update.value.kind : ""));
+
+  it("from the beginning goes past the end before the retry, up to the last", async () => {
+    const seen: WatchJobResponse[] = [];
+    for await (const update of watchOf(events, () => true).updates) seen.push(update);
+    expect(kindsOf(seen)).toEqual(["job.failed", "job.retried", "job.failed"]);
+  });
+
+  it("stays while the job runs again", async () => {
+    const { updates, caller } = watchOf(events.slice(0, 2), () => false);
+    const seen = [await updates.next(), await updates.next()].flatMap(({ value }) => (value === undefined ? [] : [value]));
+    expect(kindsOf(seen)).toEqual(["job.failed", "job.retried"]);
+    const next = updates.next();
+    caller.abort();
+    expect(await next).toEqual({ done: true, value: undefined });
   });
 });
