@@ -28,9 +28,23 @@ export function callOptionsOf(request: IncomingMessage, signal: AbortSignal): Ca
 export function authorizationOf({ headers, method }: Pick<IncomingMessage, "headers" | "method">): string | undefined {
   if (headers.authorization !== undefined) return printable(headers.authorization);
   if (method !== "GET" && method !== "HEAD") return undefined;
-  const pairs = (headers.cookie ?? "").split(";").map((pair) => pair.trim());
-  const token = pairs.find((pair) => pair.startsWith(`${tokenCookie}=`))?.slice(tokenCookie.length + 1);
-  return token === undefined || token === "" ? undefined : printable(`Bearer ${token}`);
+  const token = cookieToken(headers.cookie);
+  return token === undefined ? undefined : printable(`Bearer ${token}`);
+}
+
+/** The token of a Cookie header; it is percent-encoded there, because tokens may hold what cookies may not. */
+export function cookieToken(cookie: string | undefined): string | undefined {
+  const pairs = (cookie ?? "").split(";").map((pair) => pair.trim());
+  const text = pairs.find((pair) => pair.startsWith(`${tokenCookie}=`))?.slice(tokenCookie.length + 1);
+  return text === undefined || text === "" ? undefined : decoded(text);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** Metadata carry printable ASCII only; a token has nothing else. */

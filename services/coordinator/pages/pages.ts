@@ -11,6 +11,7 @@ import { connectClient } from "../../platform/grpc/client.ts";
 import type { HttpRoute } from "../../platform/http.ts";
 import type { Component } from "../../platform/lifecycle.ts";
 import type { Logger } from "../../platform/logging.ts";
+import { authorizationOf, cookieToken } from "../http/call-options.ts";
 import { type Asset, assetAt } from "./assets.ts";
 import { errorPage, httpStatusOf } from "./error-page.ts";
 import { explainPage } from "./explain-page.ts";
@@ -22,7 +23,7 @@ import { modelsPage } from "./models-page.ts";
 import { overviewPage } from "./overview-page.ts";
 import type { Page, Visit } from "./page.ts";
 import { renderPage } from "./render-page.ts";
-import { authorizationOf, cookieToken, isTokenForm, readSignIn, signInCookie, signInPage, signOutCookie } from "./sign-in.ts";
+import { isTokenForm, readSignIn, signInCookie, signInPage, signOutCookie } from "./sign-in.ts";
 import { usagePage } from "./usage-page.ts";
 import { workerPage, workersPage } from "./workers-page.ts";
 
@@ -81,10 +82,10 @@ function makerOf([first, , third, fourth, ...rest]: readonly string[], count: nu
 /** Pages that connect with their first visit. */
 export function createPages(options: PagesOptions): Pages {
   const own = ownClient(options.grpcAddress);
-  const site = new Site(options, (request, response, authorization = authorizationOf(request)) => {
+  const site = new Site(options, (request, response, authorization) => {
     const gone = new AbortController();
     response.once("close", () => gone.abort());
-    return createFarmReader(own.client(), { authorization, signal: gone.signal });
+    return createFarmReader(own.client(), { authorization: authorization ?? authorizationOf(request), signal: gone.signal });
   });
   return {
     route: (request, response, url) => site.answer(request, response, url),
@@ -154,7 +155,7 @@ class Site {
       const status = httpStatusOf(error);
       if (status === 500) this.#options.logger.error({ err: error, code: error.code }, "a page failed");
       if (error.code !== "CALLER_UNKNOWN") return { status, page: errorPage(error) };
-      const problem = authorizationOf(request) === undefined ? "" : "The farm does not know the token that you came with.";
+      const problem = cookieToken(request.headers.cookie) === undefined ? "" : "The farm does not know the token that you came with.";
       const next = `${segments.map(encodeURIComponent).join("/")}${query.size === 0 ? "" : `?${query.toString()}`}`;
       return { status, page: signInPage(root, next, problem), headers: { "www-authenticate": 'Bearer realm="vapfarm"' } };
     }

@@ -8,41 +8,13 @@
 import type { IncomingMessage } from "node:http";
 import { FarmError } from "../../domain/errors.ts";
 import { withDeadline } from "../../platform/deadline.ts";
+import { tokenCookie } from "../http/call-options.ts";
 import { type Html, html } from "./html.ts";
 import { linkTo, type Page } from "./page.ts";
-
-/** The cookie that holds the token; the JSON gateway reads it too. */
-export const tokenCookie = "vapfarm_token";
 
 const maxFormBytes = 8 * 1024;
 const formDeadlineMs = 10_000;
 const tokenForm = /^[\x21-\x7E]{1,4096}$/;
-
-/** Who visits: the Authorization header, else the cookie's token. */
-export function authorizationOf({ headers }: Pick<IncomingMessage, "headers">): string | undefined {
-  if (headers.authorization !== undefined) return headers.authorization;
-  const token = cookieToken(headers.cookie);
-  return token === undefined ? undefined : `Bearer ${token}`;
-}
-
-/** The token of a Cookie header, where it is one that a header can carry. */
-export function cookieToken(cookie: string | undefined): string | undefined {
-  for (const pair of (cookie ?? "").split(";")) {
-    const equals = pair.indexOf("=");
-    if (pair.slice(0, equals).trim() !== tokenCookie) continue;
-    const token = decoded(pair.slice(equals + 1).trim());
-    if (tokenForm.test(token)) return token;
-  }
-  return undefined;
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return "";
-  }
-}
 
 /** What the form sent. */
 export type SignIn = { readonly token: string; readonly next: string };
