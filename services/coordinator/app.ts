@@ -9,6 +9,7 @@ import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError } from "../domain/errors.ts";
 import type { ArtifactStore } from "../platform/artifacts/artifact-store.ts";
+import type { Network } from "../platform/fetch/guarded-request.ts";
 import { createGrpcServer } from "../platform/grpc/server.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
@@ -17,7 +18,7 @@ import { createMetrics } from "../platform/metrics.ts";
 import type { Broker } from "../platform/nats/broker.ts";
 import { type EventStream, openEventStream } from "../platform/nats/event-stream.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
-import { createMediaParts, type MediaParts } from "./app-media.ts";
+import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-media.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
 import { createDispatchService } from "./dispatch/dispatch-service.ts";
@@ -31,6 +32,7 @@ import { createRelay } from "./duties/relay.ts";
 import { createSweep } from "./duties/sweep.ts";
 import { createWatchHub, type WatchHub } from "./events/watch-hub.ts";
 import { createHttpSide } from "./http/http-side.ts";
+import { createSignedArtifactRoute } from "./http/signed-artifact.ts";
 import { createCoordinatorMetrics, type CoordinatorMetrics } from "./metrics.ts";
 import { createPages } from "./pages/pages.ts";
 import { createCallerLookup } from "./rpc/caller.ts";
@@ -58,6 +60,7 @@ export type Timings = {
   readonly pruneMs: number;
   readonly dutyHoldMs: number;
   readonly watchPollMs: number;
+  readonly webhookMs: number;
 };
 
 const defaultTimings: Timings = {
@@ -70,6 +73,7 @@ const defaultTimings: Timings = {
   pruneMs: 600_000,
   dutyHoldMs: 10_000,
   watchPollMs: 2_000,
+  webhookMs: 1_000,
 };
 
 export type Coordinator = Component & {
@@ -83,6 +87,8 @@ export type CoordinatorOptions = {
   readonly resources: Resources;
   readonly logger: Logger;
   readonly timings?: Partial<Timings>;
+  /** How the outside is reached; the system's when absent. */
+  readonly network?: Network;
 };
 
 const version = "0.1.0";
@@ -116,6 +122,8 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   const relay = dutyOf(relaySpec(parts), parts);
   const grpcAddress = (): string => grpc.address();
   const pages = createPages({ grpcAddress, publicUrl: config.VAPFARM_PUBLIC_URL, now: () => new Date(), logger });
+  const temporaryFolder = join(config.VAPFARM_STATE_FOLDER, "uploads");
+  const media = createMediaParts({ ...options, temporaryFolder, httpAddress: () => http.address() });
   const http = createHttpSide({
     address: config.VAPFARM_HTTP_ADDRESS,
     ready: () => readiness(resources),
@@ -126,10 +134,9 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     version,
     publicUrl: config.VAPFARM_PUBLIC_URL,
     needsCredentials: config.VAPFARM_CALLERS !== undefined,
+    links: (fail) => createSignedArtifactRoute({ ...media.signed, fail }),
     pages: pages.route,
   });
-  const temporaryFolder = join(config.VAPFARM_STATE_FOLDER, "uploads");
-  const media = createMediaParts({ config, resources, logger, temporaryFolder, httpAddress: () => http.address() });
   const grpc = createGrpcServer({
     address: config.VAPFARM_GRPC_ADDRESS,
     services: [farmService(parts, media)],
@@ -137,7 +144,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     reflection: { descriptors },
     drainMs,
   });
-  const component = sequence([uploadFolder(temporaryFolder), dispatch(parts), ...duties(parts), relay, pages, http, grpc, hub]);
+  const component = sequence([uploadFolder(temporaryFolder), dispatch(parts), ...duties(parts, media), relay, pages, http, grpc, hub]);
   return { ...component, grpcAddress, httpAddress: () => http.address() };
 }
 
@@ -201,7 +208,7 @@ function dutyOf(spec: DutySpec, { resources, logger, metrics, timings, holder }:
   return createDuty(spec, { store: resources.store, holder, holdMs: timings.dutyHoldMs, logger, onRound: metrics.onRound });
 }
 
-function duties(parts: Parts): readonly Duty[] {
+function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
   const { config, resources, logger, metrics, timings, announcer, holder } = parts;
   const { store, artifacts, broker } = resources;
   const [pool] = config.VAPFARM_POOLS;
@@ -217,6 +224,14 @@ function duties(parts: Parts): readonly Duty[] {
     createSweep({ store, intervalMs: timings.sweepMs, logger, onCommitted, onRepaired: metrics.onRepaired }),
     createCollection({ store, artifacts, intervalMs: timings.collectionMs, logger }),
     createPrune({ store, intervalMs: timings.pruneMs, budgetMs: timings.dutyHoldMs / 2, clock, logger }),
+    createWebhookDuty({
+      store,
+      sender,
+      intervalMs: timings.webhookMs,
+      budgetMs: timings.dutyHoldMs / 5,
+      logger,
+      onTry: metrics.onWebhookTry,
+    }),
   ];
   return specs.map((spec) => dutyOf(spec, parts));
 }
