@@ -87,7 +87,7 @@ describe.each(both)("a real farm, %s", (_, options) => {
   it.each([
     ["/jobs/00000000-0000-0000-0000-000000000000", 404, "JOB_UNKNOWN"],
     ["/jobs/00000000-0000-0000-0000-000000000000/explain", 404, "JOB_UNKNOWN"],
-    ["/jobs/%3Cscript%3E", 400, "FIELD_INVALID"],
+    ["/jobs/%3Cscript%3E", 404, "JOB_UNKNOWN"],
     ["/workers/nobody", 404, "WORKER_UNKNOWN"],
     ["/jobs?page=forged", 400, "FIELD_INVALID"],
     ["/nowhere", 404, "ROUTE_UNKNOWN"],
