@@ -29,6 +29,7 @@ module.exports = {
     apart("cli", "coordinator|worker"),
     heavy("prisma-in-store", "@prisma/client|@prisma/adapter-pg", "^services/coordinator/store/"),
     heavy("grpc-in-platform", "@grpc/grpc-js|@grpc/reflection|grpc-health-check", "^services/platform/grpc/"),
+    heavy("protobuf-in-protojson", "@bufbuild/protobuf", "^services/platform/protojson/"),
     heavy("nats-in-platform", "@nats-io/[^/]+", "^services/platform/nats/"),
     heavy("aws-in-fetch", "@aws-sdk/[^/]+", "^services/platform/fetch/"),
     heavy("onnxruntime-in-engines", "onnxruntime-node", "^services/worker/runtime/engines/"),
