@@ -216,14 +216,17 @@ describe("levels", () => {
     expect(fake.coordinator.dropped.map((report) => report.attemptId)).toEqual([attemptId]);
   });
 
-  it("let a result that is already computed be stored although nobody wants it now", async () => {
+  it.each([
+    ["nobody wants it now", Level.LEVEL_UNWANTED],
+    ["the worker is drained", Level.LEVEL_DRAIN],
+  ])("let a result that is already computed be stored although %s", async (_why, level) => {
     const gate = Promise.withResolvers<undefined>();
     fake.transfer.putGate = gate.promise;
     const attemptId = fake.coordinator.addTask({});
     await started();
     lastRun().succeed();
     await fake.clock.settle();
-    fake.push({ $case: "level", value: { attemptId, level: Level.LEVEL_UNWANTED } });
+    fake.push({ $case: "level", value: { attemptId, level } });
     gate.resolve(undefined);
     await fake.clock.settle();
     expect(lastCommitted()?.outcome?.$case).toBe("success");
