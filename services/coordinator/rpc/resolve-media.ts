@@ -129,11 +129,12 @@ async function bring(dependencies: ResolverDependencies, { ask, budget, signal }
   );
 }
 
-async function inspectSource(dependencies: ResolverDependencies, { budget, tenant, signal }: One, path: string): Promise<UploadView> {
+async function inspectSource(dependencies: ResolverDependencies, { ask, budget, tenant, signal }: One, path: string): Promise<UploadView> {
   const { sha256, sizeBytes } = await hashFile(path, signal);
-  budget.left -= sizeBytes;
+  if (ask.kind === "uri") budget.left -= sizeBytes;
   if (sizeBytes === 0) throw new FarmError("MEDIA_EMPTY", { message: "has no bytes" });
-  if (budget.left < 0) throw new FarmError("MEDIA_TOO_LARGE", { message: "the media of one request are larger than allowed together" });
+  if (budget.left < 0)
+    throw new FarmError("MEDIA_TOO_LARGE", { message: "the addresses of one request hold more bytes than are allowed together" });
   const [known] = await dependencies.store.findUploads(tenant, [sha256]);
   if (known !== undefined) return known;
   return { ...(await inspectMedia(dependencies, path, signal)), sha256, sizeBytes, tenant };
