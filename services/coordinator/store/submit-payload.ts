@@ -8,11 +8,11 @@ import type { RenderSpec } from "../../domain/render-spec.ts";
 import type { PlannedTask } from "../../domain/stage-graph.ts";
 import type { MissingUpload, SubmitJob } from "./store-contract.ts";
 
-/** Each key once, in dependency order: plans are, and a task's producers come before it in its own. */
+/** Each key once, in dependency order: plans are, and a task's producers come before it in its own. Its label and artifacts are not read. */
 export function submitPayload({ renders, ...job }: SubmitJob): object {
   const places = new Map<string, number>();
-  const tasks: Omit<PlannedTask, "label" | "artifacts">[] = [];
-  for (const { label: _label, artifacts: _artifacts, ...task } of renders.flatMap((render) => render.tasks)) {
+  const tasks: PlannedTask[] = [];
+  for (const task of renders.flatMap((render) => render.tasks)) {
     if (places.has(task.contentKey)) continue;
     places.set(task.contentKey, tasks.length);
     tasks.push(task);

@@ -3,21 +3,38 @@ import { expect, test } from "vitest";
 import type { ClaimView } from "../../../services/coordinator/store/store-contract.ts";
 import { canTaskMove, type TaskState } from "../../../services/domain/task-state.ts";
 import { useWorld } from "../../support/store-suite.ts";
-import { createWorker, diamond, failure, submit, success, task, type Worker, type World } from "../../support/store-world.ts";
+import { createWorker, diamond, failure, submit, submitBatch, success, task, type Worker, type World } from "../../support/store-world.ts";
 
 const world = useWorld();
 
 /** One thing that happens; numbers choose among what is there. */
 type Operation = {
-  readonly kind: "submit" | "cancel" | "next" | "succeed" | "fail" | "restart" | "lapse" | "duties";
+  readonly kind:
+    | "submit"
+    | "batch"
+    | "cancel"
+    | "cancel one"
+    | "retry"
+    | "retry one"
+    | "update"
+    | "next"
+    | "succeed"
+    | "fail"
+    | "restart"
+    | "lapse"
+    | "duties";
   readonly pick: number;
 };
 
 const operation: fc.Arbitrary<Operation> = fc.record({
   kind: fc.constantFrom(
     "submit",
-    "submit",
+    "batch",
     "cancel",
+    "cancel one",
+    "retry",
+    "retry one",
+    "update",
     "next",
     "next",
     "next",
@@ -74,8 +91,21 @@ async function perform(farm: Farm, { kind, pick }: Operation): Promise<void> {
       farm.jobs.push(await submit(store, plan, { priority: pick % 7 }));
       return;
     }
+    case "batch": {
+      const plans = [diamond(`${pick % 3}`), diamond(`${pick % 2}`), [task("left", { domain: "0" }), task(`own ${pick % 5}`)]];
+      farm.jobs.push(await submitBatch(store, plans, { priority: pick % 7 }));
+      return;
+    }
     case "cancel":
-      await store.cancelJob("local", chosen(farm.jobs, pick) ?? "none");
+    case "cancel one":
+      await store.cancelJob("local", chosen(farm.jobs, pick) ?? "none", kind === "cancel" ? undefined : pick % 3);
+      return;
+    case "retry":
+    case "retry one":
+      await store.retryJob("local", chosen(farm.jobs, pick) ?? "none", kind === "retry" ? undefined : pick % 3);
+      return;
+    case "update":
+      await store.updateJob("local", chosen(farm.jobs, pick) ?? "none", { priority: pick % 11 });
       return;
     case "next": {
       const [outcome] = await store.next([worker.ask()]);
@@ -119,10 +149,32 @@ async function checkInvariants({ sql }: World): Promise<void> {
     union all select 'lost job', j.id from job j where j.state in ('queued', 'running') and not exists (
       select 1 from render r join task_user u on u.render_id = r.id join task t on t.id = u.task_id
       where r.job_id = j.id and u.is_wanted and t.state in ('blocked', 'ready', 'running', 'delayed'))
+    union all select 'wanted by an ended render', u.render_id::text from task_user u join render r on r.id = u.render_id
+      where u.is_wanted <> (r.state in ('queued', 'running'))
+    union all select 'render of another state', r.id::text from render r join lateral (
+        select bool_or(t.state in ('failed', 'cancelled')) as is_dead, bool_and(t.state = 'succeeded') as is_done
+        from task_user u join task t on t.id = u.task_id where u.render_id = r.id) tasks on true
+      where r.state in ('queued', 'running') and (tasks.is_dead or tasks.is_done)
+    union all select 'lost render', r.id::text from render r where r.state in ('queued', 'running') and not exists (
+      select 1 from task_user u join task t on t.id = u.task_id
+      where u.render_id = r.id and u.is_wanted and t.state in ('blocked', 'ready', 'running', 'delayed'))
+    union all select 'miscounted job', j.id from job j
+      where array[j.render_queued, j.render_running, j.render_succeeded, j.render_failed, j.render_cancelled]::bigint[] <> (
+        select array[count(*) filter (where r.state = 'queued'), count(*) filter (where r.state = 'running'),
+          count(*) filter (where r.state = 'succeeded'), count(*) filter (where r.state = 'failed'),
+          count(*) filter (where r.state = 'cancelled')] from render r where r.job_id = j.id)
+    union all select 'job of another state', j.id from job j where j.state <> case
+      when j.render_queued + j.render_running > 0 then case when j.state = 'queued' then 'queued' else 'running' end
+      when j.render_failed > 0 then 'failed' when j.render_cancelled > 0 then 'cancelled' else 'succeeded' end
+    union all select 'ranked wrongly', q.task_id::text from ready q where q.priority <> (
+      select max(j.priority) from task_user u join render r on r.id = u.render_id join job j on j.id = r.job_id
+      where u.task_id = q.task_id and u.is_wanted)
     union all select 'event gap', e.job_id from event e group by e.job_id having max(e.number) <> count(*)
     union all select 'events uncounted', j.id from job j where j.last_event <> (select count(*) from event e where e.job_id = j.id)
-    union all select 'ended twice', e.job_id from event e where e.job_state in ('succeeded', 'failed', 'cancelled')
-      group by e.job_id having count(*) > 1`);
+    union all select 'ended twice', e.job_id from (
+        select e.job_id, e.job_state, lag(e.job_state) over (partition by e.job_id order by e.number) as before
+        from event e where e.job_state is not null) e
+      where e.job_state in ('succeeded', 'failed', 'cancelled') and e.before in ('succeeded', 'failed', 'cancelled')`);
   expect(broken).toEqual([]);
 }
 
