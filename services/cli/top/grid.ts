@@ -4,6 +4,7 @@
  * Invariant: nothing that a farm tells can move the cursor; control characters never reach a line.
  */
 import stringWidth from "string-width";
+import { cutText } from "../table.ts";
 
 export type Column = {
   readonly title: string;
@@ -21,20 +22,6 @@ export function plain(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, " ");
 }
 
-/** At most `width` columns; what is cut off leaves a mark. */
-export function cut(text: string, width: number): string {
-  if (stringWidth(text) <= width) return text;
-  if (width <= 0) return "";
-  let kept = "";
-  let used = 0;
-  for (const { segment } of new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(text)) {
-    used += stringWidth(segment);
-    if (used > width - 1) break;
-    kept += segment;
-  }
-  return `${kept}…`;
-}
-
 function pad(text: string, width: number, isNumber: boolean): string {
   const space = " ".repeat(Math.max(0, width - stringWidth(text)));
   return isNumber ? space + text : text + space;
@@ -48,9 +35,9 @@ export function grid(columns: readonly Column[], rows: readonly (readonly string
   return cells.map((row) => {
     const shown = widths.flatMap((columnWidth, index) => {
       if (columnWidth === 0) return [];
-      return [pad(cut(row[index] ?? "", columnWidth), columnWidth, columns[index]?.isNumber === true)];
+      return [pad(cutText(row[index] ?? "", columnWidth), columnWidth, columns[index]?.isNumber === true)];
     });
-    return cut(shown.join(gap).trimEnd(), width);
+    return cutText(shown.join(gap).trimEnd(), width);
   });
 }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import stringWidth from "string-width";
 import { describe, expect, it } from "vitest";
-import { bar, cut, grid, span } from "../../../../services/cli/top/grid.ts";
+import { bar, grid, span } from "../../../../services/cli/top/grid.ts";
 import { keysOf, scrolled } from "../../../../services/cli/top/keys.ts";
 import { type FarmPicture, layoutTop, snapshotLines, type TopState } from "../../../../services/cli/top/layout.ts";
 import { Job, Worker, WorkerState } from "../../../../services/gen/proto/vapfarm/v1/farm.ts";
@@ -142,16 +142,6 @@ describe("the live view", () => {
 });
 
 describe("text that fits", () => {
-  it.each([
-    ["short", 10, "short"],
-    ["exactly", 7, "exactly"],
-    ["too long", 5, "too …"],
-    ["影像農場", 5, "影像…"],
-    ["anything", 0, ""],
-  ])("cuts %j to %i columns", (text, width, expected) => {
-    expect(cut(text, width)).toBe(expected);
-  });
-
   it.each([
     [[5, 20, 20], "████░░░░░░░░░░░ 5/20"],
     [[0, 4, 10], "░░░░░░ 0/4"],
