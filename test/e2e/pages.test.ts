@@ -74,6 +74,13 @@ describe.each(both)("a real farm, %s", (_, options) => {
     expect(await page.locator("#settings").innerText()).toMatch(/Seed\s+5\s+Steps\s+2/);
     expect(await page.locator("#stages tbody tr").count()).toBe(done.tasks.length);
     expect(await page.locator("figure").count()).toBe(3);
+    const image = page.locator("figure img");
+    expect(await image.evaluate((one: { naturalWidth: number }) => one.naturalWidth)).toBeGreaterThan(0);
+    const clips = page.locator("figure video");
+    expect(await clips.count()).toBe(2);
+    for (const clip of await clips.all()) {
+      await expect.poll(() => clip.evaluate((video: { videoWidth: number }) => video.videoWidth), { timeout: 10_000 }).toBeGreaterThan(0);
+    }
     const bytes = await page
       .locator("#artifacts a")
       .evaluateAll((links: readonly { readonly href: string }[]) => links.map(({ href }) => href));

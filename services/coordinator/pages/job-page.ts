@@ -43,7 +43,7 @@ function jobFacts(job: Job, { root, now }: Visit): Html {
     ["Ended", endTime !== undefined && html`${timeOf(endTime)} UTC`],
     ["Took", tookMs !== undefined && duration(tookMs)],
     ["Deadline", deadline !== undefined && html`${timeOf(deadline)} UTC (${ageOf(deadline, now)})`],
-    ["Renders done", renderCounts(job.renderCounts)],
+    ["Renders", renderCounts(job.renderCounts)],
     ["Webhook", webhook !== undefined && html`<span class="wrap">${webhook.url}</span> ${webhookWords(job, now)}`],
     ["Why it waits", !hasEnded(job.state) && html`<a href="${linkTo(root, ["jobs", job.jobId, "explain"])}">Explain</a>`],
   ])}`;

@@ -127,7 +127,7 @@ export function jobsTable(jobs: readonly Job[], { visit: { root, now }, empty, c
       { title: "Job", isRowHead: true },
       { title: "State" },
       { title: "What" },
-      { title: "Renders done" },
+      { title: "Renders" },
       { title: "Class" },
       { title: "Tenant" },
       { title: "Priority", isNumber: true },
@@ -162,10 +162,10 @@ function took({ createTime, endTime }: Job): Content {
   return duration(endTime.getTime() - createTime.getTime());
 }
 
-/** "3 of 10, 1 failed": how many succeeded, and what else there is; of one render just "1". */
+/** "3 of 10 done, 1 failed": how many succeeded, and what else there is; of one render just "1". */
 export function renderCounts(counts: RenderCounts | undefined): Content {
   if (counts === undefined) return html`<span class="none">–</span>`;
   if (counts.total === 1) return "1";
   const others = (["failed", "cancelled"] as const).filter((name) => counts[name] > 0);
-  return html`${counts.succeeded} of ${counts.total}${others.map((name) => html`<small>, ${counts[name]} ${name}</small>`)}`;
+  return html`${counts.succeeded} of ${counts.total} done${others.map((name) => html`<small>, ${counts[name]} ${name}</small>`)}`;
 }

@@ -25,13 +25,14 @@ export function linkArtifacts(
   return Promise.all(
     artifacts.map(async (artifact) => {
       try {
-        const { url } = await reader.artifactUrl({
+        const { url, artifact: linked } = await reader.artifactUrl({
           jobId,
           renderPosition: position,
           name: artifact.name,
           lifetimeSeconds: linkSeconds,
         });
-        return { artifact, link: relativeLink(url, root), problem: "" };
+        // What the link leads to knows its type best: it is what the browser will be told.
+        return { artifact: linked ?? artifact, link: relativeLink(url, root), problem: "" };
       } catch (thrown) {
         if (!(thrown instanceof FarmError)) throw thrown;
         return { artifact, link: undefined, problem: thrown.message };
