@@ -1,8 +1,9 @@
 /**
  * Tables that fit: as wide as their cells where there is room, cut by each column's weight where there is not.
  *
- * Pure. Widths are cells of a terminal (wide characters count two), never characters. When columns must give way, the lightest shrinks
- * first, down to its least width; when all are at their least, the lightest goes away.
+ * Pure. Widths are cells of a terminal (wide characters count two), never characters. When columns must give way, those that may be cut
+ * shrink, the lightest first, down to their least width; when all are at their least, the lightest goes away. A name that is cut names
+ * nothing, so only prose may be cut.
  */
 import stringWidth from "string-width";
 import { type Format, type Paint, plain } from "./colour.ts";
@@ -16,7 +17,7 @@ export type Column<T> = {
   readonly align?: "left" | "right";
   /** Who gives way last; else 1. */
   readonly weight?: number;
-  /** The least width to shrink to; else the title's. */
+  /** The least width to cut it to; else it is whole or not there. */
   readonly least?: number;
 };
 
@@ -76,7 +77,7 @@ function weightOf(column: { readonly weight?: number }): number {
 }
 
 function leastOf<T>(column: Fitted<T>): number {
-  return Math.min(column.width, column.least ?? stringWidth(column.title));
+  return Math.min(column.width, column.least ?? column.width);
 }
 
 function totalWidth<T>(columns: readonly Fitted<T>[]): number {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RenderReport } from "../../services/cli/render/report.ts";
 import { FarmError } from "../../services/domain/errors.ts";
-import { JobState, type RenderSpec } from "../../services/gen/proto/vapfarm/v1/farm.ts";
+import { type DeepPartial, JobState, type RenderSpec } from "../../services/gen/proto/vapfarm/v1/farm.ts";
 import { runCli, startCli } from "../support/cli.ts";
 import { startTestFarm, type TestFarm } from "../support/farm.ts";
 import { submission, submit, upload, watchUntilEnd } from "../support/farm-render.ts";
@@ -13,7 +13,7 @@ import { until } from "../support/until.ts";
 
 let farm: TestFarm;
 let folder = "";
-let good: Partial<RenderSpec> = {};
+let good: DeepPartial<RenderSpec> = {};
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "vapfarm-jobs-"));
@@ -153,9 +153,9 @@ describe("vapfarm render", () => {
   });
 
   it("ends with 2 and every field when the farm refuses", async () => {
-    const { code, stdout } = await runCli(render("--seed", "-1", "--steps", "0", "--reference-prompt", "one too many", "--json"));
+    const { code, stderr } = await runCli(render("--seed", "-1", "--steps", "0", "--reference-prompt", "one too many", "--json"));
     expect(code).toBe(2);
-    const { error } = JSON.parse(stdout) as { error: { fields: { field: string }[] } };
+    const { error } = JSON.parse(stderr) as { error: { fields: { field: string }[] } };
     expect(error.fields.map(({ field }) => field).sort()).toEqual(["render.reference_prompts", "render.seed", "render.steps"]);
   });
 });

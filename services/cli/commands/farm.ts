@@ -69,7 +69,7 @@ function rowsOf(pool: Pool): readonly PoolRow[] {
 
 const poolColumns: readonly Column<PoolRow>[] = [
   { title: "pool", cell: ({ pool }) => pool?.name ?? "", weight: 9 },
-  { title: "workers", cell: ({ pool }) => (pool === undefined ? "" : workersText(pool)), weight: 7 },
+  { title: "workers", cell: ({ pool }) => (pool === undefined ? "" : workersText(pool)), weight: 7, least: 8 },
   { title: "stage", cell: ({ queue }) => queue?.stage ?? "", weight: 8 },
   ...(["running", "ready", "blocked", "delayed"] as const).map((title, index): Column<PoolRow> => ({
     title,
@@ -78,7 +78,7 @@ const poolColumns: readonly Column<PoolRow>[] = [
     weight: 6 - index,
   })),
   { title: "waits", cell: ({ queue }) => (queue === undefined || queue.oldestReadyMs === 0 ? "" : spanText(queue.oldestReadyMs)), weight: 5, align: "right" }, // prettier-ignore
-  { title: "profile", cell: ({ pool }) => pool?.profile ?? "", weight: 1 },
+  { title: "profile", cell: ({ pool }) => pool?.profile ?? "", weight: 1, least: 8 },
 ];
 
 function workersText({ workers }: Pool): string {

@@ -113,16 +113,16 @@ function jobTable({ output }: CliContext, jobs: readonly Job[]): string {
 
 function jobColumns(time: TimeText): readonly Column<Job>[] {
   return [
-    { title: "job", cell: ({ jobId }) => jobId, weight: 9, least: 36 },
-    { title: "state", cell: ({ state }) => stateCell(jobStateWord(state)), weight: 8, least: 9 },
+    { title: "job", cell: ({ jobId }) => jobId, weight: 9 },
+    { title: "state", cell: ({ state }) => stateCell(jobStateWord(state)), weight: 8 },
     { title: "renders", cell: rendersText, weight: 6, align: "right" },
-    { title: "created", cell: ({ createTime }) => time(createTime), weight: 7, least: 7 },
+    { title: "created", cell: ({ createTime }) => time(createTime), weight: 7 },
     { title: "took", cell: tookText, weight: 5 },
     { title: "tenant", cell: ({ tenant }) => tenant, weight: 4 },
     { title: "class", cell: ({ jobClass }) => jobClassWord(jobClass), weight: 2 },
     { title: "priority", cell: ({ priority }) => String(priority), weight: 2, align: "right" },
     { title: "model", cell: ({ render }) => render?.model ?? "", weight: 3 },
-    { title: "prompt", cell: ({ render, failure }) => failure?.code ?? render?.prompt ?? "", weight: 1 },
+    { title: "prompt", cell: ({ render, failure }) => failure?.code ?? render?.prompt ?? "", weight: 1, least: 12 },
   ];
 }
 

@@ -69,13 +69,13 @@ function renderRows({ output }: CliContext, renders: readonly Render[]): string 
     renders,
     [
       { title: "render", cell: ({ position }) => String(position), weight: 9, align: "right" },
-      { title: "state", cell: ({ state }) => stateCell(jobStateWord(state)), weight: 8, least: 9 },
+      { title: "state", cell: ({ state }) => stateCell(jobStateWord(state)), weight: 8 },
       { title: "ended", cell: ({ endTime }) => time(endTime), weight: 6 },
       { title: "seed", cell: ({ spec }) => spec?.seed?.toString() ?? "", weight: 3, align: "right" },
       { title: "steps", cell: ({ spec }) => String(spec?.steps ?? ""), weight: 3, align: "right" },
       { title: "model", cell: ({ spec }) => spec?.model ?? "", weight: 4 },
       { title: "failure", cell: ({ failure }) => failure?.code ?? "", weight: 7 },
-      { title: "prompt", cell: ({ spec }) => spec?.prompt ?? "", weight: 1 },
+      { title: "prompt", cell: ({ spec }) => spec?.prompt ?? "", weight: 1, least: 12 },
     ],
     { width: output.screen.columns(), paint: output.paint },
   );

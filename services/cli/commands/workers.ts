@@ -81,7 +81,7 @@ async function listWorkers({ context, client, options }: FarmCall<WorkersOptions
 function workerColumns(time: TimeText): readonly Column<Worker>[] {
   return [
     { title: "worker", cell: ({ name }) => name, weight: 9 },
-    { title: "host", cell: ({ host }) => host, weight: 3 },
+    { title: "host", cell: ({ host }) => host, weight: 3, least: 8 },
     { title: "pool", cell: ({ pool }) => pool, weight: 6 },
     { title: "profile", cell: ({ profile }) => profile, weight: 1, least: 8 },
     { title: "state", cell: ({ state }) => stateCell(workerStateWord(state)), weight: 8 },

@@ -1,14 +1,19 @@
+import { execFile } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RenderReport } from "../../../services/cli/render/report.ts";
 import { decodeSafetensors } from "../../../services/domain/tensors/safetensors.ts";
+import { Farm } from "../../../services/gen/proto/vapfarm/v1/operator.ts";
 import { startCli, runCli } from "../../support/cli.ts";
+import { cleanEnvironment } from "../../support/farm.ts";
 import { projectRoot } from "../../support/ffmpeg.ts";
+import { startScriptedFarm } from "../../support/scripted-farm.ts";
 
-const commands = ["up", "render", "watch", "job", "cancel", "workers", "migrate", "demo"];
+const commands = ["up", "render", "watch", "jobs", "job", "cancel", "workers", "usage", "hold", "version", "migrate", "demo"];
 const media = [
   ...["--image", join(projectRoot, "demo/image.png"), "--reference", join(projectRoot, "demo/clip.mp4")],
   ...["--reference-prompt", "A ball.", "--prompt", "A pot.", "--seed", "5"],
@@ -56,13 +61,14 @@ describe("the command line", () => {
     expect(nobody.stderr).toContain("vapfarm up");
     const refused = await runCli(["job", "x", "--address", "127.0.0.1:1", "--json"]);
     expect(refused.code).toBe(3);
-    expect(JSON.parse(refused.stdout)).toMatchObject({ error: { code: "COORDINATOR_UNAVAILABLE" } });
+    expect(refused.stdout).toBe("");
+    expect(JSON.parse(refused.stderr)).toMatchObject({ error: { code: "COORDINATOR_UNAVAILABLE" } });
   });
 
   it("names every wrong field as JSON", async () => {
-    const { code, stdout } = await runCli(["render", "--model", "demo", ...media, "--steps", "x", "--outputs", "gif", "--json"]);
+    const { code, stderr } = await runCli(["render", "--model", "demo", ...media, "--steps", "x", "--outputs", "gif", "--json"]);
     expect(code).toBe(2);
-    const { error } = JSON.parse(stdout) as { error: { code: string; fields: { field: string }[] } };
+    const { error } = JSON.parse(stderr) as { error: { code: string; fields: { field: string }[] } };
     expect([error.code, error.fields.map(({ field }) => field)]).toEqual(["FIELD_INVALID", ["render.steps", "render.outputs[0]"]]);
   });
 
@@ -123,9 +129,9 @@ describe("render --local", () => {
       { code: "FIELD_INVALID", field: "render.reference_prompts" },
     ],
   ])("answers like the farm to %s", async (_what, args, expected) => {
-    const { code, stdout } = await runCli(["render", "--local", ...media, ...args, "--json"]);
+    const { code, stderr } = await runCli(["render", "--local", ...media, ...args, "--json"]);
     expect(code).toBe(2);
-    expect(JSON.parse(stdout)).toMatchObject({ error: { code: expected.code, fields: [{ field: expected.field }] } });
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code: expected.code, fields: [{ field: expected.field }] } });
   });
 
   it("ends within a step when interrupted, and leaves nothing", async () => {
@@ -137,5 +143,16 @@ describe("render --local", () => {
     expect(code).toBe(130);
     expect(stderr).toContain("interrupted");
     await expect(stat(out)).rejects.toThrow();
+  });
+});
+
+describe("a pipe whose reader has seen enough", () => {
+  it("ends the command quietly", async () => {
+    const farm = await startScriptedFarm({ getFarm: () => ({ farm: Farm.create({ name: "local" }) }) });
+    const piped = `"${projectRoot}/vapfarm" farm --watch --interval 100ms --address ${farm.address} | head -n 1; echo "\${PIPESTATUS[0]}"`;
+    const { stdout, stderr } = await promisify(execFile)("bash", ["-c", piped], { env: cleanEnvironment() });
+    await farm.stop();
+    expect(stdout).toMatch(/^farm local, .*\n0\n$/);
+    expect(stderr).toBe("");
   });
 });

@@ -168,8 +168,8 @@ describe("watch", () => {
   it("goes on with a farm that comes back at the same address", async () => {
     const first = await startScriptedFarm(interrupted);
     const client = connectFarm({ address: first.address });
-    const updates = client.watch("job-1", { afterEventNumber: 0n, onOutage: () => told.resolve() });
-    const told = Promise.withResolvers<undefined | void>();
+    const updates = client.watch("job-1", { afterEventNumber: 0n, onOutage: () => told.resolve(undefined) });
+    const told = Promise.withResolvers<undefined>();
     const numbers: bigint[] = [];
     const following = (async () => {
       for await (const { update } of updates) {
