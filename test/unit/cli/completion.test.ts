@@ -39,7 +39,9 @@ describe("what can stand on the command line", () => {
 
   it("tells values by their names", () => {
     const show = nodes.find(({ path }) => path === "show");
-    const values = Object.fromEntries((show?.options ?? []).map(({ names, value }) => [names[0], value]));
+    const values: Readonly<Record<string, unknown>> = Object.fromEntries(
+      (show?.options ?? []).map(({ names, value }) => [names[0], value]),
+    );
     expect(values).toMatchObject({
       "--out": { kind: "folders" },
       "--file": { kind: "files" },
