@@ -18,7 +18,7 @@ const text = {
   summary: "run a whole farm on this machine",
   description: `Starts Postgres, NATS, a coordinator and workers on loopback and keeps them running until Ctrl-C. Queue, results and files survive a
 restart. With DATABASE_URL, NATS_URL or VAPFARM_ARTIFACTS set, those are used instead of the embedded ones.`,
-  examples: ["vapfarm up", "vapfarm up --ephemeral --workers 4", "vapfarm up --data /srv/vapfarm --grpc-address 127.0.0.1:7443"],
+  examples: ["vapfarm up", "vapfarm up --ephemeral --workers 4", "vapfarm up --data /srv/vapfarm --grpc-address 127.0.0.1:7443 --http-address 127.0.0.1:7480"],
 } as const;
 
 /** Adds the command. */
@@ -30,6 +30,7 @@ export function upCommand(context: CliContext, finish: Finish): Command {
     .option("--threads <number>", "threads of each worker's runtime", "1")
     .option("--models <folder>", "model repository (else VAPFARM_MODELS, else the project's models)")
     .option("--grpc-address <host:port>", "where the farm answers (else 127.0.0.1 and a free port)")
+    .option("--http-address <host:port>", "where its pages and its JSON are served (else 127.0.0.1 and a free port)")
     .action(async (options: UpOptions) => finish(await runBody(context, () => up(context, options), options)));
 }
 
@@ -68,12 +69,13 @@ export function printFarm(output: Output, farm: RunningFarm, isEphemeral: boolea
 }
 
 function farmRows(farm: FarmFile, layout: RunningFarm["layout"]): readonly (readonly string[])[] {
-  const http = farm.processes.flatMap(({ name, httpAddress }) =>
-    httpAddress === undefined ? [] : [[`  ${name}`, `http://${httpAddress}/metrics  (also /healthz, /readyz)`]],
-  );
+  const listening = farm.processes.filter(({ httpAddress }) => httpAddress !== undefined);
+  const pages = listening.find(({ name }) => name === "coordinator")?.httpAddress ?? "";
   return [
+    ["  pages", `http://${pages}/`],
     ["  gRPC", farm.grpcAddress],
-    ...http,
+    ["  HTTP", `http://${pages}/v1/  (described by /v1/openapi.json)`],
+    ...listening.map(({ name, httpAddress }) => [`  ${name}`, `http://${httpAddress ?? ""}/metrics  (also /healthz, /readyz)`]),
     ["  Postgres", farm.databaseUrl],
     ["  NATS", farm.natsUrl],
     ["  artifacts", farm.artifacts],

@@ -48,7 +48,7 @@ export function coordinatorEnvironment(foundation: Foundation, previous: Previou
     ...shared(foundation),
     DATABASE_URL: databaseUrl,
     VAPFARM_GRPC_ADDRESS: previous?.["grpcAddress"] ?? settings.grpcAddress,
-    VAPFARM_HTTP_ADDRESS: previous?.["httpAddress"] ?? anyLoopbackPort,
+    VAPFARM_HTTP_ADDRESS: previous?.["httpAddress"] ?? settings.httpAddress,
     VAPFARM_POOLS: JSON.stringify([{ name: poolName, profile }]),
     VAPFARM_STATE_FOLDER: layout.coordinator,
   };

@@ -12,6 +12,7 @@ export type UpOptions = {
   readonly threads?: string;
   readonly models?: string;
   readonly grpcAddress?: string;
+  readonly httpAddress?: string;
   readonly json?: boolean;
 };
 
@@ -24,6 +25,8 @@ export type UpSettings = {
   readonly threads: number;
   readonly modelsFolder: string;
   readonly grpcAddress: string;
+  /** Of the coordinator: pages and JSON. */
+  readonly httpAddress: string;
   /** Used instead of the embedded ones when set. */
   readonly databaseUrl: string | undefined;
   readonly natsUrl: string | undefined;
@@ -50,7 +53,8 @@ export function settingsOf(options: UpOptions, environment: Environment, folders
     workers: count("--workers", options.workers ?? "2", violations),
     threads: count("--threads", options.threads ?? "1", violations),
     modelsFolder: inWork(options.models ?? text("VAPFARM_MODELS")) ?? resolve(folders.projectFolder, "models"),
-    grpcAddress: addressOf(options.grpcAddress ?? text("VAPFARM_GRPC_ADDRESS") ?? "127.0.0.1:0", violations),
+    grpcAddress: addressOf("--grpc-address", options.grpcAddress ?? text("VAPFARM_GRPC_ADDRESS"), violations),
+    httpAddress: addressOf("--http-address", options.httpAddress ?? text("VAPFARM_HTTP_ADDRESS"), violations),
     databaseUrl: text("DATABASE_URL"),
     natsUrl: text("NATS_URL"),
     artifacts: text("VAPFARM_ARTIFACTS"),
@@ -69,13 +73,11 @@ function count(field: string, text: string, violations: FieldViolation[]): numbe
   return 1;
 }
 
-function addressOf(text: string, violations: FieldViolation[]): string {
+function addressOf(field: string, given: string | undefined, violations: FieldViolation[]): string {
+  const text = given ?? "127.0.0.1:0";
   if (/^[^\s:]+:\d{1,5}$/.test(text)) return text;
-  violations.push({
-    field: "--grpc-address",
-    reason: `"${text}" is not host:port`,
-    remedy: "for example 127.0.0.1:7443; port 0 takes a free one",
-  });
+  const remedy = "for example 127.0.0.1:7443; port 0 takes a free one";
+  violations.push({ field, reason: `"${text}" is not host:port`, remedy });
   return text;
 }
 

@@ -16,6 +16,7 @@ describe("the settings of up", () => {
       threads: 1,
       modelsFolder: "/project/models",
       grpcAddress: "127.0.0.1:0",
+      httpAddress: "127.0.0.1:0",
       databaseUrl: undefined,
     });
   });
@@ -26,13 +27,13 @@ describe("the settings of up", () => {
   });
 
   it("are refused as a whole, each violation named", () => {
-    const start = () => settingsOf({ workers: "0", threads: "x", grpcAddress: "here", ephemeral: true, data: "d" }, {}, folders);
+    const start = () => settingsOf({ workers: "0", threads: "x", grpcAddress: "here", httpAddress: "there:", ephemeral: true, data: "d" }, {}, folders);
     expect(start).toThrow(FarmError);
     try {
       start();
     } catch (thrown) {
       const fields = ((thrown as FarmError).details.fields ?? []).map(({ field }) => field);
-      expect(fields).toEqual(["--ephemeral", "--workers", "--threads", "--grpc-address"]);
+      expect(fields).toEqual(["--ephemeral", "--workers", "--threads", "--grpc-address", "--http-address"]);
     }
   });
 });
