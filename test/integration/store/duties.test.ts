@@ -210,7 +210,8 @@ test("the sweep finds nothing in a farm that works, and repairs each thing that 
   await sql("alter table task enable trigger all");
   expect(await sweep()).toBe(1);
   for (let done = 0; done < 2; done += 1) await next.succeed(await next.claim());
-  await sql("update job set state = 'running', ended_at = null");
+  await sql("update render set state = 'running', ended_at = null");
+  await sql("update job set state = 'running', ended_at = null, render_running = render_total, render_succeeded = 0");
   expect(await sweep()).toBe(1);
   expect(await store.getJob("local", jobId)).toMatchObject({ state: "succeeded" });
   expect(await sweep()).toBe(0);
