@@ -73,7 +73,7 @@ describe("a hostile prompt", () => {
     const { page, context, visit } = await newVisitor(browser, site.origin);
     await visit(`/jobs/${jobIds.hostile}/renders/0`);
     const shown = page.locator("dd.prompt").first();
-    expect(await shown.textContent()).toBe(hostilePrompt.replace(/[\u0000\u0007]/g, "\uFFFD"));
+    expect(await shown.textContent()).toBe(hostilePrompt.replaceAll("\u0000", "\uFFFD").replaceAll("\u0007", "\uFFFD"));
     expect(await shown.getAttribute("dir")).toBe("auto");
     await context.close();
   });

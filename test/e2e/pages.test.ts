@@ -124,6 +124,7 @@ describe("a render that runs", () => {
     await farm.client.cancel(job.jobId);
     await page.locator("#state").getByText("cancelled").waitFor();
     await page.locator("#announcer").getByText("Now cancelled").waitFor({ state: "attached" });
+    await expect.poll(() => page.locator("#live-state").textContent()).toBe("");
     expect(await page.evaluate("globalThis.sameDocument")).toBe(true);
     expect(complaints).toEqual([]);
     await context.close();

@@ -73,11 +73,11 @@ export type Visitor = {
   /** What the page's scripts and the browser complained of: errors, refused resources. */
   readonly complaints: readonly string[];
   /** Goes to an address below the farm's and answers the HTTP status. */
-  visit(path: string): Promise<number>;
+  readonly visit: (path: string) => Promise<number>;
   /** Violations of WCAG A and AA and of best practices that axe finds, as text. */
-  violations(): Promise<readonly string[]>;
+  readonly violations: () => Promise<readonly string[]>;
   /** Saves a picture of the whole page where VAPFARM_SCREENSHOTS names a folder. */
-  shoot(name: string): Promise<void>;
+  readonly shoot: (name: string) => Promise<void>;
 };
 
 /** A visitor with a browser window of its own. */

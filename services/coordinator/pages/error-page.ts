@@ -37,7 +37,7 @@ export function errorPage(error: FarmError): Page {
       ${fields.map(({ field, reason, remedy }) => html`<p><code>${field}</code>: ${reason}; ${remedy}</p>`)}
     </div>
     <p>What to do: ${remedyOf(error)}.</p>`;
-  return { title: "Error", section: "", body };
+  return { title: "Error", section: undefined, body };
 }
 
 function remedyOf(error: FarmError): string {

@@ -45,7 +45,7 @@ ${page.body}
 `.toString();
 }
 
-function navigation(root: string, current: Section): readonly Html[] {
+function navigation(root: string, current: Section | undefined): readonly Html[] {
   return Object.entries(sections).map(([path, name]) => {
     const mark = path === current && html` aria-current="page"`;
     return html`<li><a href="${linkTo(root, path === "" ? [] : [path])}" ${mark}>${name}</a></li>`;

@@ -25,8 +25,8 @@ export type Live = { readonly jobId: string; readonly afterEventNumber: bigint }
 export type Page = {
   readonly title: string;
   readonly body: Html;
-  /** The entry of the navigation that it belongs to. */
-  readonly section: Section;
+  /** The entry of the navigation that it belongs to, if to one. */
+  readonly section: Section | undefined;
   readonly live?: Live;
 };
 

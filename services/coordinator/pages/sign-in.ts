@@ -97,5 +97,5 @@ export function signInPage(root: string, next: string, problem = ""): Page {
       />
       <button>Sign in</button>
     </form>`;
-  return { title: "Sign in", section: "", body };
+  return { title: "Sign in", section: undefined, body };
 }

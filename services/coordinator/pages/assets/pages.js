@@ -64,6 +64,7 @@ const refreshOnce = async () => {
 
 let running;
 let again = false;
+let isOver = false;
 
 // One look at a time; what is asked for meanwhile is one look more.
 const refresh = async () => {
@@ -74,7 +75,7 @@ const refresh = async () => {
   running = refreshOnce().catch(() => false);
   const isFresh = await running;
   running = undefined;
-  say(liveState, isFresh ? "Updates by itself." : "Updates are interrupted; trying again.");
+  say(liveState, isOver ? "" : isFresh ? "Updates by itself." : "Updates are interrupted; trying again.");
   if (again) {
     again = false;
     setTimeout(() => void refresh(), minRefreshMs);
@@ -135,8 +136,8 @@ if (watchAddress !== undefined) {
   source.addEventListener("progress", ({ data }) => showProgress(JSON.parse(data)));
   source.addEventListener("end", () => {
     source.close();
+    isOver = true;
     soon();
-    say(liveState, "");
   });
   source.addEventListener("error", () => {
     if (source.readyState !== EventSource.OPEN) say(liveState, "Updates are interrupted; trying again.");
