@@ -21,7 +21,7 @@ import { type Every, everyInterval, sendEvents } from "./event-stream.ts";
 import { type Exchange, sendJson } from "./exchange.ts";
 import type { Fail } from "./failure.ts";
 import { receiveMedia } from "./media-upload.ts";
-import { type BodyLimits, readJsonBody } from "./request-body.ts";
+import { type BodyLimits, createJsonBodyReader, type JsonBodyReader } from "./request-body.ts";
 import { findServed, type Served } from "./router.ts";
 
 /** What the gateway stands on. */
@@ -43,7 +43,7 @@ export type Gateway = Component & { readonly route: HttpRoute };
 type Endpoint = Served & { readonly answer: (exchange: Exchange) => Promise<void> };
 
 // JSON spells bytes in base64, a third longer.
-const defaultBody: BodyLimits = { maxBytes: 6 * 1024 * 1024, deadlineMs: 30_000 };
+const defaultBody: BodyLimits = { maxBytes: 6 * 1024 * 1024, maxBytesAtOnce: 256 * 1024 * 1024, deadlineMs: 30_000 };
 
 /** The gateway of a service. */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -75,11 +75,12 @@ export function createGateway(options: GatewayOptions): Gateway {
 }
 
 function endpointsOf(options: GatewayOptions): readonly Endpoint[] {
-  const { map, version } = options;
+  const { map, version, maxMessageBytes, every = everyInterval, body = defaultBody } = options;
+  const served = { readBody: createJsonBodyReader(body), maxMessageBytes, every };
   const document = apiDocument(map, version);
   const annotated = map.methods.flatMap((method) => {
     const { http } = method;
-    return http === undefined ? [] : [{ ...http, answer: answerOf(method, options) }];
+    return http === undefined ? [] : [{ ...http, answer: answerOf(method, served) }];
   });
   const openApi: Endpoint = {
     verb: "GET",
@@ -96,23 +97,23 @@ function endpointsOf(options: GatewayOptions): readonly Endpoint[] {
   return [...annotated, ...upload, openApi];
 }
 
-function answerOf(method: RpcMethod, { body = defaultBody, every = everyInterval, maxMessageBytes }: GatewayOptions): Endpoint["answer"] {
-  if (method.kind === "unary") return (exchange) => answerUnary(exchange, method, { body, maxMessageBytes });
+type Serving = { readonly readBody: JsonBodyReader; readonly maxMessageBytes: number; readonly every: Every };
+
+function answerOf(method: RpcMethod, serving: Serving): Endpoint["answer"] {
+  if (method.kind === "unary") return (exchange) => answerUnary(exchange, method, serving);
   if (method.kind !== "server_streaming") throw new FarmError("INTERNAL", { message: `${method.name}: a stream of requests has no JSON` });
   return async (exchange) => {
     if (streamsBytes(method)) await sendArtifact(exchange, method);
     else if (exchange.request.method === "HEAD") throw new FarmError("METHOD_NOT_ALLOWED", { details: { allow: "GET" } });
-    else await sendEvents(exchange, method, every);
+    else await sendEvents(exchange, method, serving.every);
   };
 }
 
-type UnaryLimits = { readonly body: BodyLimits; readonly maxMessageBytes: number };
-
-async function answerUnary(exchange: Exchange, method: RpcMethod, { body, maxMessageBytes }: UnaryLimits): Promise<void> {
+async function answerUnary(exchange: Exchange, method: RpcMethod, { readBody, maxMessageBytes }: Serving): Promise<void> {
   const { request, response, parameters, map, client, call } = exchange;
   const hasBody = method.http?.hasBody === true;
   if (!hasBody) refuseBody(request);
-  const text = hasBody ? await readJsonBody(request, body) : undefined;
+  const text = hasBody ? await readBody(request) : undefined;
   const bytes = requestBytes(method, parameters, text);
   if (bytes.length > maxMessageBytes) throw new FarmError("REQUEST_TOO_LARGE");
   const answer = await client.unary(method.grpcPath, bytes, call);

@@ -9,14 +9,25 @@ import { FarmError } from "../../domain/errors.ts";
 /** How much, for how long. */
 export type BodyLimits = {
   readonly maxBytes: number;
+  /** Of all bodies that are being read: nobody has proved yet who sends them. */
+  readonly maxBytesAtOnce: number;
   readonly deadlineMs: number;
 };
 
-/** The body's text; throws CONTENT_TYPE_REFUSED, REQUEST_TOO_LARGE, REQUEST_MALFORMED. */
-export async function readJsonBody(request: IncomingMessage, limits: BodyLimits): Promise<string> {
-  requireJson(request);
-  if (Number(request.headers["content-length"] ?? 0) > limits.maxBytes) throw new FarmError("REQUEST_TOO_LARGE");
-  const bytes = await readAll(request, limits);
+/** The body's text; throws CONTENT_TYPE_REFUSED, REQUEST_TOO_LARGE, REQUEST_MALFORMED, COORDINATOR_UNAVAILABLE. */
+export type JsonBodyReader = (request: IncomingMessage) => Promise<string>;
+
+/** A reader whose bodies share one bound on memory. */
+export function createJsonBodyReader(limits: BodyLimits): JsonBodyReader {
+  const held = { bytes: 0 };
+  return async (request) => {
+    requireJson(request);
+    if (Number(request.headers["content-length"] ?? 0) > limits.maxBytes) throw new FarmError("REQUEST_TOO_LARGE");
+    return textOf(await readAll(request, limits, held));
+  };
+}
+
+function textOf(bytes: Buffer): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
@@ -33,20 +44,24 @@ function requireJson({ headers }: IncomingMessage): void {
 }
 
 /** By events, not by iteration: leaving a loop early would destroy the connection before the refusal is sent. */
-function readAll(request: IncomingMessage, { maxBytes, deadlineMs }: BodyLimits): Promise<Buffer> {
+function readAll(request: IncomingMessage, limits: BodyLimits, held: { bytes: number }): Promise<Buffer> {
+  const { maxBytes, maxBytesAtOnce, deadlineMs } = limits;
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
     const end = (outcome: () => void): void => {
       clearTimeout(timer);
+      held.bytes -= size;
       request.off("data", take).off("end", whole).off("close", gone);
       outcome();
     };
     const refuse = (error: FarmError): void => end(() => reject(error));
     const take = (chunk: Buffer): void => {
       size += chunk.length;
+      held.bytes += chunk.length;
       chunks.push(chunk);
       if (size > maxBytes) refuse(new FarmError("REQUEST_TOO_LARGE"));
+      else if (held.bytes > maxBytesAtOnce) refuse(new FarmError("COORDINATOR_UNAVAILABLE", { message: "too many requests at once" }));
     };
     const whole = (): void => end(() => resolve(Buffer.concat(chunks)));
     const gone = (): void => refuse(new FarmError("REQUEST_MALFORMED", { message: "the body ended early" }));

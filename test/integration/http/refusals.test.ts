@@ -7,7 +7,10 @@ import { methodOf, type PlayedService, startPlayedService } from "../../support/
 
 let service: PlayedService;
 beforeAll(async () => {
-  service = await startPlayedService({ body: { maxBytes: 1_000_000, deadlineMs: 300 }, publicUrl: "https://farm.example/renders/" });
+  service = await startPlayedService({
+    body: { maxBytes: 1_000_000, maxBytesAtOnce: 1_500_000, deadlineMs: 300 },
+    publicUrl: "https://farm.example/renders/",
+  });
   for (const name of ["SubmitRender", "GetJob", "ListJobs", "GetRender", "CancelJob", "CancelRender"]) {
     service.methods.unary.set(name, () => Promise.resolve(new Uint8Array()));
   }
@@ -62,7 +65,7 @@ describe("a request that is no request of this farm", () => {
     ["bad UTF-8 in the path", "/v1/jobs/%ff%fe", {}, 400, "REQUEST_MALFORMED"],
     ["bad UTF-8 in the query", "/v1/jobs?tenant=%c3%28", {}, 400, "REQUEST_MALFORMED"],
     ["a deadline that is none", "/v1/jobs/a", { headers: { "x-request-timeout": "soon" } }, 400, "REQUEST_MALFORMED"],
-  ] as const)("%s", async (...[_what, path, init, status, reason]) => {
+  ] as const)("%s", async (...[, path, init, status, reason]) => {
     const answer = await ask(path, init);
     expect(answer).toMatchObject({ status, reason });
     expect(answer.headers.get("content-type")).toBe("application/json");
@@ -203,13 +206,8 @@ describe("a failure of the farm", () => {
   });
 
   it("is a deadline that passed, at the time that the caller set", async () => {
-    const aborted = Promise.withResolvers<undefined>();
-    service.methods.unary.set("GetFarm", (_request, { signal }) => {
-      signal.addEventListener("abort", () => aborted.resolve(undefined));
-      return new Promise(() => undefined);
-    });
+    service.methods.unary.set("GetFarm", () => new Promise(() => undefined));
     expect(await ask("/v1/farm", { headers: { "x-request-timeout": "50ms" } })).toMatchObject({ status: 504, reason: "DEADLINE_PASSED" });
-    await aborted.promise;
   });
 
   it("is a caller that went: the method is told", async () => {
@@ -235,7 +233,7 @@ describe("who calls", () => {
     ["a header before a cookie", "GET", { authorization: "Bearer abc", cookie: "vapfarm_token=def" }, "Bearer abc"],
     ["nobody by an empty cookie", "GET", { cookie: "vapfarm_token=" }, undefined],
     ["nobody by a cookie that would change something", "POST", { cookie: "vapfarm_token=abc" }, undefined],
-  ])("is told by %s", async (...[_what, method, headers, expected]) => {
+  ])("is told by %s", async (...[, method, headers, expected]) => {
     let seen: string | undefined = "not asked";
     const handler = (_request: Buffer, context: { header(name: string): string | undefined }) => {
       seen = context.header("authorization");
@@ -303,6 +301,31 @@ describe("a slow sender", () => {
     await closed;
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect(answer).toContain("REQUEST_MALFORMED");
+  });
+});
+
+describe("many large bodies at once", () => {
+  it("are refused before they fill the memory, and leave room when they have gone", async () => {
+    const crowded = await startPlayedService({ body: { maxBytes: 1_000_000, maxBytesAtOnce: 1_500_000, deadlineMs: 30_000 } });
+    crowded.methods.unary.set("SubmitRender", () => Promise.resolve(new Uint8Array()));
+    const send = () => {
+      const headers = { "content-type": "application/json", "content-length": 900_001 };
+      const call = httpRequest(`${crowded.url}/v1/jobs`, { method: "POST", headers });
+      const status = new Promise<number | undefined>((resolve, reject) => {
+        call.on("response", (response) => resolve(response.resume().statusCode)).on("error", reject);
+      });
+      call.write(`{"idempotencyKey":"${"a".repeat(899_978)}`);
+      return { status, finish: () => call.end('"}  ') };
+    };
+    const both = [send(), send()];
+    expect(await Promise.race(both.map(({ status }) => status))).toBe(503);
+    both.forEach(({ finish }) => finish());
+    const statuses = await Promise.all(both.map(({ status }) => status));
+    expect(statuses.sort()).toEqual([200, 503]);
+    const later = send();
+    later.finish();
+    expect(await later.status).toBe(200);
+    await crowded.stop();
   });
 });
 
