@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { UploadMediaRequest } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
+import { UploadMediaHeader, type UploadMediaRequest } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
 import { type CoordinatorFarm, filesUnder, type RunningCoordinator, startCoordinatorFarm } from "../../support/coordinator-farm.ts";
 import { upload, uploadMessages } from "../../support/farm-calls.ts";
 
@@ -14,7 +14,10 @@ beforeAll(async () => {
 });
 afterAll(() => farm.stop());
 
-const header: UploadMediaRequest = { part: { $case: "header", value: { fileName: "test" } } };
+const header: UploadMediaRequest = { part: { $case: "header", value: UploadMediaHeader.create({ fileName: "test" }) } };
+const announcing = (announced: Partial<UploadMediaHeader>): UploadMediaRequest => ({
+  part: { $case: "header", value: UploadMediaHeader.create(announced) },
+});
 const chunk = (bytes: Uint8Array): UploadMediaRequest => ({ part: { $case: "chunk", value: Buffer.from(bytes) } });
 
 /** An upload is over only when its temporary file is gone too. */
@@ -47,21 +50,9 @@ describe("uploading media", () => {
     ["a second header", [header, header], "UPLOAD_PROTOCOL"],
     ["a message without a part", [header, { part: undefined }], "UPLOAD_PROTOCOL"],
     ["a chunk that is too large", [header, chunk(Buffer.alloc(262_145))], "UPLOAD_PROTOCOL"],
-    [
-      "another hash than announced",
-      [{ part: { $case: "header", value: { fileName: "", sha256: "0".repeat(64) } } }, chunk(Buffer.from("IMAGE"))],
-      "UPLOAD_CHECKSUM_MISMATCH",
-    ],
-    [
-      "another size than announced",
-      [{ part: { $case: "header", value: { fileName: "", sizeBytes: 4n } } }, chunk(Buffer.from("IMAGE"))],
-      "UPLOAD_CHECKSUM_MISMATCH",
-    ],
-    [
-      "a size above the limit",
-      [{ part: { $case: "header", value: { fileName: "", sizeBytes: BigInt(maxBytes + 1) } } }],
-      "MEDIA_TOO_LARGE",
-    ],
+    ["another hash than announced", [announcing({ sha256: "0".repeat(64) }), chunk(Buffer.from("IMAGE"))], "UPLOAD_CHECKSUM_MISMATCH"],
+    ["another size than announced", [announcing({ sizeBytes: 4n }), chunk(Buffer.from("IMAGE"))], "UPLOAD_CHECKSUM_MISMATCH"],
+    ["a size above the limit", [announcing({ sizeBytes: BigInt(maxBytes + 1) })], "MEDIA_TOO_LARGE"],
   ] as const satisfies readonly (readonly [string, readonly UploadMediaRequest[], string])[])(
     "refuses %s",
     async (...[, messages, code]) => {
