@@ -39,16 +39,14 @@ describe("what can stand on the command line", () => {
 
   it("tells values by their names", () => {
     const show = nodes.find(({ path }) => path === "show");
-    const values: Readonly<Record<string, unknown>> = Object.fromEntries(
-      (show?.options ?? []).map(({ names, value }) => [names[0], value]),
-    );
-    expect(values).toMatchObject({
+    const values = new Map((show?.options ?? []).map(({ names, value }) => [names[0], value]));
+    expect(Object.fromEntries(values)).toMatchObject({
       "--out": { kind: "folders" },
       "--file": { kind: "files" },
       "--model": { kind: "dynamic", of: "models" },
       "--number": { kind: "free" },
     });
-    expect(values["--json"]).toBeUndefined();
+    expect(values.get("--json")).toBeUndefined();
     expect(show?.arguments).toEqual([{ value: { kind: "dynamic", of: "jobs" }, isVariadic: false }]);
     expect(nodes.find(({ path }) => path === "workers drain")?.arguments[0]?.value).toEqual({ kind: "dynamic", of: "workers" });
     expect(nodes.find(({ path }) => path === "shell")?.arguments[0]?.value).toEqual({ kind: "choices", values: ["bash", "zsh"] });
