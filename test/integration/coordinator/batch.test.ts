@@ -170,7 +170,7 @@ describe("a webhook", () => {
     ["at a private address", "https://127.0.0.1/done", secret, ["webhook.url"]],
     ["with a short key", "https://example.com/done", "whsec_AAAA", ["webhook.secret"]],
     ["with neither", "", "", ["webhook.url", "webhook.secret"]],
-  ])("%s is refused", async (_case, url, key, fields) => {
+  ])("%s is refused", async (...[, url, key, fields]) => {
     const refused = await refusalOf(submitTo(url, key));
     expect(refused.details.fields?.map(({ field }) => field)).toEqual(fields);
     expect(JSON.stringify(refused.details)).not.toContain(secret);
