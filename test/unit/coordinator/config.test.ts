@@ -16,7 +16,7 @@ const callers = '[{"token":"0123456789abcdef","tenant":"one","role":"member"}]';
 describe("the coordinator's settings", () => {
   it("are the table in its README", () => {
     const readme = readFileSync(new URL("../../../services/coordinator/README.md", import.meta.url), "utf8");
-    const documented = [...readme.matchAll(/^\| `([A-Z_]+)` \|/gm)].map((match) => match[1]);
+    const documented = [...readme.matchAll(/^\| `([A-Z0-9_]+)` \|/gm)].map((match) => match[1]);
     expect(documented).toEqual(Object.keys(coordinatorSchema.shape));
   });
 
@@ -32,6 +32,15 @@ describe("the coordinator's settings", () => {
     const read = () => readCoordinatorConfig({ ...least, VAPFARM_POOLS: "[]", VAPFARM_LEASE_MS: "0", VAPFARM_FARM: "a.b" });
     expect(read).toThrow(/VAPFARM_FARM.*VAPFARM_POOLS.*VAPFARM_LEASE_MS/);
     expect(JSON.stringify(readCoordinatorConfig({ ...least, VAPFARM_CALLERS: callers }))).not.toMatch(/password|0123456789abcdef/);
+  });
+
+  it("allow no outside address until told so, and no plain http without saying that it may lead inside", () => {
+    expect(readCoordinatorConfig(least)).toMatchObject({ VAPFARM_MEDIA_SOURCES: [], VAPFARM_UPLOADS: 64 });
+    expect(readCoordinatorConfig(least).VAPFARM_WEBHOOK_TARGETS).toBeUndefined();
+    const http = '[{"prefix":"http://hooks.local:8080/","privateAddresses":true}]';
+    expect(readCoordinatorConfig({ ...least, VAPFARM_WEBHOOK_TARGETS: http }).VAPFARM_WEBHOOK_TARGETS).toHaveLength(1);
+    expect(() => readCoordinatorConfig({ ...least, VAPFARM_MEDIA_SOURCES: http })).toThrow(/VAPFARM_MEDIA_SOURCES/);
+    expect(() => readCoordinatorConfig({ ...least, VAPFARM_PUBLIC_URL: "https://farm.example/path" })).toThrow(/VAPFARM_PUBLIC_URL/);
   });
 
   it("refuse pools of one name and short tokens", () => {
