@@ -5,7 +5,7 @@
  * asking leaves too. Whoever leaves is told how to watch and to cancel.
  */
 import { createInterface } from "node:readline/promises";
-import type { Job, WatchJobResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
+import type { Job, JobEvent, WatchJobResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { CliContext } from "../context.ts";
 import type { FarmClient } from "../../client/farm-client.ts";
 import { hasEnded } from "../../client/watch.ts";
@@ -52,9 +52,16 @@ async function show(request: WatchRequest, view: ProgressView, signal: AbortSign
     const update = response.update;
     if (update?.$case === "event" && update.value.kind === "task.retried")
       view.note(`  ${update.value.stage} again: ${update.value.message}`);
+    if (update?.$case === "event") noteRender(view, update.value);
     board = foldResponse(board, response);
     view.show(stageRows(board));
   }
+}
+
+/** In a job of several renders: the end of each. */
+function noteRender(view: ProgressView, { kind, renderPosition, message }: JobEvent): void {
+  if (!kind.startsWith("render.") || renderPosition === undefined) return;
+  view.note(`  render ${renderPosition} ${kind.slice("render.".length)}${message === "" ? "" : `: ${message}`}`);
 }
 
 type Leaving = { readonly client: FarmClient; readonly jobId: string; readonly left: AbortController; readonly view: ProgressView };

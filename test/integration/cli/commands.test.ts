@@ -5,11 +5,11 @@ import stringWidth from "string-width";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { exitCodes } from "../../../services/cli/exit-codes.ts";
 import { FarmError } from "../../../services/domain/errors.ts";
-import { FarmServiceService } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
+import { FarmServiceService, JobEvent, JobState } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
 import { Farm, HoldScope, UsageKey } from "../../../services/gen/proto/vapfarm/v1/operator.ts";
 import { playCli, type PlayedTerminal } from "../../support/cli-context.ts";
 import { answersInOrder, bytes, created } from "../../support/farm-in-order.ts";
-import { type MethodName, scriptedUploads, type ScriptedFarm, startScriptedFarm } from "../../support/scripted-farm.ts";
+import { type MethodName, scriptedJob, scriptedUploads, type ScriptedFarm, startScriptedFarm } from "../../support/scripted-farm.ts";
 
 /** Every RPC, and a command line that makes it. */
 const commandOf: Readonly<Record<MethodName, readonly string[]>> = {
@@ -215,6 +215,26 @@ describe("what a command shows", () => {
     expect((await ran(["--version"])).stdout).toMatch(/^vapfarm \d+\.\d+\.\d+\nfarm local 9\.9\.9 at /);
     const nobody = await ran(["version", "--address", "127.0.0.1:1"]);
     expect([nobody.code, nobody.stdout.includes("no farm answers")]).toEqual([exitCodes.ok, true]);
+  });
+});
+
+describe("watching a job of several renders", () => {
+  it("tells the end of each", async () => {
+    const many = await startScriptedFarm({
+      ...answersInOrder(),
+      getJob: () => ({ job: scriptedJob({ state: JobState.JOB_STATE_RUNNING }) }),
+      // eslint-disable-next-line @typescript-eslint/require-await -- a stream
+      async *watchJob() {
+        const told = { number: 1n, kind: "render.failed", renderPosition: 4, message: "out of memory" };
+        yield { update: { $case: "event", value: JobEvent.create(told) } };
+        const end = { number: 2n, kind: "job.failed", jobState: JobState.JOB_STATE_FAILED };
+        yield { update: { $case: "event", value: JobEvent.create(end) } };
+      },
+    });
+    const cli = playCli({ ...environment(), VAPFARM_ADDRESS: many.address });
+    await cli.run("watch", "job-1");
+    await many.stop();
+    expect(cli.stderr()).toContain("render 4 failed: out of memory");
   });
 });
 
