@@ -6,7 +6,12 @@ import type { TenantScope } from "./job-contract.ts";
 
 export type WorkerState = "idle" | "busy" | "draining" | "lost" | "stopped";
 
-export type CordonView = { readonly reason: string; readonly placedBy: string; readonly placedAt: Date; readonly drainAt: Date | undefined };
+export type CordonView = {
+  readonly reason: string;
+  readonly placedBy: string;
+  readonly placedAt: Date;
+  readonly drainAt: Date | undefined;
+};
 
 export type RunningView = {
   readonly taskId: number;

@@ -20,4 +20,10 @@ export type * from "./overview-contract.ts";
 export type * from "./control-contract.ts";
 export type * from "./webhook-contract.ts";
 
-export type Store = JobStore & MediaStore & DispatchStore & DutyStore & OverviewStore & ControlStore & WebhookStore & { close(): Promise<void> };
+export type Store = JobStore &
+  MediaStore &
+  DispatchStore &
+  DutyStore &
+  OverviewStore &
+  ControlStore &
+  WebhookStore & { close(): Promise<void> };
