@@ -8,7 +8,7 @@ import { describeCommand, type Finish, runBody, withFarmOptions } from "../comma
 import type { CliContext } from "../context.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { type FarmOptions, withFarm } from "../farm-address.ts";
-import { download } from "../render/on-farm.ts";
+import { download, downloadRenders } from "../render/on-farm.ts";
 import { printReport, reportOf } from "../render/report.ts";
 import { watchToEnd } from "../render/watch-to-end.ts";
 import type { FarmClient } from "../../client/farm-client.ts";
@@ -28,7 +28,7 @@ const text = {
 export function watchCommand(context: CliContext, finish: Finish): Command {
   return withFarmOptions(describeCommand(text))
     .argument("<job>", "job id")
-    .option("--out <folder>", "download the job's files here once it succeeded")
+    .option("--out <folder>", "download the job's files here; of several renders, those that succeeded")
     .action(async (jobId: string, options: WatchOptions) => {
       const body = (): Promise<ExitCode> => withFarm(context, options, (client) => watch(context, { client, jobId, options }));
       finish(await runBody(context, body, options));
@@ -50,6 +50,8 @@ async function watch(context: CliContext, { client, jobId, options }: Watching):
 type Ended = { readonly client: FarmClient; readonly job: Job; readonly out: string | undefined };
 
 async function filesOf(context: CliContext, { client, job, out }: Ended): Promise<Readonly<Record<string, string>>> {
-  if (out === undefined || job.state !== JobState.JOB_STATE_SUCCEEDED) return {};
-  return download(job, { client, folder: resolve(context.workingFolder, out), signal: context.interrupts.signal });
+  if (out === undefined) return {};
+  const to = { client, folder: resolve(context.workingFolder, out), signal: context.interrupts.signal };
+  if ((job.renderCounts?.total ?? 1) > 1) return downloadRenders(job, to);
+  return job.state === JobState.JOB_STATE_SUCCEEDED ? download(job, to) : {};
 }

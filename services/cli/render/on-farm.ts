@@ -72,6 +72,19 @@ export async function download(job: Job, { client, folder, signal }: Download): 
   return files;
 }
 
+/** The same of a job of several renders: of those that succeeded, named by their positions. */
+export async function downloadRenders({ jobId }: Job, { client, folder, signal }: Download): Promise<Readonly<Record<string, string>>> {
+  const files: Record<string, string> = {};
+  for await (const { position } of client.renders({ jobId, states: [JobState.JOB_STATE_SUCCEEDED] }, { signal })) {
+    for (const { name } of (await client.getRender(jobId, position, { signal })).artifacts) {
+      const path = renderOutputPath(folder, `${jobId}.${position}`, name);
+      await client.download({ jobId, name, position, path }, { signal });
+      files[`${position} ${name}`] = path;
+    }
+  }
+  return files;
+}
+
 /** The facts of the render that the sheet shows; the farm filled them in. */
 async function sheetOf(context: CliContext, options: RenderOptions, { job, files }: Finished): Promise<Readonly<Record<string, string>>> {
   const { render } = job;

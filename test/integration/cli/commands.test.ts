@@ -238,6 +238,19 @@ describe("watching a job of several renders", () => {
   });
 });
 
+describe("the files of a job of several renders", () => {
+  it("are downloaded once it ended, named by position", async () => {
+    const many = await startScriptedFarm({
+      ...answersInOrder(),
+      getJob: () => ({ job: scriptedJob({ state: JobState.JOB_STATE_FAILED, renderCounts: { total: 3, succeeded: 1, failed: 2 } }) }),
+    });
+    const code = await playCli({ ...environment(), VAPFARM_ADDRESS: many.address }).run("watch", "job-1", "--out", join(folder, "many"));
+    await many.stop();
+    expect(code).toBe(exitCodes.failed);
+    expect((await readFile(join(folder, "many", "job-1.2.mp4"))).equals(bytes)).toBe(true);
+  });
+});
+
 describe("contexts", () => {
   it("are made, used and forgotten; their tokens are private", async () => {
     const path = join(folder, "contexts", "config.json");
