@@ -33,10 +33,15 @@ function valueOf<V extends number>(
 
 /** A job's or a render's state in a word. */
 export const jobStateWord = (state: JobState): string => wordOf(JobState, "JOB_STATE_", state);
+/** A task's state in a word. */
 export const taskStateWord = (state: TaskState): string => wordOf(TaskState, "TASK_STATE_", state);
+/** A worker's state in a word. */
 export const workerStateWord = (state: WorkerState): string => wordOf(WorkerState, "WORKER_STATE_", state);
+/** A job's class in a word. */
 export const jobClassWord = (jobClass: JobClass): string => wordOf(JobClass, "JOB_CLASS_", jobClass);
+/** What a job may reuse, in a word. */
 export const reuseWord = (reuse: Reuse): string => wordOf(Reuse, "REUSE_", reuse);
+/** What is held, in a word. */
 export const holdScopeWord = (scope: HoldScope): string => wordOf(HoldScope, "HOLD_SCOPE_", scope);
 /** E.g. "workers busy". */
 export const constraintWord = (kind: ConstraintKind): string => wordOf(ConstraintKind, "CONSTRAINT_KIND_", kind).replaceAll("_", " ");
@@ -44,10 +49,13 @@ export const constraintWord = (kind: ConstraintKind): string => wordOf(Constrain
 /** The states that a comma-separated option names. */
 export const jobStatesOf = (option: string, text: string | undefined): JobState[] =>
   listOf(text).map((word) => valueOf(JobState, "JOB_STATE_", { option, word }));
+/** The same of workers. */
 export const workerStatesOf = (option: string, text: string | undefined): WorkerState[] =>
   listOf(text).map((word) => valueOf(WorkerState, "WORKER_STATE_", { option, word }));
+/** The keys that a comma-separated option names, in its order. */
 export const usageKeysOf = (option: string, text: string | undefined): UsageKey[] =>
   listOf(text).map((word) => valueOf(UsageKey, "USAGE_KEY_", { option, word }));
+/** The scope that an operand names. */
 export const holdScopeOf = (option: string, word: string): HoldScope => valueOf(HoldScope, "HOLD_SCOPE_", { option, word });
 /** Unspecified when the option is absent. */
 export const jobClassOf = (option: string, word: string | undefined): JobClass =>
