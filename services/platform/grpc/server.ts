@@ -5,7 +5,9 @@
  * `drainMs`, then ends them.
  */
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
-import { loadFileDescriptorSetFromBuffer } from "@grpc/proto-loader";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import type { PackageDefinition } from "@grpc/proto-loader";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import { readFileSync } from "node:fs";
@@ -69,11 +71,22 @@ function assemble(options: GrpcServerOptions): { readonly server: Server; readon
   const health = new HealthImplementation();
   health.addToServer(server);
   if (options.reflection !== undefined) {
-    const set = readFileSync(options.reflection.descriptors);
-    const definition = loadFileDescriptorSetFromBuffer(set, { keepCase: true, longs: String, enums: String });
+    const definition = readDescriptors(options.reflection.descriptors);
     new ReflectionService(definition, { services: options.services.map(({ name }) => name) }).addToServer(server);
   }
   return { server, health };
+}
+
+/** The files as they are: proto-loader would merge those of one package into a file that clients cannot link. */
+function readDescriptors(path: string): PackageDefinition {
+  const { file } = fromBinary(FileDescriptorSetSchema, readFileSync(path));
+  const fileDescriptorProtos = file.map((one) => Buffer.from(toBinary(FileDescriptorProtoSchema, one)));
+  const unused = (): never => {
+    throw new FarmError("INTERNAL", { message: "reflection reads descriptors only" });
+  };
+  const format = "Protocol Buffer 3 DescriptorProto" as const;
+  const files = { format, type: {}, serialize: unused, deserialize: unused, fileDescriptorProtos };
+  return { files };
 }
 
 function bind(server: Server, address: string): Promise<string> {
