@@ -81,25 +81,32 @@ create function vf_steering() returns bigint language sql immutable as $$
   select hashtextextended('vapfarm steering', 0);
 $$;
 
+-- Functions that a claim calls are plpgsql: it keeps their plans, SQL functions are planned at each call.
+
 -- Whether a worker of the pool gets anything at all. Indexes: hold_pkey, cordon_pkey.
-create function vf_may_claim(p_pool text, p_worker text) returns boolean language sql volatile as $$
-  select not exists (select 1 from hold h where h.scope = 'farm' and h.name = '')
+create function vf_may_claim(p_pool text, p_worker text) returns boolean language plpgsql as $$
+begin
+  return not exists (select 1 from hold h where h.scope = 'farm' and h.name = '')
     and not exists (select 1 from hold h where h.scope = 'pool' and h.name = p_pool)
     and not exists (select 1 from cordon c where c.worker_id = p_worker);
-$$;
+end $$;
 
 -- Whether a live worker that gets work could take a task of the shape and is not among those that it avoids.
-create function vf_has_other(p_pool text, p_shape text, p_avoid text[]) returns boolean language sql volatile as $$
-  select exists (
+create function vf_has_other(p_pool text, p_shape text, p_avoid text[]) returns boolean language plpgsql as $$
+begin
+  return exists (
     select 1 from worker o join session s on s.id = o.session_id
     where o.pool = p_pool and p_shape = any (o.shapes) and o.id <> all (p_avoid)
       and s.is_live and s.lease_until > clock_timestamp()
       and not exists (select 1 from cordon c where c.worker_id = o.id));
-$$;
+end $$;
 
 -- The best ready task of any tenant that the worker can run, locked; null when there is none. Index: ready_order_idx, one head per shape.
-create function vf_best(p_worker jsonb) returns bigint language sql volatile as $$
-  select head.task_id
+create function vf_best(p_worker jsonb) returns bigint language plpgsql as $$
+declare
+  v_task bigint;
+begin
+  select head.task_id into v_task
   from jsonb_array_elements_text(p_worker -> 'shapes') shape(name) cross join lateral (
     select q.task_id, q.class_rank, q.priority, q.queued_at
     from ready q join task t on t.id = q.task_id
@@ -109,11 +116,14 @@ create function vf_best(p_worker jsonb) returns bigint language sql volatile as 
     for no key update of q, t skip locked
   ) head
   order by head.class_rank, head.priority desc, head.queued_at, head.task_id limit 1;
-$$;
+  return v_task;
+end $$;
 
 -- The tenants with a ready task of a shape, found by one probe of the index for each, however many tasks one of them has.
 -- Index: ready_tenant_order_idx.
-create function vf_ready_tenants(p_pool text, p_shape text) returns setof text language sql volatile as $$
+create function vf_ready_tenants(p_pool text, p_shape text) returns setof text language plpgsql as $$
+begin
+  return query
   with recursive line as (
     (select q.tenant_id from ready q where q.pool = p_pool and q.shape = p_shape order by q.tenant_id limit 1)
     union all
@@ -121,7 +131,7 @@ create function vf_ready_tenants(p_pool text, p_shape text) returns setof text l
             order by q.tenant_id limit 1)
     from line where line.tenant_id is not null)
   select line.tenant_id from line where line.tenant_id is not null;
-$$;
+end $$;
 
 -- The best ready task of a tenant that is not held, locked; null when there is none. A head that is locked at the moment gives way to
 -- its tenant's next. Index: ready_tenant_order_idx, one head per shape and tenant.

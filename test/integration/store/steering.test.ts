@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { Store } from "../../../services/coordinator/store/store-contract.ts";
 import { useWorld } from "../../support/store-suite.ts";
-import { createWorker, diamond, submit, task, type Worker, type World } from "../../support/store-world.ts";
+import { createWorker, description, diamond, submit, task, type Worker, type World } from "../../support/store-world.ts";
+import { until } from "../../support/until.ts";
 
 const world = useWorld();
 const note = { by: "ops", reason: "maintenance" };
@@ -72,20 +73,28 @@ test("while a tenant is held the others' tasks are claimed in their order, whate
   expect(order).toEqual(["high", "middle", "low", undefined].map((prompt) => prompt && { textEncode: { prompt } }));
 });
 
-test("no claim that began before a hold was answered is committed after it", async () => {
-  const { store, openAnother, sql } = world();
-  const another = await openAnother();
-  await submit(
-    store,
-    Array.from({ length: 60 }, (_unused, index) => task(`task ${index}`)),
+test.each([
+  ["hold", (store: Store) => store.placeHold({ scope: "tenant", name: "local" }, note)],
+  ["cordon", (store: Store) => store.cordonWorker("w1", note)],
+])("a %s is answered after the claims that began before it, and no later claim gets past it", async (_what, place) => {
+  const { store, pool, sql } = world();
+  await submit(store, [task("first"), task("second")]);
+  const worker = createWorker(store);
+  await worker.next({ freeSlots: 0 });
+  const claiming = await pool.connect();
+  await claiming.query("begin");
+  await claiming.query("select vf_claim(vf_no_effects(), $1, $2)", [worker.sessionId, description()]);
+  const placing = place(store);
+  await until(
+    "it waits for the claim",
+    async () => (await sql("select 1 from pg_locks where locktype = 'advisory' and not granted")).length === 1,
   );
-  const workers = Array.from({ length: 30 }, (_unused, index) => createWorker(index % 2 === 0 ? store : another, { name: `w${index}` }));
-  const claiming = workers.map((worker) => worker.next());
-  await store.placeHold({ scope: "tenant", name: "local" }, note);
-  const [atAnswer] = await sql<{ n: string }>("select count(*) as n from attempt");
-  await Promise.all(claiming);
-  const [atEnd] = await sql<{ n: string }>("select count(*) as n from attempt");
-  expect(atEnd).toEqual(atAnswer);
+  const asking = worker.next();
+  await claiming.query("commit");
+  claiming.release();
+  await placing;
+  expect((await asking).claim).toBeUndefined();
+  expect(await sql("select 1 from attempt")).toHaveLength(1);
 });
 
 test("a cordoned worker gets nothing, keeps what it runs, and is not woken; others are", async () => {
