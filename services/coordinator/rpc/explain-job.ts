@@ -18,7 +18,8 @@ export function createExplainJob(store: Pick<ControlStore, "explainFacts"> & Pic
     refuseAny(renderPosition === undefined ? [] : positionRule("render_position", renderPosition));
     const facts = isJobId(jobId) ? await store.explainFacts(scopeOf(call.caller), jobId, renderPosition) : undefined;
     if (facts !== undefined) return explanationToProto(facts);
-    throw renderPosition === undefined ? jobUnknown(jobId) : await explainNoRender(store, { jobId, position: renderPosition }, call);
+    if (renderPosition === undefined) throw jobUnknown(jobId);
+    throw await explainNoRender(store, { jobId, position: renderPosition, field: "render_position" }, call);
   };
 }
 

@@ -11,7 +11,7 @@ import type { Call } from "./method.ts";
 const maxInt32 = 2 ** 31 - 1;
 
 /** The caller's job; JOB_UNKNOWN when the caller may see no such job. */
-export async function jobOfCaller(store: Pick<JobStore, "getJob">, jobId: string, { caller }: Call): Promise<JobView> {
+export async function jobOfCaller(store: Pick<JobStore, "getJob">, jobId: string, { caller }: Pick<Call, "caller">): Promise<JobView> {
   const job = isJobId(jobId) ? await store.getJob(scopeOf(caller), jobId) : undefined;
   if (job === undefined) throw jobUnknown(jobId);
   return job;
@@ -34,15 +34,18 @@ export function positionRule(field: string, position: number): Violations {
   return numberRule(field, { value: position, min: 0, max: maxInt32 });
 }
 
+/** A render as a request names it; `field` is where the request says its position. */
+export type RenderName = { readonly jobId: string; readonly position: number; readonly field?: "position" | "render_position" };
+
 /** Why there is no render at a position: RENDER_UNKNOWN, or JOB_UNKNOWN. */
 export async function explainNoRender(
   store: Pick<JobStore, "getJob">,
-  { jobId, position }: { readonly jobId: string; readonly position: number },
-  call: Call,
+  { jobId, position, field = "position" }: RenderName,
+  call: Pick<Call, "caller">,
 ): Promise<FarmError> {
   const job = await jobOfCaller(store, jobId, call);
   const { total } = job.renderCounts;
   const remedy = total === 1 ? "the job has one render, at position 0" : `choose a position of 0 .. ${total - 1}`;
-  const field = { field: "position", reason: `job ${jobId} has no render ${position}`, remedy };
-  return new FarmError("RENDER_UNKNOWN", { message: field.reason, details: { fields: [field], resource: `${jobId}/${position}` } });
+  const found = { field, reason: `job ${jobId} has no render ${position}`, remedy };
+  return new FarmError("RENDER_UNKNOWN", { message: found.reason, details: { fields: [found], resource: `${jobId}/${position}` } });
 }

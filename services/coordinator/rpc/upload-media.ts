@@ -9,6 +9,8 @@ import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
+import { numberRule, refuseAny, violation, type Violations } from "../../domain/field-rules.ts";
+import { isSha256 } from "../../domain/ids.ts";
 import type { UploadMediaHeader, UploadMediaRequest, UploadMediaResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { ArtifactStore } from "../../platform/artifacts/artifact-store.ts";
 import type { MediaStore, UploadView } from "../store/store-contract.ts";
@@ -38,6 +40,7 @@ export function createUploadMedia(dependencies: UploadDependencies) {
     dependencies.uploads.useNow("UPLOADS_BUSY", async () => {
       try {
         const { header, chunks } = await readUpload(messages, dependencies.idleMs);
+        refuseAny(violationsOf(header));
         const upload =
           header.uploadId === ""
             ? await uploadAtOnce(dependencies, { header, chunks, call })
@@ -49,6 +52,22 @@ export function createUploadMedia(dependencies: UploadDependencies) {
         throw new FarmError("STAGE_CANCELLED", { message: "the upload was cancelled", cause: thrown });
       }
     });
+}
+
+const mostBytes = 2n ** 63n - 1n;
+
+/** What is wrong with a header by itself. */
+function violationsOf({ uploadId, offsetBytes, sizeBytes, sha256 }: UploadMediaHeader): Violations {
+  const isBegun = uploadId !== "";
+  const isHash = sha256 === undefined || isSha256(sha256);
+  return [
+    ...(isBegun || offsetBytes === 0n
+      ? []
+      : [violation("header.offset_bytes", "stands without upload_id", "name the upload, or begin at 0")]),
+    ...(isBegun ? numberRule("header.offset_bytes", { value: offsetBytes, min: 0, max: mostBytes }) : []),
+    ...(sizeBytes === undefined ? [] : numberRule("header.size_bytes", { value: sizeBytes, min: 0, max: mostBytes })),
+    ...(isHash ? [] : [violation("header.sha256", "is no SHA-256 in lower-case hex", "send 64 hexadecimal digits, or leave it out")]),
+  ];
 }
 
 type Stream = { readonly header: UploadMediaHeader; readonly chunks: ChunkReader; readonly call: Call };
