@@ -10,7 +10,7 @@ import { createS3Reader } from "../platform/fetch/s3-reader.ts";
 import { createWebhookSender, type WebhookSender } from "../platform/fetch/webhook-sender.ts";
 import type { Logger } from "../platform/logging.ts";
 import type { CoordinatorMetrics } from "./metrics.ts";
-import type { Resources } from "./app.ts";
+import type { Resources } from "./resources.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import type { DutySpec } from "./duties/duty.ts";
 import { webhookEventOf } from "./duties/webhook-event.ts";

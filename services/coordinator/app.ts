@@ -8,14 +8,11 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError } from "../domain/errors.ts";
-import type { ArtifactStore } from "../platform/artifacts/artifact-store.ts";
 import type { Network } from "../platform/fetch/guarded-request.ts";
 import { createGrpcServer } from "../platform/grpc/server.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
-import type { MediaReader } from "../platform/media/media-reader.ts";
 import { createMetrics } from "../platform/metrics.ts";
-import type { Broker } from "../platform/nats/broker.ts";
 import { type EventStream, openEventStream } from "../platform/nats/event-stream.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-media.ts";
@@ -35,19 +32,10 @@ import { createHttpSide } from "./http/http-side.ts";
 import { createSignedArtifactRoute } from "./http/signed-artifact.ts";
 import { createCoordinatorMetrics, type CoordinatorMetrics } from "./metrics.ts";
 import { createPages } from "./pages/pages.ts";
+import type { Resources } from "./resources.ts";
 import { createCallerLookup } from "./rpc/caller.ts";
 import { createFarmService } from "./rpc/farm-service.ts";
-import type { ServedModel } from "./rpc/served-model.ts";
-import type { Aftermath, Store } from "./store/store-contract.ts";
-
-/** What a coordinator works with; opened before, closed after it. */
-export type Resources = {
-  readonly store: Store;
-  readonly broker: Broker;
-  readonly artifacts: ArtifactStore;
-  readonly media: Pick<MediaReader, "inspect">;
-  readonly models: () => Promise<ReadonlyMap<string, ServedModel>>;
-};
+import type { Aftermath } from "./store/store-contract.ts";
 
 /** How often what happens by itself happens; tests shorten it. */
 export type Timings = {

@@ -11,7 +11,7 @@ import { mediaLimitsOf } from "../platform/media/limits.ts";
 import { createMediaReader } from "../platform/media/media-reader.ts";
 import { connectBroker } from "../platform/nats/broker.ts";
 import { findFfmpeg } from "../platform/programs/ffmpeg.ts";
-import type { Resources } from "./app.ts";
+import type { Resources } from "./resources.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { createModelCatalogue } from "./model-catalogue.ts";
 import { createServedModels } from "./served-models.ts";

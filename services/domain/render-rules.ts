@@ -7,7 +7,6 @@
 import {
   idempotencyKeyRule,
   numberRule,
-  refusalOf,
   type RuleViolation,
   textRule,
   timeRule,
@@ -19,8 +18,6 @@ import { isSha256 } from "./ids.ts";
 import { mediaFormRule } from "./media-source.ts";
 import type { JobRequest, MediaSource, ModelFacts, RenderRequest, SubmitRequest } from "./render-request.ts";
 import { webhookRule } from "./webhook-rules.ts";
-
-export { refusalOf, type RuleViolation };
 
 export type UploadFacts = { readonly kind: "image" | "video"; readonly frames: number };
 

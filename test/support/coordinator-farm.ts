@@ -7,7 +7,8 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createCoordinator, type Coordinator, type Resources, type Timings } from "../../services/coordinator/app.ts";
+import { createCoordinator, type Coordinator, type Timings } from "../../services/coordinator/app.ts";
+import type { Resources } from "../../services/coordinator/resources.ts";
 import { readCoordinatorConfig } from "../../services/coordinator/config.ts";
 import { createModelCatalogue } from "../../services/coordinator/model-catalogue.ts";
 import type { MediaFacts } from "../../services/coordinator/rpc/upload-media.ts";
@@ -19,6 +20,7 @@ import { FarmServiceClient } from "../../services/gen/proto/vapfarm/v1/farm.ts";
 import type { ArtifactStore } from "../../services/platform/artifacts/artifact-store.ts";
 import { openFolderStore } from "../../services/platform/artifacts/folder-store.ts";
 import { openPool } from "../../services/platform/database/pool.ts";
+import type { Network } from "../../services/platform/fetch/guarded-request.ts";
 import { connectClient } from "../../services/platform/grpc/client.ts";
 import { createLogger } from "../../services/platform/logging.ts";
 import { type Broker, connectBroker } from "../../services/platform/nats/broker.ts";
@@ -42,6 +44,8 @@ export type CoordinatorFarm = {
   readonly artifactsFolder: string;
   /** A connection of the test's own. */
   readonly broker: Broker;
+  /** The environment of a coordinator of this farm, for one that is a process of its own. */
+  settings(): Readonly<Record<string, string>>;
   start(overrides?: Overrides): Promise<RunningCoordinator>;
   stop(): Promise<void>;
 };
@@ -49,6 +53,8 @@ export type CoordinatorFarm = {
 type Overrides = {
   readonly environment?: Readonly<Record<string, string>>;
   readonly timings?: Partial<Timings>;
+  /** How the outside is reached, names and certificates played; the system's when absent. */
+  readonly network?: Network;
 };
 
 const logger = createLogger({ name: "test", level: "silent" });
@@ -62,14 +68,16 @@ export async function startCoordinatorFarm(): Promise<CoordinatorFarm> {
   const artifacts = await openFolderStore(join(folder, "artifacts"));
   const broker = await connectBroker({ url: nats.url, name: "test", logger });
   const running = new Set<RunningCoordinator>();
+  const place = { folder, databaseUrl, artifacts, natsUrl: nats.url };
   return {
     nats,
     databaseUrl,
     artifacts,
     artifactsFolder: join(folder, "artifacts"),
     broker,
+    settings: () => settingsOf(place),
     async start(overrides = {}) {
-      const started = await startOne({ folder, databaseUrl, artifacts, natsUrl: nats.url }, overrides);
+      const started = await startOne(place, overrides);
       running.add(started);
       return started;
     },
@@ -88,19 +96,21 @@ async function endServers(postgres: TestPostgres, nats: TestNats, folder: string
 
 type Place = { readonly folder: string; readonly databaseUrl: string; readonly artifacts: ArtifactStore; readonly natsUrl: string };
 
-async function startOne(place: Place, { environment = {}, timings = {} }: Overrides): Promise<RunningCoordinator> {
-  const stateFolder = join(place.folder, `state-${randomUUID()}`);
-  const config = readCoordinatorConfig({
-    DATABASE_URL: place.databaseUrl,
-    NATS_URL: place.natsUrl,
+function settingsOf({ folder, databaseUrl, natsUrl }: Place): Readonly<Record<string, string>> {
+  return {
+    DATABASE_URL: databaseUrl,
+    NATS_URL: natsUrl,
     VAPFARM_MODELS: modelsFolder,
-    VAPFARM_ARTIFACTS: `folder:${place.folder}`,
-    VAPFARM_STATE_FOLDER: stateFolder,
+    VAPFARM_ARTIFACTS: `folder:${join(folder, "artifacts")}`,
+    VAPFARM_STATE_FOLDER: join(folder, `state-${randomUUID()}`),
     VAPFARM_POOLS: JSON.stringify([testPool]),
-    ...environment,
-  });
+  };
+}
+
+async function startOne(place: Place, { environment = {}, timings = {}, network }: Overrides): Promise<RunningCoordinator> {
+  const config = readCoordinatorConfig({ ...settingsOf(place), ...environment });
   const resources = await openTestResources(place, config.VAPFARM_LEASE_MS);
-  const coordinator = createCoordinator({ config, resources, logger, timings });
+  const coordinator = createCoordinator({ config, resources, logger, timings, ...(network === undefined ? {} : { network }) });
   await coordinator.start();
   const client = connectClient(FarmServiceClient, coordinator.grpcAddress(), 4 * 1024 * 1024);
   let isRunning = true;
@@ -108,7 +118,7 @@ async function startOne(place: Place, { environment = {}, timings = {} }: Overri
     coordinator,
     client,
     store: resources.store,
-    uploadsFolder: join(stateFolder, "uploads"),
+    uploadsFolder: join(config.VAPFARM_STATE_FOLDER, "uploads"),
     async stop() {
       if (!isRunning) return;
       isRunning = false;

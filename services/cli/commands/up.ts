@@ -18,7 +18,11 @@ const text = {
   summary: "run a whole farm on this machine",
   description: `Starts Postgres, NATS, a coordinator and workers on loopback and keeps them running until Ctrl-C. Queue, results and files survive a
 restart. With DATABASE_URL, NATS_URL or VAPFARM_ARTIFACTS set, those are used instead of the embedded ones.`,
-  examples: ["vapfarm up", "vapfarm up --ephemeral --workers 4", "vapfarm up --data /srv/vapfarm --grpc-address 127.0.0.1:7443 --http-address 127.0.0.1:7480"],
+  examples: [
+    "vapfarm up",
+    "vapfarm up --ephemeral --workers 4",
+    "vapfarm up --data /srv/vapfarm --grpc-address 127.0.0.1:7443 --http-address 127.0.0.1:7480",
+  ],
 } as const;
 
 /** Adds the command. */

@@ -4,7 +4,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { completeRender } from "../../domain/render-request.ts";
-import { refusalOf, type UploadFacts, violationsOf } from "../../domain/render-rules.ts";
+import { refusalOf } from "../../domain/field-rules.ts";
+import { type UploadFacts, violationsOf } from "../../domain/render-rules.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
 import { renderWarnings, type RenderWarning } from "../../domain/render-warnings.ts";
 import { type PlannedTask, planRender } from "../../domain/stage-graph.ts";

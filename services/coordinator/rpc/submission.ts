@@ -5,7 +5,7 @@
  * the first job as it is, its drawn seeds too, even if the request would not be accepted any more; nothing is resolved for a repeat.
  */
 import { FarmError, type FieldViolation } from "../../domain/errors.ts";
-import { refuseAny, type RuleViolation, type Violations } from "../../domain/field-rules.ts";
+import { type RuleViolation, type Violations } from "../../domain/field-rules.ts";
 import type { JobRequest } from "../../domain/render-request.ts";
 import { jobViolations } from "../../domain/render-rules.ts";
 import type { Aftermath, JobStore, JobView, MissingUpload, SubmitOutcome } from "../store/store-contract.ts";
@@ -92,11 +92,6 @@ export async function withChecked<T>(checked: CheckedRenders, work: () => Promis
   } finally {
     await checked.release();
   }
-}
-
-/** Throws unless a request can be digested and looked up. */
-export function refuseJob(dependencies: SubmitDependencies, request: JobRequest): void {
-  refuseAny(jobViolationsOf(dependencies, request));
 }
 
 function conflict(): FarmError {

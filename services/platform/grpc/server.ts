@@ -5,14 +5,13 @@
  * `drainMs`, then ends them.
  */
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import type { PackageDefinition } from "@grpc/proto-loader";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import { readFileSync } from "node:fs";
 import { FarmError } from "../../domain/errors.ts";
 import type { Component } from "../lifecycle.ts";
+import { descriptorFiles } from "../protojson/descriptor-files.ts";
 import { tolerant } from "./malformed-request.ts";
 
 export type GrpcService = {
@@ -79,8 +78,7 @@ function assemble(options: GrpcServerOptions): { readonly server: Server; readon
 
 /** The files as they are: proto-loader would merge those of one package into a file that clients cannot link. */
 function readDescriptors(path: string): PackageDefinition {
-  const { file } = fromBinary(FileDescriptorSetSchema, readFileSync(path));
-  const fileDescriptorProtos = file.map((one) => Buffer.from(toBinary(FileDescriptorProtoSchema, one)));
+  const fileDescriptorProtos = [...descriptorFiles(readFileSync(path))];
   const unused = (): never => {
     throw new FarmError("INTERNAL", { message: "reflection reads descriptors only" });
   };

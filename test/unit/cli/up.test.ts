@@ -27,7 +27,8 @@ describe("the settings of up", () => {
   });
 
   it("are refused as a whole, each violation named", () => {
-    const start = () => settingsOf({ workers: "0", threads: "x", grpcAddress: "here", httpAddress: "there:", ephemeral: true, data: "d" }, {}, folders);
+    const start = () =>
+      settingsOf({ workers: "0", threads: "x", grpcAddress: "here", httpAddress: "there:", ephemeral: true, data: "d" }, {}, folders);
     expect(start).toThrow(FarmError);
     try {
       start();
