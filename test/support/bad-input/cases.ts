@@ -193,7 +193,8 @@ const holds = ["PlaceHold", "ReleaseHold"].flatMap((method) => [
   ...cases(
     method,
     at("name"),
-    mapValues(nonEmpty(hostileTexts), (name) => ({ scope: "HOLD_SCOPE_POOL", name })),
+    // A hold of a pool that is configured no more can be released.
+    mapValues(method === "PlaceHold" ? nonEmpty(hostileTexts) : {}, (name) => ({ scope: "HOLD_SCOPE_POOL", name })),
   ),
   ...cases(method, at("name"), { "a farm with a name": { scope: "HOLD_SCOPE_FARM", name: "x" }, "a pool without one": { scope: "HOLD_SCOPE_POOL" } }), // prettier-ignore
   ...cases(method, at("name"), { "a tenant of 100,000 characters": { scope: "HOLD_SCOPE_TENANT", name: long }, "a tenant with a NUL": { scope: "HOLD_SCOPE_TENANT", name: "a\u0000" } }), // prettier-ignore
