@@ -175,10 +175,24 @@ begin
   return fx;
 end $$;
 
+-- Who still wants the tasks in a job: found by the tasks, so that a job of a thousand renders is not read for the one that is touched. `offset 0`
+-- keeps the planner from starting at the job's renders. Indexes: task_user_pkey, render_pkey.
+create function vf_users_in_job(p_job text, p_tasks bigint[]) returns table (task_id bigint, render_id bigint, state text) language plpgsql as $$
+begin
+  return query select t.id, r.id, r.state
+  from unnest(p_tasks) t(id)
+  cross join lateral (select u.render_id from task_user u where u.task_id = t.id and u.is_wanted offset 0) u
+  cross join lateral (select r.id, r.job_id, r.state from render r where r.id = u.render_id offset 0) r
+  where r.job_id = p_job;
+end $$;
+
 -- Writes a locked job's noted events behind those that it has; returns the number of its last. What became of a task matters to those who
 -- still want it: not to a job whose renders were ended between the task's move and the job's lock.
 create or replace function vf_write_events(fx jsonb, p_job job) returns integer language plpgsql as $$
 declare
+  v_tasks constant bigint[] := array(select distinct e.task from jsonb_to_recordset(fx -> 'events') as e(job text, task bigint)
+    where e.job = p_job.id and e.task is not null);
+  v_wanted constant bigint[] := array(select distinct u.task_id from vf_users_in_job(p_job.id, v_tasks) u);
   v_count integer;
 begin
   insert into event (job_id, number, at, kind, stage, task_id, worker_name, message, compute_ms, job_state, render_position)
@@ -187,9 +201,7 @@ begin
     coalesce(e.value ->> 'message', ''), coalesce((e.value ->> 'computeMs')::double precision, 0), e.value ->> 'jobState',
     (e.value ->> 'render')::integer
   from jsonb_array_elements(fx -> 'events') with ordinality e(value, ord)
-  where e.value ->> 'job' = p_job.id and (not e.value ? 'task' or exists (
-    select 1 from task_user u join render r on r.id = u.render_id
-    where u.task_id = (e.value ->> 'task')::bigint and u.is_wanted and r.job_id = p_job.id));
+  where e.value ->> 'job' = p_job.id and (not e.value ? 'task' or (e.value ->> 'task')::bigint = any (v_wanted));
   get diagnostics v_count = row_count;
   return p_job.last_event + v_count;
 end $$;
@@ -203,32 +215,32 @@ begin
   if fx -> 'jobs' ? p_job then
     return array(select r.id from render r where r.job_id = p_job and r.state in ('queued', 'running'));
   end if;
-  select coalesce(array_agg(e.task), '{}'), coalesce(array_agg(e.task) filter (where e.kind in ('task.succeeded', 'task.failed')), '{}')
+  select coalesce(array_agg(distinct e.task), '{}'), coalesce(array_agg(distinct e.task) filter (where e.kind in ('task.succeeded', 'task.failed')), '{}')
   into v_tasks, v_over from jsonb_to_recordset(fx -> 'events') as e(job text, kind text, task bigint)
   where e.job = p_job and e.task is not null;
   return array(
-    select r.id from task_user u join render r on r.id = u.render_id
-    where u.task_id = any (v_tasks) and u.is_wanted and r.job_id = p_job
-      and (r.state = 'queued' or (r.state = 'running' and u.task_id = any (v_over)))
+    select u.render_id from vf_users_in_job(p_job, v_tasks) u
+    where u.state = 'queued' or (u.state = 'running' and u.task_id = any (v_over))
     union
     select c.render from jsonb_to_recordset(fx -> 'cancels') as c(job text, render bigint) where c.job = p_job);
 end $$;
 
 -- What the tasks of renders, or a client's word, make of those that are open.
 create function vf_judge_renders(p_renders bigint[], p_cancelled bigint[]) returns table (render_id bigint, was text, is_now text)
-language sql volatile as $$
-  select r.id, r.state, case
+language plpgsql as $$
+begin
+  return query select r.id, r.state, case
       when r.id = any (p_cancelled) then 'cancelled'
       when tasks.is_dead then 'failed'
       when tasks.is_done then 'succeeded'
       when r.state = 'running' or tasks.has_started then 'running'
       else 'queued' end
-  from render r join (
-    select u.render_id, bool_or(t.state in ('failed', 'cancelled')) as is_dead, bool_and(t.state = 'succeeded') as is_done,
+  from unnest(p_renders) named(id) join render r on r.id = named.id cross join lateral (
+    select bool_or(t.state in ('failed', 'cancelled')) as is_dead, bool_and(t.state = 'succeeded') as is_done,
       bool_or(t.state in ('running', 'delayed')) as has_started
-    from task_user u join task t on t.id = u.task_id where u.render_id = any (p_renders) group by u.render_id) tasks on tasks.render_id = r.id
-  where r.id = any (p_renders) and r.state in ('queued', 'running');
-$$;
+    from task_user u join task t on t.id = u.task_id where u.render_id = r.id) tasks
+  where r.state in ('queued', 'running');
+end $$;
 
 -- Moves the renders of a locked job to where their tasks (or a client's word) put them; returns those that moved. A render that failed has the
 -- failure of its task that failed first.
