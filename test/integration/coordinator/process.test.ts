@@ -1,5 +1,4 @@
 import { Client, credentials } from "@grpc/grpc-js";
-import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,12 +6,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FarmServiceClient } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
 import { connectClient } from "../../../services/platform/grpc/client.ts";
+import { startCoordinatorProcess as start } from "../../support/coordinator-process.ts";
 import { listWorkers, upload } from "../../support/farm-calls.ts";
 import { makeClip, testFfmpegPath } from "../../support/ffmpeg.ts";
 import { startTestNats, type TestNats } from "../../support/nats.ts";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres.ts";
 
-const program = join(import.meta.dirname, "../../../services/coordinator/main.ts");
 let folder: string;
 let postgres: TestPostgres;
 let nats: TestNats;
@@ -26,21 +25,6 @@ afterAll(async () => {
   await Promise.all([postgres.stop(), nats.stop()]);
   await rm(folder, { recursive: true, force: true });
 });
-
-type Ready = { readonly kind: string; readonly name: string; readonly grpcAddress: string; readonly httpAddress: string };
-type Child = { readonly process: ChildProcess; readonly ready: Promise<Ready>; readonly ended: Promise<number | null>; log(): string };
-
-function start(environment: Readonly<Record<string, string>>): Child {
-  const child = fork(program, { stdio: ["ignore", "ignore", "pipe", "ipc"], env: { PATH: process.env["PATH"], ...environment } });
-  let log = "";
-  child.stderr?.on("data", (text: Buffer) => (log += text.toString()));
-  return {
-    process: child,
-    ready: once(child, "message").then(([message]) => message as Ready),
-    ended: once(child, "exit").then(([code]) => code as number | null),
-    log: () => log,
-  };
-}
 
 function settings(databaseUrl: string): Readonly<Record<string, string>> {
   return {

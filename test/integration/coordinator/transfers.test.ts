@@ -18,7 +18,7 @@ import {
 } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
 import { callServerStream, callUnary } from "../../../services/platform/grpc/client.ts";
 import { type CoordinatorFarm, filesUnder, type RunningCoordinator, startCoordinatorFarm } from "../../support/coordinator-farm.ts";
-import { present, renderRequest, submit, upload, uploadMessages } from "../../support/farm-calls.ts";
+import { present, refusalOf, renderRequest, submit, upload, uploadMessages } from "../../support/farm-calls.ts";
 import { until } from "../../support/until.ts";
 
 const options = { deadlineMs: 30_000 };
@@ -114,6 +114,23 @@ describe("what a render starts from", () => {
     const ask = DownloadArtifactRequest.create({ jobId, name: "input_image", ...change });
     const stream = callServerStream(one.client.downloadArtifact.bind(one.client), ask, options);
     await expect(stream.next()).rejects.toMatchObject({ code: "FIELD_INVALID" });
+  });
+
+  it("is nowhere at a position that the job has not, or of a job that is not there", async () => {
+    const { jobId } = await submit(
+      one.client,
+      renderRequest({ image: "", clip: sha256 }, { image: MediaReference.create({ inline: image }) }),
+    );
+    const refusedAs = async (ask: { readonly jobId: string; readonly renderPosition: number }) => {
+      const stream = callServerStream(one.client.downloadArtifact.bind(one.client), DownloadArtifactRequest.create({ ...ask, name: "mp4" }), options); // prettier-ignore
+      const { code, details } = await refusalOf(stream.next());
+      return [code, details.fields?.map(({ field }) => field)];
+    };
+    expect(await refusedAs({ jobId, renderPosition: 1 })).toEqual(["RENDER_UNKNOWN", ["render_position"]]);
+    expect(await refusedAs({ jobId, renderPosition: -1 })).toEqual(["FIELD_INVALID", ["render_position"]]);
+    expect(await refusedAs({ jobId: "nothing", renderPosition: 0 })).toEqual(["JOB_UNKNOWN", ["job_id"]]);
+    const link = callUnary(one.client.getArtifactUrl.bind(one.client), GetArtifactUrlRequest.create({ jobId, renderPosition: 1, name: "mp4" }), options); // prettier-ignore
+    expect((await refusalOf(link)).code).toBe("RENDER_UNKNOWN");
   });
 
   it("is refused by address while the operator allows none", async () => {

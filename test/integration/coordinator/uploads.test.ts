@@ -19,6 +19,7 @@ const announcing = (announced: Partial<UploadMediaHeader>): UploadMediaRequest =
   part: { $case: "header", value: UploadMediaHeader.create(announced) },
 });
 const chunk = (bytes: Uint8Array): UploadMediaRequest => ({ part: { $case: "chunk", value: Buffer.from(bytes) } });
+const unknownUpload = "00000000-0000-4000-8000-000000000000";
 
 /** An upload is over only when its temporary file is gone too. */
 async function expectNothingLeft(): Promise<void> {
@@ -52,6 +53,11 @@ describe("uploading media", () => {
     ["a chunk that is too large", [header, chunk(Buffer.alloc(262_145))], "UPLOAD_PROTOCOL"],
     ["another hash than announced", [announcing({ sha256: "0".repeat(64) }), chunk(Buffer.from("IMAGE"))], "UPLOAD_CHECKSUM_MISMATCH"],
     ["another size than announced", [announcing({ sizeBytes: 4n }), chunk(Buffer.from("IMAGE"))], "UPLOAD_CHECKSUM_MISMATCH"],
+    ["an offset of no upload", [announcing({ offsetBytes: 5n }), chunk(Buffer.from("IMAGE"))], "FIELD_INVALID"],
+    ["a negative offset", [announcing({ uploadId: unknownUpload, offsetBytes: -1n }), chunk(Buffer.from("IMAGE"))], "FIELD_INVALID"],
+    ["an upload that was never begun", [announcing({ uploadId: unknownUpload }), chunk(Buffer.from("IMAGE"))], "UPLOAD_UNKNOWN"],
+    ["a negative size", [announcing({ sizeBytes: -1n }), chunk(Buffer.from("IMAGE"))], "FIELD_INVALID"],
+    ["what is no hash", [announcing({ sha256: "../x" }), chunk(Buffer.from("IMAGE"))], "FIELD_INVALID"],
     ["a size above the limit", [announcing({ sizeBytes: BigInt(maxBytes + 1) })], "MEDIA_TOO_LARGE"],
   ] as const satisfies readonly (readonly [string, readonly UploadMediaRequest[], string])[])(
     "refuses %s",
