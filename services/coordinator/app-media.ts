@@ -8,6 +8,7 @@ import { createAddressFetcher } from "../platform/fetch/address-fetcher.ts";
 import { type Network, systemNetwork } from "../platform/fetch/guarded-request.ts";
 import { createS3Reader } from "../platform/fetch/s3-reader.ts";
 import { createWebhookSender, type WebhookSender } from "../platform/fetch/webhook-sender.ts";
+import { reachableAddress } from "../platform/http/reachable-address.ts";
 import type { Logger } from "../platform/logging.ts";
 import type { CoordinatorMetrics } from "./metrics.ts";
 import type { Resources } from "./resources.ts";
@@ -24,6 +25,7 @@ import { createMediaResolver, type MediaResolver } from "./rpc/resolve-media.ts"
 import { createSlots } from "./rpc/slots.ts";
 import type { UploadDependencies } from "./rpc/upload-media.ts";
 
+/** What they are built from. */
 export type MediaPartsOptions = {
   readonly config: CoordinatorConfig;
   readonly resources: Pick<Resources, "store" | "artifacts" | "media">;
@@ -73,7 +75,7 @@ export function createMediaParts({ config, resources, network = systemNetwork, l
     upload: { ...kept, uploads: createSlots(config.VAPFARM_UPLOADS), idleMs: uploadIdleMs, partBytes },
     begin: { store, newUploadId: randomUUID, maxBytes, lifetimeMs: uploadLifetimeMs },
     download: { store, artifacts },
-    artifactUrl: { store, signingKey, publicUrl: () => config.VAPFARM_PUBLIC_URL ?? originOf(httpAddress()), now },
+    artifactUrl: { store, signingKey, publicUrl: () => config.VAPFARM_PUBLIC_URL ?? `http://${reachableAddress(httpAddress())}`, now },
     signed: { store, artifacts, signingKey, now, logger },
     media: createMediaResolver({
       ...kept,
@@ -96,17 +98,13 @@ function createFetcher(config: CoordinatorConfig, network: Network) {
   });
 }
 
-/** An address that listens everywhere is reached on this machine. */
-function originOf(httpAddress: string): string {
-  return `http://${httpAddress.replace(/^(0\.0\.0\.0|::|\[::\]):/, "127.0.0.1:")}`;
-}
-
 function webhookRefusal(sender: WebhookSender, url: string): FieldViolation | undefined {
   const reason = sender.refusalOf(url);
   const remedy = "name a public https address, or ask the operator to allow this one";
   return reason === undefined ? undefined : { field: "webhook.url", reason, remedy };
 }
 
+/** What the duty works with. */
 export type WebhookDutyOptions = {
   readonly store: Resources["store"];
   readonly sender: WebhookSender;

@@ -62,7 +62,7 @@ export const errorTable = {
     "the idempotency key was used with another body",
     "choose a new key, or repeat the first body unchanged",
   ]),
-  JOB_UNKNOWN: row("NOT_FOUND", "input", ["no such job of this tenant", "check the job id"]),
+  JOB_UNKNOWN: row("NOT_FOUND", "input", ["there is no such job, or none that the caller may see", "check the job id"]),
   RENDER_UNKNOWN: row("NOT_FOUND", "input", ["the job has no render at this position", "list the job's renders and choose one of them"]),
   JOB_ENDED: row("FAILED_PRECONDITION", "input", ["the job has ended", "submit a new job, or retry this one"]),
   JOB_NOT_RETRYABLE: row("FAILED_PRECONDITION", "input", [
@@ -103,11 +103,12 @@ export const errorTable = {
     "the signed address has expired or was altered",
     "ask for another one with GetArtifactUrl",
   ]),
-  // What HTTP alone can get wrong.
+  // What is no request yet, over gRPC or HTTP.
   REQUEST_MALFORMED: row("INVALID_ARGUMENT", "input", [
     "the request cannot be read",
-    "send what /v1/openapi.json describes: valid UTF-8, one JSON object, each name once",
+    "over gRPC send the method's message of farm.proto; over HTTP what /v1/openapi.json describes: valid UTF-8, one JSON object, each name once",
   ]),
+  // What HTTP alone can get wrong.
   ROUTE_UNKNOWN: row("NOT_FOUND", "input", ["nothing is served under this path", "read /v1/openapi.json for the paths"]),
   METHOD_NOT_ALLOWED: row("UNIMPLEMENTED", "input", ["this path does not have this HTTP method", "use a method of the Allow header"]),
   CONTENT_TYPE_REFUSED: row("INVALID_ARGUMENT", "input", [
@@ -145,7 +146,7 @@ export const errorTable = {
   ]),
   STAGE_NOT_FINITE: row("INTERNAL", "unexplained", ["a stage produced values that are not finite", "try another precision or provider"]),
   STAGE_FAILED: row("INTERNAL", "transient", ["a stage failed", "read the cause in the worker's log"]),
-  STAGE_CANCELLED: row("CANCELLED", "transient", ["the stage was cancelled", "nothing to do"]),
+  STAGE_CANCELLED: row("CANCELLED", "transient", ["the work was cancelled", "nothing to do"]),
   STAGE_OUT_OF_MEMORY: row("RESOURCE_EXHAUSTED", "capacity", ["the device ran out of memory", "use a device with more memory"]),
   STAGE_HUNG: row("DEADLINE_EXCEEDED", "unexplained", ["the stage made no progress and was killed", "look at the device's health"]),
   RUNTIME_BUSY: row("UNAVAILABLE", "transient", ["the stage runtime is running another stage", "run one stage at a time on each runtime"]),

@@ -75,9 +75,9 @@ describe("a sign-in", () => {
   });
 
   it("that is too long or no form is refused", async () => {
-    expect((await send(new URLSearchParams({ token: "x".repeat(9_000) }))).status).toBe(400);
+    expect((await send(new URLSearchParams({ token: "x".repeat(9_000) }))).status).toBe(413);
     const json = await fetch(`${origin}/sign-in`, { method: "POST", body: "{}", headers: { "content-type": "application/json" } });
-    expect(json.status).toBe(400);
+    expect(json.status).toBe(415);
   });
 
   it("under an https address keeps its cookie to https", async () => {

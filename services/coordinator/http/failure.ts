@@ -1,40 +1,12 @@
 /**
- * Failures over HTTP: google.rpc.Status as JSON, under the HTTP status that google.rpc.Code names for its code.
- *
- * What only HTTP knows (a wrong method, a range outside the bytes) has a status of its own by the farm's code.
+ * Failures over HTTP: google.rpc.Status as JSON, under its HTTP status (`http-status.ts`).
  */
 import type { ServerResponse } from "node:http";
-import { type ErrorCode, FarmError } from "../../domain/errors.ts";
+import { FarmError } from "../../domain/errors.ts";
 import { failureOf } from "../../platform/grpc/raw-client.ts";
 import { binaryToJson } from "../../platform/protojson/json-message.ts";
 import { messageOf, type ServiceMap } from "../../platform/protojson/service-map.ts";
-
-/** google.rpc.Code → HTTP status, as google/rpc/code.proto documents it. */
-const httpStatuses: Readonly<Record<number, number>> = {
-  1: 499,
-  2: 500,
-  3: 400,
-  4: 504,
-  5: 404,
-  6: 409,
-  7: 403,
-  8: 429,
-  9: 400,
-  10: 409,
-  11: 400,
-  12: 501,
-  13: 500,
-  14: 503,
-  15: 500,
-  16: 401,
-};
-
-const ownStatuses: Partial<Record<ErrorCode, number>> = {
-  METHOD_NOT_ALLOWED: 405,
-  CONTENT_TYPE_REFUSED: 415,
-  REQUEST_TOO_LARGE: 413,
-  RANGE_NOT_SATISFIABLE: 416,
-};
+import { httpStatusOf } from "./http-status.ts";
 
 /** A failure as it is sent. */
 export type Failure = {
@@ -52,11 +24,11 @@ const unavailableRetrySeconds = 1;
 
 /** What a thrown value is over HTTP. */
 export function failureOver(map: ServiceMap, thrown: unknown): Failure {
-  const { code, status } = failureOf(thrown);
+  const { code, name, status } = failureOf(thrown);
   const json = binaryToJson(messageOf(map, "google.rpc.Status"), status, map.registry) as StatusJson;
   const details = json.details ?? [];
   const reason = detailOf(details, "ErrorInfo")?.["reason"];
-  const httpStatus = (typeof reason === "string" ? ownStatuses[reason as ErrorCode] : undefined) ?? httpStatuses[code] ?? 500;
+  const httpStatus = httpStatusOf({ status: name, code: typeof reason === "string" ? reason : undefined });
   const headers: Record<string, string> = {
     "content-type": "application/json",
     "cache-control": "no-store",

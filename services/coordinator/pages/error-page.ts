@@ -1,31 +1,9 @@
 /**
  * Failures as pages: what happened, its code, what to do.
  */
-import type { FarmError, StatusName } from "../../domain/errors.ts";
+import type { FarmError } from "../../domain/errors.ts";
 import { html } from "./html.ts";
 import type { Page } from "./page.ts";
-
-/** HTTP statuses as google.rpc.Code documents them. */
-const httpStatuses: Readonly<Record<StatusName, number>> = {
-  INVALID_ARGUMENT: 400,
-  FAILED_PRECONDITION: 400,
-  UNAUTHENTICATED: 401,
-  PERMISSION_DENIED: 403,
-  NOT_FOUND: 404,
-  ABORTED: 409,
-  RESOURCE_EXHAUSTED: 429,
-  CANCELLED: 499,
-  INTERNAL: 500,
-  DATA_LOSS: 500,
-  UNIMPLEMENTED: 501,
-  UNAVAILABLE: 503,
-  DEADLINE_EXCEEDED: 504,
-};
-
-/** The HTTP status of a failure. */
-export function httpStatusOf(error: FarmError): number {
-  return httpStatuses[error.row.status];
-}
 
 /** A failure as a page; unexpected ones keep their text to themselves. */
 export function errorPage(error: FarmError): Page {

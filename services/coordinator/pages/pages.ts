@@ -9,11 +9,13 @@ import { FarmError, toFarmError } from "../../domain/errors.ts";
 import { FarmServiceClient } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { connectClient } from "../../platform/grpc/client.ts";
 import type { HttpRoute } from "../../platform/http.ts";
+import { reachableAddress } from "../../platform/http/reachable-address.ts";
 import type { Component } from "../../platform/lifecycle.ts";
 import type { Logger } from "../../platform/logging.ts";
 import { authorizationOf, cookieToken } from "../http/call-options.ts";
+import { httpStatusOf } from "../http/http-status.ts";
 import { type Asset, assetAt } from "./assets.ts";
-import { errorPage, httpStatusOf } from "./error-page.ts";
+import { errorPage } from "./error-page.ts";
 import { explainPage } from "./explain-page.ts";
 import { createFarmReader, type FarmReader } from "./farm-reader.ts";
 import { jobPage } from "./job-page.ts";
@@ -101,7 +103,7 @@ function ownClient(address: () => string): { client(): FarmServiceClient; close(
   let connected: { readonly to: string; readonly client: FarmServiceClient } | undefined;
   return {
     client() {
-      const to = address().replace(/^(?:0\.0\.0\.0|\[::\]|::)(?=:\d+$)/, "127.0.0.1");
+      const to = reachableAddress(address());
       if (to === "") throw new FarmError("COORDINATOR_UNAVAILABLE");
       if (connected?.to !== to) {
         connected?.client.close();
@@ -152,7 +154,7 @@ class Site {
       return { status: 200, page: await maker({ ...place, reader: this.#read(request, response) }) };
     } catch (thrown) {
       const error = toFarmError(thrown);
-      const status = httpStatusOf(error);
+      const status = statusOf(error);
       if (status === 500) this.#options.logger.error({ err: error, code: error.code }, "a page failed");
       if (error.code !== "CALLER_UNKNOWN") return { status, page: errorPage(error) };
       const problem = cookieToken(request.headers.cookie) === undefined ? "" : "The farm does not know the token that you came with.";
@@ -173,7 +175,7 @@ class Site {
       const error = toFarmError(thrown);
       const isUnknown = error.code === "CALLER_UNKNOWN";
       const page = isUnknown ? signInPage("", next, "The farm does not know this token.") : errorPage(error);
-      return this.#send(request, response, { status: httpStatusOf(error), page, root: "" });
+      return this.#send(request, response, { status: statusOf(error), page, root: "" });
     }
   }
 
@@ -202,6 +204,10 @@ class Site {
     response.end(request.method === "HEAD" ? undefined : body);
     return true;
   }
+}
+
+function statusOf({ row: { status }, code }: FarmError): number {
+  return httpStatusOf({ status, code });
 }
 
 function isReading({ method }: IncomingMessage): boolean {

@@ -22,10 +22,10 @@ export function requireJobId(jobId: string): void {
   if (!isJobId(jobId)) throw jobUnknown(jobId);
 }
 
-/** That a job is not there, or not the caller's. */
+/** That a job is not there, or not one that the caller may see: which of the two is not told. */
 export function jobUnknown(jobId: string): FarmError {
   const named = jobId.slice(0, 80);
-  const field = { field: "job_id", reason: `no job "${named}" of this tenant`, remedy: "check the job id" };
+  const field = { field: "job_id", reason: `there is no job "${named}", or none that the caller may see`, remedy: "check the job id" };
   return new FarmError("JOB_UNKNOWN", { details: { fields: [field], resource: named } });
 }
 

@@ -7,6 +7,7 @@
 import { Client, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { FarmError } from "../../domain/errors.ts";
 import { Status } from "../../gen/proto/google/rpc/status.ts";
+import { reachableAddress } from "../http/reachable-address.ts";
 import { callClientStream, type CallOptions, callServerStream, callUnary, connectClient } from "./client.ts";
 import { toServiceError } from "./status.ts";
 
@@ -28,7 +29,7 @@ export type RawClientOptions = {
 export function createRawClient({ address, maxMessageBytes }: RawClientOptions): RawClient {
   let connected: { readonly to: string; readonly client: Client } | undefined;
   const client = (): Client => {
-    const to = reachable(address());
+    const to = reachableAddress(address());
     if (to === "") throw new FarmError("COORDINATOR_UNAVAILABLE", { message: "the service does not listen" });
     if (connected?.to !== to) {
       connected?.client.close();
@@ -74,12 +75,16 @@ const empty = Buffer.alloc(0);
 const same = (bytes: Buffer): Buffer => bytes;
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-function reachable(address: string): string {
-  return address.replace(/^(?:0\.0\.0\.0|\[::\]|::)(?=:\d+$)/, "127.0.0.1");
+/** A failed call: its google.rpc.Code, as number and by name, and its google.rpc.Status, encoded. */
+export type CallFailure = { readonly code: number; readonly name: string; readonly status: Uint8Array };
+
+/** A failure as its google.rpc.Status; what a server said passes through unchanged. */
+export function failureOf(thrown: unknown): CallFailure {
+  const failure = statusFor(thrown);
+  return { ...failure, name: status[failure.code] ?? "UNKNOWN" };
 }
 
-/** A failure as its google.rpc.Status, encoded; what a server said passes through unchanged. */
-export function failureOf(thrown: unknown): { readonly code: number; readonly status: Uint8Array } {
+function statusFor(thrown: unknown): Omit<CallFailure, "name"> {
   const carrier = carrierOf(thrown);
   const carried = statusOf(carrier);
   if (carrier !== undefined && carried !== undefined) return { code: carrier.code, status: carried };
