@@ -3,48 +3,15 @@
  *
  * A deadline is always set, and a failure is a FarmError with the farm's code and fields. Nothing is tried again here.
  */
-import {
-  BeginUploadRequest,
-  CancelJobRequest,
-  CancelRenderRequest,
-  CordonWorkerRequest,
-  type DeepPartial,
-  DownloadArtifactRequest,
-  DrainWorkerRequest,
-  ExplainJobRequest,
-  type FarmServiceClient,
-  type FarmServiceService,
-  GetArtifactUrlRequest,
-  GetJobRequest,
-  GetRenderRequest,
-  GetUploadRequest,
-  GetWorkerRequest,
-  ListEventsRequest,
-  ListJobsRequest,
-  ListRendersRequest,
-  ListWorkersRequest,
-  RetryJobRequest,
-  RetryRenderRequest,
-  SubmitRenderRequest,
-  SubmitRendersRequest,
-  UncordonWorkerRequest,
-  UpdateJobRequest,
-  WatchJobRequest,
-} from "../gen/proto/vapfarm/v1/farm.ts";
-import {
-  GetFarmRequest,
-  GetModelRequest,
-  GetUsageRequest,
-  ListHoldsRequest,
-  ListModelsRequest,
-  PlaceHoldRequest,
-  ReleaseHoldRequest,
-} from "../gen/proto/vapfarm/v1/operator.ts";
+import * as farmMessages from "../gen/proto/vapfarm/v1/farm.ts";
+import { type DeepPartial, type FarmServiceClient, FarmServiceService } from "../gen/proto/vapfarm/v1/farm.ts";
+import * as operatorMessages from "../gen/proto/vapfarm/v1/operator.ts";
 import {
   type CallOptions,
   callClientStream,
   callServerStream,
   callUnary,
+  type ClientStreamMethod,
   type ServerStreamMethod,
   type UnaryMethod,
 } from "../platform/grpc/client.ts";
@@ -79,65 +46,51 @@ const unaryMs = 30_000;
 const batchMs = 120_000;
 const streamMs = 3_600_000;
 
-type Message<Q> = { fromPartial(request: DeepPartial<Q>): Q };
+type Name = keyof Methods;
+type Message = { fromPartial(request: object): unknown };
+type RequestName = `${Capitalize<Name>}Request`;
+
+const deadlines: Readonly<Partial<Record<Name, number>>> = { submitRenders: batchMs };
+// Each method has a request of its own, named after it: the protos' linter sees to that, and the compiler that none is missing here.
+const requests: Readonly<Record<RequestName, Message>> = { ...farmMessages, ...operatorMessages };
 
 /** The calls over a connected client. */
 export function farmCalls(wire: FarmServiceClient, defaults: CallDefaults): FarmCalls {
-  const { unary, serverStream } = callers(defaults);
-  return {
-    submitRender: unary(wire.submitRender.bind(wire), SubmitRenderRequest),
-    submitRenders: unary(wire.submitRenders.bind(wire), SubmitRendersRequest, batchMs),
-    getJob: unary(wire.getJob.bind(wire), GetJobRequest),
-    listJobs: unary(wire.listJobs.bind(wire), ListJobsRequest),
-    getRender: unary(wire.getRender.bind(wire), GetRenderRequest),
-    listRenders: unary(wire.listRenders.bind(wire), ListRendersRequest),
-    listEvents: unary(wire.listEvents.bind(wire), ListEventsRequest),
-    watchJob: serverStream(wire.watchJob.bind(wire), WatchJobRequest),
-    cancelJob: unary(wire.cancelJob.bind(wire), CancelJobRequest),
-    cancelRender: unary(wire.cancelRender.bind(wire), CancelRenderRequest),
-    retryJob: unary(wire.retryJob.bind(wire), RetryJobRequest),
-    retryRender: unary(wire.retryRender.bind(wire), RetryRenderRequest),
-    updateJob: unary(wire.updateJob.bind(wire), UpdateJobRequest),
-    explainJob: unary(wire.explainJob.bind(wire), ExplainJobRequest),
-    placeHold: unary(wire.placeHold.bind(wire), PlaceHoldRequest),
-    releaseHold: unary(wire.releaseHold.bind(wire), ReleaseHoldRequest),
-    listHolds: unary(wire.listHolds.bind(wire), ListHoldsRequest),
-    beginUpload: unary(wire.beginUpload.bind(wire), BeginUploadRequest),
-    getUpload: unary(wire.getUpload.bind(wire), GetUploadRequest),
-    uploadMedia: (requests, control) =>
-      callClientStream(wire.uploadMedia.bind(wire), requests, optionsOf(defaults, control, streamMs)).catch((thrown: unknown) =>
-        Promise.reject(explained(defaults, thrown)),
-      ),
-    downloadArtifact: serverStream(wire.downloadArtifact.bind(wire), DownloadArtifactRequest),
-    getArtifactUrl: unary(wire.getArtifactUrl.bind(wire), GetArtifactUrlRequest),
-    listWorkers: unary(wire.listWorkers.bind(wire), ListWorkersRequest),
-    getWorker: unary(wire.getWorker.bind(wire), GetWorkerRequest),
-    cordonWorker: unary(wire.cordonWorker.bind(wire), CordonWorkerRequest),
-    uncordonWorker: unary(wire.uncordonWorker.bind(wire), UncordonWorkerRequest),
-    drainWorker: unary(wire.drainWorker.bind(wire), DrainWorkerRequest),
-    getFarm: unary(wire.getFarm.bind(wire), GetFarmRequest),
-    listModels: unary(wire.listModels.bind(wire), ListModelsRequest),
-    getModel: unary(wire.getModel.bind(wire), GetModelRequest),
-    getUsage: unary(wire.getUsage.bind(wire), GetUsageRequest),
-  };
+  const names = Object.keys(FarmServiceService) as Name[];
+  return Object.fromEntries(names.map((name) => [name, callOf(name, wire, defaults)])) as unknown as FarmCalls;
 }
 
-function callers(defaults: CallDefaults) {
-  const unary =
-    <Q, A>(method: UnaryMethod<Q, A>, message: Message<Q>, deadlineMs = unaryMs) =>
-    (request: DeepPartial<Q>, control?: CallControl): Promise<A> =>
-      callUnary(method, message.fromPartial(request), optionsOf(defaults, control, deadlineMs)).catch((thrown: unknown) =>
-        Promise.reject(explained(defaults, thrown)),
-      );
-  const serverStream = <Q, A>(method: ServerStreamMethod<Q, A>, message: Message<Q>) =>
-    async function* (request: DeepPartial<Q>, control?: CallControl): AsyncGenerator<A> {
-      try {
-        yield* callServerStream(method, message.fromPartial(request), optionsOf(defaults, control, streamMs));
-      } catch (thrown) {
-        throw explained(defaults, thrown);
-      }
-    };
-  return { unary, serverStream };
+function callOf(name: Name, wire: FarmServiceClient, defaults: CallDefaults) {
+  const method: unknown = wire[name].bind(wire);
+  const { requestStream, responseStream } = FarmServiceService[name];
+  if (requestStream) return sending(method as ClientStreamMethod<unknown, unknown>, defaults);
+  const fill = (request: object): unknown => requests[requestName(name)].fromPartial(request);
+  if (responseStream) return receiving(method as ServerStreamMethod<unknown, unknown>, fill, defaults);
+  return (request: object, control?: CallControl): Promise<unknown> =>
+    callUnary(method as UnaryMethod<unknown, unknown>, fill(request), optionsOf(defaults, control, deadlines[name] ?? unaryMs)).catch(
+      (thrown: unknown) => Promise.reject(explained(defaults, thrown)),
+    );
+}
+
+function requestName(name: Name): RequestName {
+  return `${name.charAt(0).toUpperCase()}${name.slice(1)}Request` as RequestName;
+}
+
+function sending(method: ClientStreamMethod<unknown, unknown>, defaults: CallDefaults) {
+  return (messages: AsyncIterable<unknown>, control?: CallControl): Promise<unknown> =>
+    callClientStream(method, messages, optionsOf(defaults, control, streamMs)).catch((thrown: unknown) =>
+      Promise.reject(explained(defaults, thrown)),
+    );
+}
+
+function receiving(method: ServerStreamMethod<unknown, unknown>, fill: (request: object) => unknown, defaults: CallDefaults) {
+  return async function* (request: object, control?: CallControl): AsyncGenerator {
+    try {
+      yield* callServerStream(method, fill(request), optionsOf(defaults, control, streamMs));
+    } catch (thrown) {
+      throw explained(defaults, thrown);
+    }
+  };
 }
 
 function explained(defaults: CallDefaults, thrown: unknown): Error {

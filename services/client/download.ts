@@ -8,6 +8,7 @@ import type { FarmCalls } from "./calls.ts";
 import { createPatience, type PatienceOptions } from "./patience.ts";
 import { writeWhole } from "./whole-file.ts";
 
+/** Which bytes. */
 export type ArtifactAddress = {
   readonly jobId: string;
   /** E.g. "mp4", or "input_image" for what a render starts from. */
@@ -21,6 +22,7 @@ export type ArtifactAddress = {
 /** `length` undefined: to the end. */
 export type ByteRange = { readonly offset: number; readonly length: number | undefined };
 
+/** What a download tells while it goes on. */
 export type DownloadOptions = PatienceOptions & {
   readonly onArtifact?: ((artifact: Artifact) => void) | undefined;
   readonly onProgress?: ((receivedBytes: number, totalBytes: number) => void) | undefined;
@@ -111,7 +113,8 @@ class Reading {
     if (artifact === undefined) throw new FarmError("PROTOCOL_UNSUPPORTED", { message: "the download did not say what it is" });
     const isWhole = this.#address.range === undefined;
     if (this.received !== this.expected() || (isWhole && this.#hash.copy().digest("hex") !== artifact.sha256)) {
-      throw new FarmError("ARTIFACT_CORRUPT", { message: `${artifact.name}: the bytes are not what the farm said`, details: { artifact: artifact.name } }); // prettier-ignore
+      const message = `${artifact.name}: the bytes are not what the farm said`;
+      throw new FarmError("ARTIFACT_CORRUPT", { message, details: { artifact: artifact.name } });
     }
   }
 }

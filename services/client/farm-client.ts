@@ -30,6 +30,7 @@ import { type ManySubmitted, submitMany } from "./submit-many.ts";
 import { upload, type UploadOptions } from "./upload.ts";
 import { watch, type WatchOptions } from "./watch.ts";
 
+/** Where a farm is, and as whom it is asked. */
 export type FarmEndpoint = {
   /** `host:port` or `unix:/path`. */
   readonly address: string;
@@ -41,6 +42,7 @@ export type FarmEndpoint = {
   readonly remedy?: string | undefined;
 };
 
+/** A farm's calls, and what is made of them. */
 export type FarmClient = {
   readonly endpoint: FarmEndpoint;
   /** Every RPC as the proto states it, one page at a time. */

@@ -4,6 +4,7 @@
 import type { DeepPartial, Job, JobEvent, ListJobsRequest, ListRendersRequest, Render } from "../gen/proto/vapfarm/v1/farm.ts";
 import type { CallControl, FarmCalls } from "./calls.ts";
 
+/** One list. */
 export type ListControl = CallControl & {
   /** At most so many items; else all. */
   readonly limit?: number | undefined;

@@ -6,6 +6,7 @@ import type { DeepPartial, Job, RenderOutcome, SubmitRendersRequest } from "../g
 import { fromRpcStatus } from "../platform/grpc/status.ts";
 import type { CallControl, FarmCalls } from "./calls.ts";
 
+/** What became of a batch. */
 export type ManySubmitted = {
   /** Undefined only when `validateOnly` was asked for. */
   readonly job: Job | undefined;

@@ -8,18 +8,22 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
-import { FarmError, toFarmError } from "../domain/errors.ts";
+import { type ErrorCode, FarmError, toFarmError } from "../domain/errors.ts";
 import type { Upload, UploadMediaHeader, UploadMediaRequest, UploadMediaResponse } from "../gen/proto/vapfarm/v1/farm.ts";
 import { hashFile } from "../platform/artifacts/fetch.ts";
 import type { FarmCalls } from "./calls.ts";
 import { createPatience, type Patience, patiently, type PatienceOptions } from "./patience.ts";
 
+/** What an upload tells while it goes on. */
 export type UploadOptions = PatienceOptions & {
   /** For messages of the farm; else the path's last part. */
   readonly fileName?: string | undefined;
   /** From the farm's point of view: falls back when a stream broke. */
   readonly onProgress?: ((sentBytes: number, totalBytes: number) => void) | undefined;
 };
+
+// The farm stores what came before a break after it has answered where it is, so that answer may be old when the next part arrives.
+const alsoAgain: readonly ErrorCode[] = ["UPLOAD_OFFSET_MISMATCH", "UPLOAD_INCOMPLETE", "UPLOADS_BUSY"];
 
 const chunkBytes = 256 * 1024;
 
@@ -35,7 +39,7 @@ type UploadCalls = Pick<FarmCalls, "beginUpload" | "getUpload" | "uploadMedia">;
 /** Uploads a file, or bytes; what the farm decoded. */
 export async function upload(calls: UploadCalls, what: string | Uint8Array, options: UploadOptions = {}): Promise<UploadMediaResponse> {
   const source = typeof what === "string" ? await fileSource(what, options) : bytesSource(what, options.fileName ?? "bytes");
-  const patience = createPatience(options);
+  const patience = createPatience(options, alsoAgain);
   const session: Session = { calls, source, options, patience };
   let begun = await begin(session);
   if (begun === undefined) return sendFrom(session, undefined);

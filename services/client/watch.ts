@@ -8,6 +8,7 @@ import { pause } from "../platform/deadline.ts";
 import type { FarmCalls } from "./calls.ts";
 import { createPatience, isAborted, patiently, type PatienceOptions } from "./patience.ts";
 
+/** Where a watch begins. */
 export type WatchOptions = PatienceOptions & {
   /** Events up to and including this number are not told; else all are. */
   readonly afterEventNumber?: bigint | undefined;
@@ -31,22 +32,26 @@ export async function* watch(
   let after = options.afterEventNumber ?? 0n;
   let isOver = false;
   while (!isOver) {
+    let silentSince = performance.now();
     try {
       for await (const response of calls.watchJob({ jobId, afterEventNumber: after }, { signal })) {
         patience.answered();
+        silentSince = performance.now();
         if (response.update?.$case === "event") {
           after = response.update.value.number;
           isOver = hasEnded(response.update.value.jobState);
         }
         yield response;
       }
-      // A coordinator that stops ends its streams in order too.
+      // A coordinator that stops ends its streams in order too. What is asked now is no stream, so its silence is an outage.
+      silentSince = Number.POSITIVE_INFINITY;
       isOver ||= await isJobOver(calls, jobId, { patience, signal, after });
       if (!isOver) await pause(againMs, signal);
     } catch (thrown) {
       if (isAborted(signal)) return;
       isOver = false;
-      await patience.failed(thrown).catch((failure: unknown) => {
+      // A job that waits may have no news for longer than a stream lasts.
+      await patience.failed(thrown, Math.max(0, performance.now() - silentSince)).catch((failure: unknown) => {
         if (!isAborted(signal)) throw failure;
       });
       if (isAborted(signal)) return;
