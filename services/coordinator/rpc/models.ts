@@ -13,7 +13,7 @@ export type ModelDependencies = { readonly store: Pick<OverviewStore, "listWorke
 /** The handler of ListModels. */
 export function createListModels({ store, models }: ModelDependencies) {
   return async (): Promise<ListModelsResponse> => {
-    const [served, workers] = await Promise.all([models(), store.listWorkers()]);
+    const [served, workers] = await Promise.all([models(), store.listWorkers(undefined)]);
     const sorted = [...served.values()].sort(byName(({ manifest }: ServedModel) => manifest.name));
     return { models: sorted.map((model) => modelToProto(model, workers)) };
   };
@@ -25,7 +25,7 @@ export function createGetModel({ store, models }: ModelDependencies) {
     const served = await models();
     const model = served.get(name);
     if (model === undefined) throw modelNotFound(name, [...served.keys()]);
-    return { model: modelToProto(model, await store.listWorkers()) };
+    return { model: modelToProto(model, await store.listWorkers(undefined)) };
   };
 }
 

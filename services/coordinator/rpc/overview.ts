@@ -38,7 +38,11 @@ const maxUsageRows = 10_000;
 /** The handler of GetFarm. */
 export function createGetFarm({ store, pools, version }: OverviewDependencies) {
   return async (_request: GetFarmRequest, { caller }: Call): Promise<GetFarmResponse> => {
-    const [farm, workers, holds] = await Promise.all([store.farmOverview(scopeOf(caller)), store.listWorkers(), store.listHolds()]);
+    const [farm, workers, holds] = await Promise.all([
+      store.farmOverview(scopeOf(caller)),
+      store.listWorkers(scopeOf(caller)),
+      store.listHolds(),
+    ]);
     const profiles = new Map(pools.map(({ name, profile }) => [name, profile]));
     const names = new Set([...profiles.keys(), ...workers.map(({ pool }) => pool), ...farm.queues.map(({ pool }) => pool)]);
     return {

@@ -16,7 +16,8 @@ import type {
   UncordonWorkerResponse,
   Worker,
 } from "../../gen/proto/vapfarm/v1/farm.ts";
-import type { Aftermath, ControlStore, OverviewStore, WorkerChange, WorkerView } from "../store/store-contract.ts";
+import type { Aftermath, ControlStore, OverviewStore, TenantScope, WorkerChange, WorkerView } from "../store/store-contract.ts";
+import { scopeOf } from "./caller.ts";
 import type { Call } from "./method.ts";
 import { namesOf, workerStates } from "./wire-names.ts";
 import { workerToProto } from "./worker-mapping.ts";
@@ -33,10 +34,10 @@ const maxGraceMs = 86_400_000n;
 
 /** The handler of ListWorkers. */
 export function createListWorkers({ store }: WorkerDependencies) {
-  return async ({ pool, states }: ListWorkersRequest): Promise<ListWorkersResponse> => {
+  return async ({ pool, states }: ListWorkersRequest, { caller }: Call): Promise<ListWorkersResponse> => {
     const wanted = namesOf(workerStates, "states", states);
     refuseAny([...nameRule("pool", pool), ...wanted.violations]);
-    const workers = (await store.listWorkers())
+    const workers = (await store.listWorkers(scopeOf(caller)))
       .filter((worker) => pool === "" || worker.pool === pool)
       .filter(({ state }) => wanted.named.length === 0 || wanted.named.includes(state))
       .sort((left, right) => compare(left.pool, right.pool) || compare(left.name, right.name));
@@ -51,7 +52,9 @@ function compare(left: string, right: string): number {
 
 /** The handler of GetWorker. */
 export function createGetWorker({ store }: WorkerDependencies) {
-  return async ({ workerId }: GetWorkerRequest): Promise<GetWorkerResponse> => ({ worker: workerToProto(await workerOf(store, workerId)) });
+  return async ({ workerId }: GetWorkerRequest, { caller }: Call): Promise<GetWorkerResponse> => ({
+    worker: workerToProto(await workerOf(store, scopeOf(caller), workerId)),
+  });
 }
 
 /** The handler of CordonWorker. */
@@ -81,9 +84,9 @@ export function createDrainWorker(dependencies: WorkerDependencies) {
 }
 
 /** What has no worker's form is not looked up. */
-async function workerOf(store: Pick<ControlStore, "getWorker">, idOrName: string): Promise<WorkerView> {
+async function workerOf(store: Pick<ControlStore, "getWorker">, scope: TenantScope, idOrName: string): Promise<WorkerView> {
   const isLookedUp = idOrName !== "" && textRule("worker_id", idOrName, maxNameCharacters).length === 0;
-  const worker = isLookedUp ? await store.getWorker(idOrName) : undefined;
+  const worker = isLookedUp ? await store.getWorker(scope, idOrName) : undefined;
   if (worker === undefined) throw workerUnknown(idOrName);
   return worker;
 }
@@ -93,7 +96,7 @@ async function change(
   idOrName: string,
   apply: (workerId: string) => Promise<WorkerChange | undefined>,
 ): Promise<Worker> {
-  const { workerId } = await workerOf(store, idOrName);
+  const { workerId } = await workerOf(store, undefined, idOrName);
   const changed = await apply(workerId);
   if (changed === undefined) throw workerUnknown(idOrName);
   onCommitted({ ...changed.aftermath, pushes: [...(changed.aftermath.pushes ?? []), ...changed.pushes] });

@@ -26,7 +26,7 @@ export type ControlStore = {
   releaseHold(target: HoldTarget): Promise<Aftermath | undefined>;
   listHolds(): Promise<readonly HoldView[]>;
   /** By id, or by a name that only one worker has. */
-  getWorker(idOrName: string): Promise<WorkerView | undefined>;
+  getWorker(scope: TenantScope, idOrName: string): Promise<WorkerView | undefined>;
   /** Idempotent; takes a drain's time away. Undefined when there is no such worker. */
   cordonWorker(workerId: string, note: Note): Promise<WorkerChange | undefined>;
   /** Idempotent. What can start again is in the aftermath. */

@@ -32,7 +32,7 @@ export function createControls(context: StoreContext): ControlStore {
       return (await callFunction<Aftermath | null>(pool, releaseHoldStatement, [scope, name])) ?? undefined;
     },
     listHolds: async () => (await runStatement<HoldRow>(pool, listHoldsStatement, [])).map(holdFromRow),
-    getWorker: (idOrName) => findWorker(pool, idOrName),
+    getWorker: (scope, idOrName) => findWorker(pool, scope, idOrName),
     cordonWorker: (workerId, note) => cordon(context, { workerId, note, isDrained: false, graceMs: undefined }),
     uncordonWorker: async (workerId) =>
       changeOf(context, workerId, await callFunction<Steered | null>(pool, uncordonStatement, [workerId])),
@@ -55,6 +55,6 @@ async function cordon(context: StoreContext, { workerId, note, isDrained, graceM
 /** Undefined when there was no such worker, or its last row was pruned since. */
 async function changeOf({ pool }: StoreContext, workerId: string, steered: Steered | null): Promise<WorkerChange | undefined> {
   if (steered === null) return undefined;
-  const worker = await findWorker(pool, workerId);
+  const worker = await findWorker(pool, undefined, workerId);
   return worker === undefined ? undefined : { worker, ...steered };
 }

@@ -16,6 +16,7 @@ export type CordonView = {
 export type RunningView = {
   readonly taskId: number;
   readonly stage: string;
+  /** "" when the scope may see none of the jobs that want it. */
   readonly jobId: string;
   readonly renderPosition: number;
   readonly phase: string;
@@ -89,7 +90,8 @@ export type UsageSum = {
 };
 
 export type OverviewStore = {
-  listWorkers(): Promise<readonly WorkerView[]>;
+  /** A job that the scope may not see is not named. */
+  listWorkers(scope: TenantScope): Promise<readonly WorkerView[]>;
   queueCounts(): Promise<readonly QueueCount[]>;
   farmOverview(scope: TenantScope): Promise<FarmView>;
   /** The most expensive first. */

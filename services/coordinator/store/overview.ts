@@ -20,7 +20,7 @@ type FarmRow = {
 /** The part of the store that is only looked at. */
 export function createOverview({ pool }: StoreContext): OverviewStore {
   return {
-    listWorkers: () => listWorkers(pool),
+    listWorkers: (scope) => listWorkers(pool, scope),
     queueCounts: () => runStatement<QueueCount>(pool, queueCountsStatement, []),
     farmOverview: (scope) => farmOverview(pool, scope),
     sumUsage: (ask) => sumUsage(pool, ask),

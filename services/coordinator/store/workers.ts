@@ -3,7 +3,7 @@
  */
 import { type Pool, runStatement } from "../../platform/database/pool.ts";
 import { findWorkerStatement, listWorkersStatement } from "./sql/workers.ts";
-import type { RunningView, WorkerView } from "./store-contract.ts";
+import type { RunningView, TenantScope, WorkerView } from "./store-contract.ts";
 
 type ProgressRow = { readonly attemptId: string; readonly phase: string; readonly step: number; readonly steps: number };
 
@@ -24,13 +24,13 @@ type WorkerRow = Pick<WorkerView, "name" | "host" | "pool" | "provider" | "profi
 };
 
 /** Every worker that the farm knows. */
-export async function listWorkers(pool: Pool): Promise<readonly WorkerView[]> {
-  return (await runStatement<WorkerRow>(pool, listWorkersStatement, [])).map(workerFromRow);
+export async function listWorkers(pool: Pool, scope: TenantScope): Promise<readonly WorkerView[]> {
+  return (await runStatement<WorkerRow>(pool, listWorkersStatement, [scope ?? null])).map(workerFromRow);
 }
 
 /** By id, or by a name that only one worker has. */
-export async function findWorker(pool: Pool, idOrName: string): Promise<WorkerView | undefined> {
-  const [row] = await runStatement<WorkerRow>(pool, findWorkerStatement, [idOrName]);
+export async function findWorker(pool: Pool, scope: TenantScope, idOrName: string): Promise<WorkerView | undefined> {
+  const [row] = await runStatement<WorkerRow>(pool, findWorkerStatement, [scope ?? null, idOrName]);
   return row === undefined ? undefined : workerFromRow(row);
 }
 

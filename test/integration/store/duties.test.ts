@@ -67,7 +67,7 @@ test("a lapsed session is reaped once the beat path is proven, and its task runs
   });
   expect(await store.reap(epoch)).toMatchObject({ kind: "nothing" });
   expect(await store.next([dead.ask()])).toMatchObject([{ kind: "refused", code: "SESSION_ENDED" }]);
-  expect((await store.listWorkers()).map(({ state }) => state)).toEqual(["lost"]);
+  expect((await store.listWorkers(undefined)).map(({ state }) => state)).toEqual(["lost"]);
   const again = await createWorker(store, { name: "alive" }).claim();
   expect(again).toMatchObject({ taskId: lost.taskId, attemptNumber: 2 });
   expect((await store.listEvents(jobId, 0, 9)).map(({ kind }) => kind)).toContain("task.retried");

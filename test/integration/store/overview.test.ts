@@ -26,26 +26,40 @@ test("a worker is shown with what it is and how far its task is", async () => {
   const jobId = await submit(store, diamond());
   const worker = createWorker(store);
   const claim = await worker.claim();
-  expect((await store.listWorkers())[0]?.running).toMatchObject([{ phase: "fetch", step: 0, steps: 0 }]);
+  expect((await store.listWorkers(undefined))[0]?.running).toMatchObject([{ phase: "fetch", step: 0, steps: 0 }]);
   await beat(worker, claim.attemptId);
   await sql("update attempt set started_at = started_at - interval '10 s'");
-  const [view] = await store.listWorkers();
+  const [view] = await store.listWorkers(undefined);
   expect(view).toMatchObject({ workerId: "w1", state: "busy", softwareVersion: "0", memoryBytes: 1_000, cordon: undefined });
   expect(view?.running).toMatchObject([{ taskId: claim.taskId, jobId, renderPosition: 0, phase: "compute", step: 3, steps: 50 }]);
   expect(view?.running[0]?.elapsedMs).toBeGreaterThanOrEqual(10_000);
-  expect(await store.getWorker("w1")).toMatchObject({ workerId: "w1", state: "busy" });
+  expect(await store.getWorker(undefined, "w1")).toMatchObject({ workerId: "w1", state: "busy" });
+});
+
+test("what a worker runs is named by a job that the asker may see, and by none when there is none", async () => {
+  const { store } = world();
+  const [theirs, both] = [task("theirs", { domain: "x" }), task("both", { domain: "x" })];
+  await submit(store, [theirs], { tenant: "other", jobId: "a-1", priority: 9 });
+  await submit(store, [both], { tenant: "other", jobId: "a-2" });
+  await submit(store, [both], { jobId: "b-1" });
+  for (const name of ["w1", "w2"]) await createWorker(store, { name }).claim();
+  const seenBy = async (scope: string | undefined): Promise<unknown> =>
+    (await store.listWorkers(scope)).flatMap(({ running }) => running.map(({ jobId }) => jobId));
+  expect(await seenBy(undefined)).toEqual(["a-1", "a-2"]);
+  expect(await seenBy("local")).toEqual(["", "b-1"]);
+  expect(await store.getWorker("local", "w1")).toMatchObject({ state: "busy", running: [{ jobId: "", renderPosition: 0 }] });
 });
 
 test("a worker is found by its id, or by a name that it alone has", async () => {
   const { store, sql } = world();
   for (const name of ["w1", "w2", "w3"]) await createWorker(store, { name }).next({ freeSlots: 0 });
   await sql("update worker set name = case id when 'w1' then 'w2' else 'twin' end");
-  expect((await store.getWorker("w1"))?.name).toBe("w2");
-  expect((await store.getWorker("w2"))?.workerId).toBe("w2");
-  expect(await store.getWorker("twin")).toBeUndefined();
+  expect((await store.getWorker(undefined, "w1"))?.name).toBe("w2");
+  expect((await store.getWorker(undefined, "w2"))?.workerId).toBe("w2");
+  expect(await store.getWorker(undefined, "twin")).toBeUndefined();
   await sql("update worker set name = 'only' where id = 'w3'");
-  expect((await store.getWorker("only"))?.workerId).toBe("w3");
-  expect(await store.getWorker("nobody")).toBeUndefined();
+  expect((await store.getWorker(undefined, "only"))?.workerId).toBe("w3");
+  expect(await store.getWorker(undefined, "nobody")).toBeUndefined();
 });
 
 test("the farm's overview counts open tasks by pool and stage, and open jobs of the scope", async () => {

@@ -124,7 +124,7 @@ test("a cordon holds over a restart of its worker, and is known after the worker
   await sql("update session set ended_at = now() - interval '30 days' where ended_at is not null");
   const held = await store.holdDuty("prune", "test", 60_000);
   await store.prune(held?.epoch ?? 0);
-  expect(await store.getWorker("w1")).toMatchObject({ state: "stopped", cordon: { reason: "maintenance" } });
+  expect(await store.getWorker(undefined, "w1")).toMatchObject({ state: "stopped", cordon: { reason: "maintenance" } });
 });
 
 test("what an uncordoned worker can run is told, so that it is woken; a second time nothing is", async () => {
@@ -157,7 +157,7 @@ test("a drain without grace pushes at once; what is given back runs elsewhere, u
   expect(report).toMatchObject({ aftermath: { ready: [{ count: 1 }] } });
   expect(await store.idleWorkers("pool", "denoise/e1", 9)).toEqual(["w2"]);
   expect((await drained.next()).claim).toBeUndefined();
-  expect(await store.getWorker("w1")).toMatchObject({ state: "idle" });
+  expect(await store.getWorker(undefined, "w1")).toMatchObject({ state: "idle" });
   const again = await other.claim();
   expect(again).toMatchObject({ taskId: claim.taskId, attemptNumber: 2 });
   expect(await sql("select failures from task")).toEqual([{ failures: {} }]);

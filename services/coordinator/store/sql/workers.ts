@@ -3,7 +3,10 @@
  */
 import type { NamedStatement } from "../../../platform/database/pool.ts";
 
-/** Each with its newest session, its cordon and what it runs; for a task that several renders want, the first of them. */
+/**
+ * Each with its newest session, its cordon and what it runs; for a task that several renders want, the first of them that the scope may
+ * see: a job of another tenant is not named. $1: tenant, null: anyone's.
+ */
 const workers = `select w.id, w.name, w.host, w.pool, w.provider, w.profile, w.device, w.models, w.software_version,
     w.memory_bytes::double precision as memory_bytes, s.last_heard_at, s.end_reason,
     coalesce(s.is_live and s.lease_until > clock_timestamp(), false) as is_live, coalesce(s.progress, '[]') as progress,
@@ -15,18 +18,19 @@ const workers = `select w.id, w.name, w.host, w.pool, w.provider, w.profile, w.d
         'elapsedMs', greatest(0, extract(epoch from clock_timestamp() - a.started_at) * 1000)) order by a.started_at)
       from attempt a join task t on t.id = a.task_id left join lateral (
         select r.job_id, r.position from task_user u join render r on r.id = u.render_id
-        where u.task_id = t.id and u.is_wanted order by r.job_id, r.position limit 1) wanted on true
+        where u.task_id = t.id and u.is_wanted
+          and ($1::text is null or exists (select 1 from job j where j.id = r.job_id and j.tenant_id = $1)) order by r.job_id, r.position limit 1) wanted on true
       where a.session_id = s.id and a.state = 'running'), '[]') as running
   from worker w left join session s on s.id = w.session_id left join cordon c on c.worker_id = w.id`;
 
-/** Every worker. */
+/** $1: tenant whose jobs are named, null: anyone's. Every worker. */
 export const listWorkersStatement: NamedStatement = { name: "vf_list_workers", text: `${workers} order by w.pool, w.name, w.id` };
 
-/** $1: an id, or a name that only one worker has. An id that is another's name is the id. */
+/** $1: as above. $2: an id, or a name that only one worker has. An id that is another's name is the id. */
 export const findWorkerStatement: NamedStatement = {
   name: "vf_find_worker",
-  text: `${workers} where w.id = $1 or (not exists (select 1 from worker o where o.id = $1)
-    and w.name = $1 and not exists (select 1 from worker o where o.name = $1 and o.id <> w.id))`,
+  text: `${workers} where w.id = $2 or (not exists (select 1 from worker o where o.id = $2)
+    and w.name = $2 and not exists (select 1 from worker o where o.name = $2 and o.id <> w.id))`,
 };
 
 /** $1: pool, $2: shape, $3: limit. Those with the engine resident first, then those heard of last; none that would get nothing. */
