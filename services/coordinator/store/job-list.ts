@@ -5,7 +5,7 @@
  */
 import { retryLostRaces, runStatement } from "../../platform/database/pool.ts";
 import { jobFromRow, type JobRow } from "./job-view.ts";
-import { type ArtifactRow, renderFromRow, renderInclude, renderSummaryFromRow, specOf, type RenderSummaryRow } from "./render-view.ts";
+import { renderFromRow, renderInclude, renderSummaryFromRow, specOf, type RenderSummaryRow, type UploadRow } from "./render-view.ts";
 import { getJobStatement, listJobsStatement } from "./sql/jobs.ts";
 import { read, type StoreContext } from "./store-context.ts";
 import type { JobListAsk, JobPage, JobSummary, JobView, RenderListAsk, RenderSummary, RenderView, TenantScope } from "./store-contract.ts";
@@ -45,12 +45,12 @@ export async function getRender(context: StoreContext, { scope, jobId, position 
   return row === null ? undefined : renderFromRow(row, await uploadsOf(context, row));
 }
 
-/** The artifacts of the media that a render starts from, of those that are stored. */
-async function uploadsOf({ prisma }: StoreContext, row: RenderSummaryRow): Promise<readonly ArtifactRow[]> {
+/** The media that a render starts from, of those that are stored. */
+async function uploadsOf({ prisma }: StoreContext, row: RenderSummaryRow): Promise<readonly UploadRow[]> {
   const { image, references } = specOf(row);
   const sha256s = [image.sha256, ...references.map(({ sha256 }) => sha256)];
-  const where = { sha256: { in: sha256s }, isStored: true, uploads: { some: { tenant: { jobs: { some: { id: row.jobId } } } } } };
-  return await read(prisma.artifact.findMany({ where }));
+  const where = { sha256: { in: sha256s }, artifact: { isStored: true }, tenant: { jobs: { some: { id: row.jobId } } } };
+  return await read(prisma.upload.findMany({ where, include: { artifact: true } }));
 }
 
 /** A page in order of position; undefined when there is no such job. */

@@ -26,7 +26,8 @@ export const renderInclude = {
 
 export type RenderRow = Prisma.RenderGetPayload<{ include: typeof renderInclude }>;
 export type RenderSummaryRow = Prisma.RenderGetPayload<object>;
-export type ArtifactRow = Prisma.ArtifactGetPayload<object>;
+export type UploadRow = Prisma.UploadGetPayload<{ include: { artifact: true } }>;
+type ArtifactRow = Prisma.ArtifactGetPayload<object>;
 type UserRow = RenderRow["users"][number];
 
 /** What the render asked for, with every default filled in. */
@@ -46,8 +47,8 @@ export function renderSummaryFromRow(row: RenderSummaryRow): RenderSummary {
   };
 }
 
-/** A render with its graph; `uploads` are the artifacts of what it starts from. */
-export function renderFromRow(row: RenderRow, uploads: readonly ArtifactRow[]): RenderView {
+/** A render with its graph; `uploads` are what it starts from. */
+export function renderFromRow(row: RenderRow, uploads: readonly UploadRow[]): RenderView {
   const summary = renderSummaryFromRow(row);
   const idByKey = new Map(row.users.map(({ task }) => [task.contentKey, task.id]));
   return {
@@ -101,14 +102,15 @@ function artifactsOf(users: readonly UserRow[], order: readonly string[]): reado
   return found.sort((left, right) => order.indexOf(left.name) - order.indexOf(right.name));
 }
 
-function inputsOf({ image, references }: RenderSpec, uploads: readonly ArtifactRow[]): readonly ArtifactView[] {
+function inputsOf({ image, references }: RenderSpec, uploads: readonly UploadRow[]): readonly ArtifactView[] {
   const named = [
     { name: "input_image", sha256: image.sha256 },
     ...references.map(({ sha256 }, index) => ({ name: `input_reference_${index + 1}`, sha256 })),
   ];
   return named.flatMap(({ name, sha256 }) => {
     const upload = uploads.find((each) => each.sha256 === sha256);
-    return upload === undefined ? [] : [artifactFromRow(name, upload)];
+    // The media's own type: bytes that came in parts are stored without one.
+    return upload === undefined ? [] : [{ ...artifactFromRow(name, upload.artifact), mediaType: upload.mediaType }];
   });
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { useWorld } from "../../support/store-suite.ts";
-import { batch, createWorker, diamond, sha256, submitBatch, task, type Worker, type World } from "../../support/store-world.ts";
+import { batch, createWorker, diamond, sha256, submit, submitBatch, task, type Worker, type World } from "../../support/store-world.ts";
 
 const world = useWorld();
 
@@ -102,6 +102,15 @@ test("renders are listed by state and page", async () => {
   expect(await list(undefined, 2)).toEqual([0, 2]);
   expect(await list(2, 2)).toEqual([3]);
   expect(await store.listRenders({ scope: "other", jobId, states: [], afterPosition: undefined, limit: 1 })).toBeUndefined();
+});
+
+test("an input has the media's type, however its bytes were stored before", async () => {
+  const { store } = world();
+  const upload = { tenant: "local", sha256: sha256("image"), sizeBytes: 7, kind: "image" as const, width: 4, height: 3, frames: 1 };
+  await store.announceUpload({ ...upload, mediaType: "application/octet-stream" });
+  await store.commitUpload({ ...upload, mediaType: "image/png" });
+  const jobId = await submit(store, diamond());
+  expect((await store.getRender("local", jobId, 0))?.inputs).toMatchObject([{ name: "input_image", mediaType: "image/png" }]);
 });
 
 test("a render shows its graph's edges and the uploads that it starts from", async () => {
