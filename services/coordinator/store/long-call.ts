@@ -9,13 +9,9 @@ const timeoutMs = 30_000;
 /** The one value that a function's statement returns; run again as a whole after a lost race. */
 export async function callLongFunction<T>(pool: Pool, statement: NamedStatement, values: readonly unknown[]): Promise<T> {
   return await inTransaction(pool, async (connection) => {
-    // One that breaks fails its statement; its event, which may come after that, has nothing to add.
-    if (!connection.listeners("error").includes(ignore)) connection.on("error", ignore);
     return await callWithin(connection, statement, values);
   });
 }
-
-const ignore = (): void => undefined;
 
 async function callWithin<T>(connection: Connection, statement: NamedStatement, values: readonly unknown[]): Promise<T> {
   await connection.query(`set local statement_timeout = ${timeoutMs}`);

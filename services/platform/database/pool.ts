@@ -83,10 +83,14 @@ export async function runStatement<Row extends pg.QueryResultRow>(
   return await retryLostRaces(async () => (await pool.query<Row>({ ...statement, values: [...values] })).rows);
 }
 
+const ignore = (): void => undefined;
+
 /** Runs work in one transaction, rolled back when it throws. */
 export async function inTransaction<T>(pool: Pool, work: (connection: Connection) => Promise<T>): Promise<T> {
   return await retryLostRaces(async () => {
     const connection = await pool.connect();
+    // One that breaks between two statements fails the next; without a listener its event would end the process.
+    connection.on("error", ignore);
     try {
       await connection.query("begin");
       const result = await work(connection);
@@ -100,6 +104,8 @@ export async function inTransaction<T>(pool: Pool, work: (connection: Connection
       );
       connection.release(!isClean);
       throw thrown;
+    } finally {
+      connection.off("error", ignore);
     }
   });
 }
