@@ -52,6 +52,8 @@ create table webhook (
 create table webhook_delivery (
   job_id text not null,
   event_number integer not null,
+  -- Who is told: the address's host and port. One that does not answer must not keep the others waiting.
+  receiver text not null,
   tries integer not null default 0,
   -- Null: delivered, or given up.
   next_try_at timestamptz(6),
@@ -61,7 +63,7 @@ create table webhook_delivery (
   foreign key (job_id, event_number) references event on delete cascade on update restrict,
   check (delivered_at is null or next_try_at is null)
 );
-create index webhook_delivery_due_idx on webhook_delivery (next_try_at) where next_try_at is not null;
+create index webhook_delivery_due_idx on webhook_delivery (receiver, next_try_at, job_id, event_number) where next_try_at is not null;
 
 -- Effects of a transaction: "jobs" are judged whole, "cancels" are {job, render}, the rest is as before.
 create or replace function vf_no_effects() returns jsonb language sql immutable as $$
@@ -283,8 +285,8 @@ begin
   insert into event (job_id, number, at, kind, stage, message, job_state)
   values (p_job.id, p_last + 1, clock_timestamp(), 'job.' || p_state, coalesce(v_failed.failure_stage, ''),
     coalesce(v_failed.failure_code || ': ' || v_failed.failure_message, ''), p_state);
-  insert into webhook_delivery (job_id, event_number, next_try_at)
-  select w.job_id, p_last + 1, clock_timestamp() from webhook w where w.job_id = p_job.id;
+  insert into webhook_delivery (job_id, event_number, receiver, next_try_at)
+  select w.job_id, p_last + 1, coalesce(lower(substring(w.url from '^[^:]+://(?:[^/?#]*@)?([^/?#]*)')), ''), clock_timestamp() from webhook w where w.job_id = p_job.id;
   update job set ended_at = clock_timestamp(), failure_code = v_failed.failure_code, failure_message = v_failed.failure_message,
     failure_stage = v_failed.failure_stage, state = p_state, last_event = p_last + 1, render_queued = 0, render_running = 0,
     render_succeeded = c.succeeded, render_failed = c.failed, render_cancelled = c.cancelled

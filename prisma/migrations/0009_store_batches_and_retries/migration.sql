@@ -16,6 +16,14 @@ create index job_ended_idx on job (state, (coalesce(ended_at, 'infinity')), id);
 alter table job add column is_pruned boolean not null default false;
 create index job_prune_idx on job (ended_at) where ended_at is not null and not is_pruned;
 
+-- What a render had been a user of before a retry gave it another generation: the books go by it, nothing else does.
+create table former_use (
+  render_id bigint not null references render on delete cascade on update restrict,
+  task_id bigint not null references task on delete cascade on update restrict,
+  primary key (render_id, task_id)
+);
+create index former_use_task_id_idx on former_use (task_id);
+
 drop function vf_submit(jsonb);
 drop function vf_use_tasks(jsonb, jsonb, bigint);
 drop function vf_wire_task(jsonb, bigint, jsonb, jsonb);
@@ -233,6 +241,9 @@ $$;
 create function vf_repoint_users(p_renders bigint[], p_ids bigint[]) returns void language sql volatile as $$
   with former as (
     delete from task_user where render_id = any (p_renders) returning *),
+  remembered as (
+    insert into former_use (render_id, task_id) select f.render_id, f.task_id from former f
+    where not exists (select 1 from unnest(p_ids) k(id) where k.id = f.task_id) on conflict do nothing),
   kept as materialized (
     select distinct on (f.render_id, t.content_key) f.*, t.content_key from former f join task t on t.id = f.task_id
     order by f.render_id, t.content_key, f.label = 'again', f.position)

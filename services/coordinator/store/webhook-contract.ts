@@ -22,7 +22,7 @@ export type WebhookTry =
 
 /** What the webhook duty asks of the store; writes check the epoch of duty `webhooks`. */
 export type WebhookStore = {
-  /** The oldest first. */
+  /** The oldest of each receiver first, then the second of each; a bounded number of one receiver. */
   dueWebhooks(limit: number): Promise<readonly DueWebhook[]>;
   /** False when the duty's epoch is over: nothing was written. */
   recordWebhookTry(dutyEpoch: number, delivery: Pick<DueWebhook, "jobId" | "eventNumber">, outcome: WebhookTry): Promise<boolean>;

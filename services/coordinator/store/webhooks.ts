@@ -17,11 +17,14 @@ type DueRow = {
   readonly tries: number;
 };
 
+/** Deliveries that one receiver may have on a page. */
+const mostOfOneReceiver = 250;
+
 /** The part of the store that the webhook duty goes through. */
 export function createWebhooks({ pool }: StoreContext): WebhookStore {
   return {
     async dueWebhooks(limit) {
-      const rows = await runStatement<DueRow>(pool, dueWebhooksStatement, [limit]);
+      const rows = await runStatement<DueRow>(pool, dueWebhooksStatement, [limit, mostOfOneReceiver]);
       return rows.map(({ job_id, event_number, kind, at, tenant_id, url, secret, tries }) => {
         return { jobId: job_id, eventNumber: event_number, eventKind: kind, at, tenant: tenant_id, url, secret, tries };
       });

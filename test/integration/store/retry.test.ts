@@ -176,3 +176,18 @@ test("retrying, cancelling, submitting and working at once lose no render", asyn
     await sql("select 1 from task_user u join render r on r.id = u.render_id where u.is_wanted and r.state not in ('queued', 'running')"),
   ).toEqual([]);
 });
+
+test("what a job's attempts cost before a retry stays among what the job cost", async () => {
+  const { store } = world();
+  const jobId = await submit(store, diamond());
+  const worker = createWorker(store);
+  await worker.fail(await worker.claim(), "STAGE_INPUT_INVALID");
+  const day = 24 * 3_600_000;
+  const ask = { scope: undefined, from: new Date(Date.now() - day), until: new Date(Date.now() + day), groupBy: [], jobId, limit: 10 };
+  expect((await store.sumUsage(ask)).total).toMatchObject({ attempts: 1, deviceMs: 10, wastedDeviceMs: 10 });
+  await store.retryJob("local", jobId);
+  expect((await store.sumUsage(ask)).total).toMatchObject({ attempts: 1, deviceMs: 10, wastedDeviceMs: 10 });
+  await workAll(worker);
+  await store.retryJob("local", jobId);
+  expect((await store.sumUsage(ask)).total).toMatchObject({ attempts: 5, deviceMs: 50, wastedDeviceMs: 10 });
+});

@@ -87,6 +87,26 @@ test("a job that is retried and ends again is told of again", async () => {
   expect(await store.getJob("local", jobId)).toMatchObject({ webhook: { delivery: { eventNumber: 6, tries: 0 } } });
 });
 
+test("a receiver with many deliveries due leaves the first places to others, and fills no page", async () => {
+  const { store, sql } = world();
+  const jobs = await Promise.all(Array.from({ length: 3 }, (_, index) => submit(store, [task(`dead ${index}`)], { webhook })));
+  for (const jobId of jobs) await store.cancelJob("local", jobId);
+  await sql("update webhook_delivery set next_try_at = now() - interval '1 hour'");
+  const other = await submit(store, [task("live")], { webhook: { ...webhook, url: "https://User@LIVE.test:8443/hook?x=/" } });
+  await store.cancelJob("local", other);
+  expect((await store.dueWebhooks(2)).map(({ url }) => new URL(url).host)).toEqual(["example.test", "live.test:8443"]);
+  expect(await sql("select distinct receiver from webhook_delivery order by 1")).toEqual([
+    { receiver: "example.test" },
+    { receiver: "live.test:8443" },
+  ]);
+  await sql("insert into event (job_id, number, at, kind) select $1, n, now(), 'x' from generate_series(100, 499) n", [jobs[0]]);
+  await sql(
+    "insert into webhook_delivery (job_id, event_number, receiver, next_try_at) select $1, n, 'example.test', now() from generate_series(100, 499) n",
+    [jobs[0]],
+  );
+  expect(await store.dueWebhooks(1_000)).toHaveLength(251);
+});
+
 test("deliveries go with the events that they tell of, and a job is looked at until it has none", async () => {
   const { store, sql } = world();
   const [old, unsent] = [await submit(store, [task("a")], { webhook }), await submit(store, [task("b")], { webhook })];

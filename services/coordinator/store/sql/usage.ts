@@ -20,7 +20,8 @@ export const sumUsageStatement: NamedStatement = {
       from usage u left join attempt a on a.id = u.attempt_id
       where u.at >= $2 and u.at < $3 and ($1::text is null or u.tenant_id = $1)
         and ($5::text is null or u.task_id in (
-          select s.task_id from task_user s join render r on r.id = s.render_id where r.job_id = $5))),
+          select s.task_id from task_user s join render r on r.id = s.render_id where r.job_id = $5
+          union select s.task_id from former_use s join render r on r.id = s.render_id where r.job_id = $5))),
     summed as (
       select tenant, stage, worker, outcome, day, count(*) as attempts, sum(device_ms) as device_ms, sum(load_ms) as load_ms,
         sum(compute_ms) as compute_ms, sum(fetch_ms) as fetch_ms, sum(finish_ms) as finish_ms, sum(wasted_ms) as wasted_ms
