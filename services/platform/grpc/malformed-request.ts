@@ -1,11 +1,12 @@
 /**
- * Requests whose bytes are no message of their type.
+ * Requests whose bytes are no message of their type, texts that are no UTF-8 included.
  *
  * grpc-js answers them with INTERNAL and no details, as if the farm were at fault; here reading never throws, and the handler that meets
  * such a request refuses it as REQUEST_MALFORMED.
  */
 import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
 import { FarmError } from "../../domain/errors.ts";
+import { strictReader } from "../protojson/strict-reader.ts";
 
 /** Stands where the request would be. */
 class MalformedRequest {
@@ -24,7 +25,8 @@ export function tolerant(definition: ServiceDefinition): ServiceDefinition {
 function tolerantMethod(method: MethodDefinition<unknown, unknown>): MethodDefinition<unknown, unknown> {
   const read = (bytes: Buffer): unknown => {
     try {
-      return method.requestDeserialize(bytes);
+      // The generated deserializers hand on what they are given to `decode`, which takes a reader too.
+      return method.requestDeserialize(strictReader(bytes) as unknown as Buffer);
     } catch (thrown) {
       return new MalformedRequest(thrown);
     }

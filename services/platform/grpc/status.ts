@@ -36,6 +36,8 @@ const fallbackCodes: Partial<Record<StatusName, ErrorCode>> = {
   DEADLINE_EXCEEDED: "DEADLINE_PASSED",
   UNAVAILABLE: "COORDINATOR_UNAVAILABLE",
   UNIMPLEMENTED: "PROTOCOL_UNSUPPORTED",
+  // Only the message limit of either end has no details.
+  RESOURCE_EXHAUSTED: "REQUEST_TOO_LARGE",
 };
 
 /** The FarmError that a failed call carried; statuses without the farm's details keep their message. */

@@ -3,17 +3,18 @@
  *
  * Real Postgres, NATS and gRPC; the requests are bytes, made from tables and, for every method of the descriptors, from draws.
  */
+import { ScalarType } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { isErrorCode } from "../../../services/domain/errors.ts";
-import { SubmitRendersRequest } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
+import { GetJobRequest, SubmitRendersRequest } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
 import { openPool, type Pool } from "../../../services/platform/database/pool.ts";
 import { callUnary } from "../../../services/platform/grpc/client.ts";
 import { type BadCase, fill, plainCases } from "../../support/bad-input/cases.ts";
 import { printDatabase } from "../../support/bad-input/database-print.ts";
 import { messageOf } from "../../support/bad-input/draws.ts";
-import { itemCases, submitCases, uploadCases } from "../../support/bad-input/media-cases.ts";
-import { connectWire, encode, methods, type WireFarm, type WireOutcome } from "../../support/bad-input/wire.ts";
+import { type ItemCase, itemCases, submitCases, uploadCases } from "../../support/bad-input/media-cases.ts";
+import { connectWire, encode, methods, readStatus, type WireFarm, type WireOutcome } from "../../support/bad-input/wire.ts";
 import { type CoordinatorFarm, filesUnder, type RunningCoordinator, startCoordinatorFarm } from "../../support/coordinator-farm.ts";
 import { getJob, renderRequest, submit, uploadMedia } from "../../support/farm-calls.ts";
 import { playWorker } from "../../support/played-worker.ts";
@@ -89,16 +90,16 @@ describe.each([
 });
 
 describe("a batch with one wrong item", () => {
-  test.each(itemCases.map((each): [string, (typeof itemCases)[number]] => [each.title, each]))("stores nothing: %s", async (_, each) => {
-    const bytes = encode("SubmitRenders", fill(each.message, names));
-    const request = SubmitRendersRequest.decode(bytes);
-    const answer = await callUnary(running.client.submitRenders.bind(running.client), request, {
-      deadlineMs: 20_000,
-    });
+  test.each(itemCases.map((each): [string, ItemCase] => [each.title, each]))("stores nothing: %s", async (_, each) => {
+    const request = SubmitRendersRequest.decode(encode("SubmitRenders", fill(each.message, names)));
+    const answer = await callUnary(running.client.submitRenders.bind(running.client), request, { deadlineMs: 20_000 });
     expect(answer.job).toBeUndefined();
-    const wrong = answer.outcomes.filter(({ outcome }) => outcome?.$case === "error");
+    const wrong = answer.outcomes.flatMap(({ index, outcome }) =>
+      outcome?.$case === "error" ? [{ index, ...readStatus(outcome.value) }] : [],
+    );
     expect(wrong.map(({ index }) => index)).toEqual([1]);
-    expect(JSON.stringify(wrong)).not.toContain("INTERNAL");
+    expect(each.codes).toContain(wrong[0]?.code);
+    expect(wrong[0]?.fields.map((field) => field.split(".").slice(0, each.field.split(".").length).join("."))).toContain(each.field);
     await expectNothingChanged();
   });
 });
@@ -118,6 +119,30 @@ describe("bytes that are no request", () => {
     const outcome = await wire.call(method, [Uint8Array.from(bytes)]);
     expect(outcome).toMatchObject({ status: "INVALID_ARGUMENT", code: "REQUEST_MALFORMED" });
     await expectNothingChanged();
+  });
+});
+
+/** Field 1 of these is a text. */
+const withText = methods.filter(({ input }) => input.fields.some(({ number, scalar }) => number === 1 && scalar === ScalarType.STRING));
+
+describe("text that is no UTF-8", () => {
+  test.each(withText.map(({ name }) => name))("%s", async (method) => {
+    const outcome = await wire.call(method, [Uint8Array.from([0x0a, 0x03, 0x61, 0xff, 0x62])]);
+    expect(outcome).toMatchObject({ status: "INVALID_ARGUMENT", code: "REQUEST_MALFORMED" });
+    await expectNothingChanged();
+  });
+});
+
+describe("a message above the limit", () => {
+  test.each(methods.map(({ name }) => name))("%s", async (method) => {
+    expect(await wire.call(method, [new Uint8Array(4 * 1024 ** 2 + 1)])).toMatchObject({ status: "RESOURCE_EXHAUSTED" });
+    await expectNothingChanged();
+  });
+
+  test("is told to a client of ours as what it is", async () => {
+    const request = GetJobRequest.create({ jobId: "x".repeat(4 * 1024 ** 2) });
+    const call = callUnary(running.client.getJob.bind(running.client), request, { deadlineMs: 20_000 });
+    await expect(call).rejects.toMatchObject({ code: "REQUEST_TOO_LARGE" });
   });
 });
 

@@ -148,10 +148,20 @@ export const submitCases: readonly BadCase[] = [
   ]),
 ];
 
+export type ItemCase = {
+  readonly title: string;
+  readonly message: JsonObject;
+  readonly codes: readonly string[];
+  readonly field: string;
+};
+
 /** Items that make a batch store nothing although the call itself succeeds. */
-export const itemCases: readonly { readonly title: string; readonly message: JsonObject; readonly field: string }[] = renderChanges.map(
-  ({ title, change, field }) => ({ title, message: { renders: [good, { ...good, ...change }] }, field: `renders[1].${field}` }),
-);
+export const itemCases: readonly ItemCase[] = renderChanges.map(({ title, change, field, codes = invalid }) => ({
+  title,
+  message: { renders: [good, { ...good, ...change }] },
+  codes,
+  field: `renders[1].${field}`,
+}));
 
 const chunk = (bytes: Uint8Array): JsonObject => ({ chunk: Buffer.from(bytes).toString("base64") });
 const header = (fields: JsonObject = {}): JsonObject => ({ header: { fileName: "a", ...fields } });

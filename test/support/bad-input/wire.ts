@@ -77,12 +77,13 @@ function outcomeOf(error: ServiceError | undefined): WireOutcome {
   const carried = error.metadata.get("grpc-status-details-bin")[0];
   const outcome = { status: status[error.code], message: error.details };
   if (!(carried instanceof Uint8Array)) return { ...outcome, code: undefined, remedy: "", fields: [] };
-  return { ...outcome, ...readDetails(carried) };
+  return { ...outcome, ...readStatus(Status.decode(carried)) };
 }
 
-function readDetails(bytes: Uint8Array): Pick<WireOutcome, "code" | "remedy" | "fields"> {
+/** What a status tells: of a failed call, or of one item of a batch. */
+export function readStatus(status: Status): Pick<WireOutcome, "code" | "remedy" | "fields"> {
   let found: Pick<WireOutcome, "code" | "remedy" | "fields"> = { code: undefined, remedy: "", fields: [] };
-  for (const { typeUrl, value } of Status.decode(bytes).details) {
+  for (const { typeUrl, value } of status.details) {
     if (typeUrl.endsWith("/google.rpc.ErrorInfo")) {
       const { reason, metadata } = ErrorInfo.decode(value);
       found = { ...found, code: reason, remedy: metadata["remedy"] ?? "" };
