@@ -3,6 +3,7 @@
  * downloads, signed addresses, webhooks.
  */
 import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import type { FieldViolation } from "../domain/errors.ts";
 import { createAddressFetcher } from "../platform/fetch/address-fetcher.ts";
 import { type Network, systemNetwork } from "../platform/fetch/guarded-request.ts";
@@ -10,6 +11,7 @@ import { createS3Reader } from "../platform/fetch/s3-reader.ts";
 import { createWebhookSender, type WebhookSender } from "../platform/fetch/webhook-sender.ts";
 import { reachableAddress } from "../platform/http/reachable-address.ts";
 import type { Logger } from "../platform/logging.ts";
+import { createMessageJson } from "../platform/protojson/message-json.ts";
 import type { CoordinatorMetrics } from "./metrics.ts";
 import type { Resources } from "./resources.ts";
 import type { CoordinatorConfig } from "./config.ts";
@@ -107,6 +109,8 @@ function webhookRefusal(sender: WebhookSender, url: string): FieldViolation | un
 /** What the duty works with. */
 export type WebhookDutyOptions = {
   readonly store: Resources["store"];
+  /** File of the serialized FileDescriptorSet of the farm's protos. */
+  readonly descriptors: string;
   readonly sender: WebhookSender;
   readonly intervalMs: number;
   readonly budgetMs: number;
@@ -117,5 +121,6 @@ export type WebhookDutyOptions = {
 /** The duty that delivers webhooks. */
 export function createWebhookDuty(options: WebhookDutyOptions): DutySpec {
   const clock = (): number => performance.now();
-  return createWebhooks({ ...options, bodyOf: (due) => webhookEventOf(options.store, due), clock, draw: Math.random });
+  const body = { store: options.store, toJson: createMessageJson(readFileSync(options.descriptors)) };
+  return createWebhooks({ ...options, bodyOf: (due) => webhookEventOf(body, due), clock, draw: Math.random });
 }

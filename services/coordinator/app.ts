@@ -214,6 +214,7 @@ function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
     createPrune({ store, intervalMs: timings.pruneMs, budgetMs: timings.dutyHoldMs / 2, clock, logger }),
     createWebhookDuty({
       store,
+      descriptors,
       sender,
       intervalMs: timings.webhookMs,
       budgetMs: timings.dutyHoldMs / 5,

@@ -1,12 +1,16 @@
 /**
- * The body of a webhook: WebhookEvent as proto's JSON.
+ * The body of a webhook: WebhookEvent in the JSON that HTTP answers with, so that one reader understands both.
  */
 import { WebhookEvent } from "../../gen/proto/vapfarm/v1/farm.ts";
+import type { MessageJson } from "../../platform/protojson/message-json.ts";
 import { jobSummaryToProto } from "../rpc/job-mapping.ts";
 import type { DueWebhook, JobStore } from "../store/store-contract.ts";
 
+/** What a body is made with. */
+export type WebhookBodyDependencies = { readonly store: Pick<JobStore, "getJob">; readonly toJson: MessageJson };
+
 /** The event and the job as ListJobs shows it now; undefined when there is no such job any more. */
-export async function webhookEventOf(store: Pick<JobStore, "getJob">, due: DueWebhook): Promise<string | undefined> {
+export async function webhookEventOf({ store, toJson }: WebhookBodyDependencies, due: DueWebhook): Promise<string | undefined> {
   const job = await store.getJob(due.tenant, due.jobId);
   if (job === undefined) return undefined;
   const event = WebhookEvent.create({
@@ -15,5 +19,5 @@ export async function webhookEventOf(store: Pick<JobStore, "getJob">, due: DueWe
     eventNumber: BigInt(due.eventNumber),
     job: jobSummaryToProto(job),
   });
-  return JSON.stringify(WebhookEvent.toJSON(event));
+  return JSON.stringify(toJson("vapfarm.v1.WebhookEvent", WebhookEvent.encode(event).finish()));
 }
