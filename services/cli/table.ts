@@ -47,7 +47,7 @@ type Fitted<T> = Column<T> & { readonly width: number };
 
 function fitColumns<T>(rows: readonly T[], columns: readonly Column<T>[], width: number | undefined): readonly Fitted<T>[] {
   const natural = columns.map((column) => {
-    const widths = rows.map((row) => stringWidth(textOf(column.cell(row))));
+    const widths = rows.map((row) => stringWidth(plainText(textOf(column.cell(row)))));
     return { ...column, width: widths.reduce((most, each) => Math.max(most, each), stringWidth(column.title)) };
   });
   return width === undefined ? natural : shrink(natural, width);
@@ -88,7 +88,7 @@ type Placed<T> = { readonly column: Fitted<T>; readonly cell: Cell };
 
 function joinCells<T>(cells: readonly Placed<T>[], paint: Paint): string {
   const parts = cells.map(({ column, cell }, index) => {
-    const text = cutText(oneLine(textOf(cell)), column.width);
+    const text = cutText(plainText(textOf(cell)), column.width);
     const padding = " ".repeat(Math.max(0, column.width - stringWidth(text)));
     const painted = typeof cell === "string" ? text : paint(cell.format, text);
     if (column.align === "right") return `${padding}${painted}`;
@@ -101,10 +101,12 @@ function textOf(cell: Cell): string {
   return typeof cell === "string" ? cell : cell.text;
 }
 
-/** What a person wrote may hold anything; a cell is one line without control characters. */
-function oneLine(text: string): string {
-  // eslint-disable-next-line no-control-regex -- they are what is taken out
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
+/**
+ * Text as one line that a terminal only shows: without control characters, line breaks and marks that turn the direction of reading. What
+ * a person or another machine wrote may hold anything; each run of these becomes a space.
+ */
+export function plainText(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
 }
 
 /** At most so many cells, an ellipsis where something is left out. */

@@ -1,6 +1,7 @@
 /**
  * Plain aligned columns for people.
  */
+import { plainText } from "./table.ts";
 
 /** Rows under a header, each column as wide as its widest cell; the last column is not padded. */
 export function textTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -8,7 +9,8 @@ export function textTable(header: readonly string[], rows: readonly (readonly st
 }
 
 /** Rows without a header. */
-export function alignColumns(rows: readonly (readonly string[])[]): string {
+export function alignColumns(given: readonly (readonly string[])[]): string {
+  const rows = given.map((row) => row.map(plainText));
   const columns = Math.max(0, ...rows.map((row) => row.length));
   const widths = Array.from({ length: columns }, (_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
   return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()).join("\n"); // prettier-ignore

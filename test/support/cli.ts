@@ -16,9 +16,12 @@ export type CliRun = {
   printed(pattern: RegExp): Promise<void>;
 };
 
-/** Starts the command without a terminal. */
-export function startCli(args: readonly string[], environment: Readonly<Record<string, string>> = {}): CliRun {
-  const child = spawn(join(projectRoot, "vapfarm"), [...args], { env: cleanEnvironment(environment), stdio: ["ignore", "pipe", "pipe"] });
+/** Starts the command without a terminal; `input` is all of its stdin. */
+export function startCli(args: readonly string[], environment: Readonly<Record<string, string>> = {}, input = ""): CliRun {
+  const child = spawn(join(projectRoot, "vapfarm"), [...args], { env: cleanEnvironment(environment), stdio: ["pipe", "pipe", "pipe"] });
+  // A command that does not read its stdin may end before it is written.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(input);
   let stdout = "";
   let stderr = "";
   const watchers = new Set<() => void>();
@@ -48,6 +51,6 @@ export function startCli(args: readonly string[], environment: Readonly<Record<s
 }
 
 /** Runs the command to its end. */
-export function runCli(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<CliOutcome> {
-  return startCli(args, environment).outcome;
+export function runCli(args: readonly string[], environment: Readonly<Record<string, string>> = {}, input = ""): Promise<CliOutcome> {
+  return startCli(args, environment, input).outcome;
 }

@@ -3,6 +3,7 @@
  */
 import cliProgress from "cli-progress";
 import type { Output } from "../output.ts";
+import { plainText } from "../table.ts";
 import type { StageRow } from "./progress-board.ts";
 
 export type ProgressView = {
@@ -39,7 +40,7 @@ function barView(output: Output): ProgressView {
       // Drawing again would move up and write over what came after the bars.
       if (isStopped) return;
       for (const row of rows) {
-        const payload = { stage: row.stage.padEnd(11), detail: row.detail };
+        const payload = { stage: row.stage.padEnd(11), detail: plainText(row.detail) };
         const value = Math.round(row.fraction * 1000);
         const bar = bars.get(row.stage);
         if (bar === undefined) bars.set(row.stage, multi.create(1000, value, payload));
@@ -67,7 +68,7 @@ function lineView(output: Output): ProgressView {
         const mark = markOf(row);
         if (mark === undefined || shown.get(row.stage) === mark) continue;
         shown.set(row.stage, mark);
-        output.note(`  ${row.stage.padEnd(11)} ${String(Math.floor(row.fraction * 100)).padStart(3)}%  ${row.detail}`);
+        output.note(`  ${row.stage.padEnd(11)} ${String(Math.floor(row.fraction * 100)).padStart(3)}%  ${plainText(row.detail)}`);
       }
     },
     note: (text) => output.note(text),

@@ -4,7 +4,7 @@
  * Invariant: nothing that a farm tells can move the cursor; control characters never reach a line.
  */
 import stringWidth from "string-width";
-import { cutText } from "../table.ts";
+import { cutText, plainText } from "../table.ts";
 
 export type Column = {
   readonly title: string;
@@ -17,11 +17,6 @@ export type Column = {
 
 const gap = "  ";
 
-/** Text without anything that a terminal would act on. */
-export function plain(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, " ");
-}
-
 function pad(text: string, width: number, isNumber: boolean): string {
   const space = " ".repeat(Math.max(0, width - stringWidth(text)));
   return isNumber ? space + text : text + space;
@@ -29,7 +24,7 @@ function pad(text: string, width: number, isNumber: boolean): string {
 
 /** A header and rows, each at most `width` columns: cells shrink to their least, then columns give way, those that yield most first. */
 export function grid(columns: readonly Column[], rows: readonly (readonly string[])[], width: number): readonly string[] {
-  const cells = [columns.map(({ title }) => title), ...rows.map((row) => row.map(plain))];
+  const cells = [columns.map(({ title }) => title), ...rows.map((row) => row.map(plainText))];
   const natural = columns.map((_, index) => Math.max(...cells.map((row) => stringWidth(row[index] ?? ""))));
   const widths = fit(columns, natural, width);
   return cells.map((row) => {

@@ -6,8 +6,8 @@
  */
 import { type Job, type Worker, WorkerState } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { type Farm, type Hold, HoldScope, type Pool } from "../../gen/proto/vapfarm/v1/operator.ts";
-import { cutText } from "../table.ts";
-import { bar, type Column, grid, plain, span } from "./grid.ts";
+import { cutText, plainText } from "../table.ts";
+import { bar, type Column, grid, span } from "./grid.ts";
 
 /** What was read from the farm at one time. */
 export type FarmPicture = {
@@ -55,13 +55,13 @@ export function layoutTop(state: TopState, size: Size): TopScreen {
   const filler = Array.from({ length: page - shown.length }, () => line("plain", ""));
   const footer = footerHeight === 1 ? [line("quiet", `q quit  p ${state.isPaused ? "go on" : "pause"}  ↑↓ PgUp PgDn scroll${place}`)] : [];
   const lines = [...header, ...shown, ...filler, ...footer].slice(0, Math.max(0, size.height));
-  return { lines: lines.map(({ style, text }) => line(style, cutText(plain(text), size.width))), page, scrollMost };
+  return { lines: lines.map(({ style, text }) => line(style, cutText(plainText(text), size.width))), page, scrollMost };
 }
 
 /** The same without a terminal: everything, no keys. */
 export function snapshotLines(state: TopState, width: number): readonly string[] {
   const body = state.picture === undefined ? [] : bodyLines(state.picture, width);
-  return [...headerLines(state), ...body].map(({ text }) => cutText(plain(text), width));
+  return [...headerLines(state), ...body].map(({ text }) => cutText(plainText(text), width));
 }
 
 function line(style: TopStyle, text: string): TopLine {

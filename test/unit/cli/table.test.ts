@@ -3,7 +3,9 @@ import stringWidth from "string-width";
 import { describe, expect, it } from "vitest";
 import { coloured, hasColour } from "../../../services/cli/colour.ts";
 import { fitLines } from "../../../services/cli/live-view.ts";
-import { type Column, cutText, renderTable } from "../../../services/cli/table.ts";
+import { type Column, cutText, plainText, renderTable } from "../../../services/cli/table.ts";
+import { alignColumns, textTable } from "../../../services/cli/text-table.ts";
+import { grid } from "../../../services/cli/top/grid.ts";
 
 type Row = { readonly id: string; readonly count: string; readonly text: string };
 
@@ -57,6 +59,24 @@ describe("a table", () => {
         for (const line of renderTable(some, columns, { width }).split("\n")) expect(stringWidth(line)).toBeLessThanOrEqual(width);
       }),
     );
+  });
+});
+
+describe("plain text", () => {
+  it.each([
+    ["escape sequences", "a\u001b[2Jb", "a [2Jb"],
+    ["line breaks of any kind", "a\r\nb\u2028c\u0085d", "a b c d"],
+    ["marks that turn the direction of reading", "a\u202etxt.exe\u2066b", "a txt.exe b"],
+    ["nothing", "é 月 😀", "é 月 😀"],
+  ])("has %s taken out", (_what, text, expected) => {
+    expect(plainText(text)).toBe(expected);
+  });
+
+  it("is what every table, list and live view prints", () => {
+    const hostile = "a\u001b]0;title\u0007\nb";
+    expect(textTable(["name"], [[hostile]])).toBe("name\na ]0;title b");
+    expect(alignColumns([[hostile, "c"]])).toBe("a ]0;title b  c");
+    expect(grid([{ title: "name", yields: 0, least: 4 }], [[hostile]], 40)).toEqual(["name", "a ]0;title b"]);
   });
 });
 
