@@ -27,29 +27,40 @@ class BrokenFarm(farm_pb2_grpc.FarmServiceServicer):
         self.received = b""
         self.sha256 = hashlib.sha256(BYTES).hexdigest()
         self.authorization: object = None
+        self.forget = False
+        self.was_broken = False
+        self.state = farm_pb2.JOB_STATE_SUCCEEDED
+        self.last_event = 6
+        self.break_with: grpc.StatusCode | None = grpc.StatusCode.UNAVAILABLE
 
     def WatchJob(self, request, context):  # noqa: N802
         self.watched_from.append(request.after_event_number)
         first = request.after_event_number + 1
         for number in range(first, first + 2):
             yield farm_pb2.WatchJobResponse(event=farm_pb2.JobEvent(number=number))
-        if len(self.watched_from) < 2:
-            context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
+        if len(self.watched_from) < 2 and self.break_with is not None:
+            context.abort(self.break_with, "going away")
 
     def BeginUpload(self, request, context):  # noqa: N802
         return farm_pb2.BeginUploadResponse(upload=farm_pb2.Upload(upload_id="one", size_bytes=request.size_bytes))
 
     def GetUpload(self, request, context):  # noqa: N802
+        if self.forget:
+            self.forget, self.received = False, b""
+            details = (("grpc-status-details-bin", refusal("UPLOAD_UNKNOWN").SerializeToString()),)
+            context.set_trailing_metadata(details)
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such upload")
         return farm_pb2.GetUploadResponse(upload=farm_pb2.Upload(upload_id="one", received_bytes=len(self.received)))
 
     def UploadMedia(self, requests, context):  # noqa: N802
-        is_first = self.received == b""
+        is_first = not self.was_broken
         for message in requests:
             if message.HasField("header"):
                 assert message.header.offset_bytes == len(self.received)
             else:
                 self.received += message.chunk
             if is_first and len(self.received) > len(BYTES) // 2:
+                self.was_broken = True
                 context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
         return farm_pb2.UploadMediaResponse(sha256=hashlib.sha256(self.received).hexdigest())
 
@@ -75,16 +86,18 @@ class BrokenFarm(farm_pb2_grpc.FarmServiceServicer):
         return farm_pb2.SubmitRendersResponse(job=job, outcomes=[right, wrong] if request.allow_partial else [wrong])
 
     def GetJob(self, request, context):  # noqa: N802
+        if request.job_id == "one":
+            return farm_pb2.GetJobResponse(job=farm_pb2.Job(job_id="one", state=self.state, last_event_number=self.last_event))
         self.authorization = dict(context.invocation_metadata()).get("authorization")
         details = (("grpc-status-details-bin", refusal().SerializeToString()),)
         context.set_trailing_metadata(details)
-        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "job_id: is no job id")
+        return context.abort(grpc.StatusCode.INVALID_ARGUMENT, "job_id: is no job id")
 
 
-def refusal() -> status_pb2.Status:
+def refusal(reason: str = "FIELD_INVALID") -> status_pb2.Status:
     """Build the status that the farm sends for a wrong field."""
     status = status_pb2.Status(code=grpc.StatusCode.INVALID_ARGUMENT.value[0], message="job_id: is no job id")
-    info = error_details_pb2.ErrorInfo(reason="FIELD_INVALID", domain="vapfarm", metadata={"remedy": "correct the field"})
+    info = error_details_pb2.ErrorInfo(reason=reason, domain="vapfarm", metadata={"remedy": "correct the field"})
     request = error_details_pb2.BadRequest()
     request.field_violations.add(field="job_id", description="is no job id")
     for detail in (info, request):
@@ -106,8 +119,13 @@ def broken() -> Iterator[tuple[BrokenFarm, Farm]]:
     server.stop(None).wait()
 
 
-def test_a_watch_goes_on_after_the_last_event(broken) -> None:
+@pytest.mark.parametrize(
+    "break_with", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED, None]
+)
+def test_a_watch_goes_on_after_the_last_event_however_its_stream_ended(broken, break_with) -> None:
     servicer, farm = broken
+    servicer.break_with = break_with
+    servicer.last_event = 4
     assert [update.event.number for update in farm.watch("one")] == [1, 2, 3, 4]
     assert servicer.watched_from == [0, 2]
 
@@ -118,6 +136,14 @@ def test_an_upload_goes_on_at_the_farm_s_offset(broken, tmp_path: Path) -> None:
     path.write_bytes(BYTES)
     assert farm.upload(path).sha256 == servicer.sha256
     assert servicer.received == BYTES
+
+
+def test_an_upload_that_the_farm_forgot_is_begun_anew(broken, tmp_path: Path) -> None:
+    servicer, farm = broken
+    servicer.forget = True
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(BYTES)
+    assert farm.upload(path).sha256 == servicer.sha256
 
 
 def test_a_download_goes_on_where_it_broke(broken, tmp_path: Path) -> None:
@@ -174,9 +200,29 @@ def test_a_farm_that_is_away_is_named_as_such() -> None:
     assert caught.value.is_transient
 
 
-def test_patience_ends_when_nothing_moves() -> None:
+AWAY = FarmError("UNAVAILABLE", "away", "UNAVAILABLE")
+
+
+def test_patience_counts_from_the_first_failure_and_not_from_the_last_message() -> None:
+    now = [1000.0]
     pauses: list[float] = []
-    patience = Patience(limit_seconds=-1, sleep=pauses.append)
+    patience = Patience(limit_seconds=60, sleep=pauses.append, clock=lambda: now[0])
+    now[0] += 3600
+    patience.wait_or_raise(AWAY)
+    now[0] += 59
+    patience.wait_or_raise(AWAY)
+    assert len(pauses) == 2
+    assert pauses[1] > pauses[0]
+    now[0] += 1
     with pytest.raises(FarmError):
-        patience.wait_or_raise(FarmError("UNAVAILABLE", "away", "UNAVAILABLE"))
-    assert pauses == []
+        patience.wait_or_raise(AWAY)
+    patience.note_progress()
+    patience.wait_or_raise(AWAY)
+
+
+def test_what_waiting_cannot_mend_is_raised_at_once() -> None:
+    for status in ("INVALID_ARGUMENT", "NOT_FOUND", "INTERNAL"):
+        with pytest.raises(FarmError):
+            Patience(60).wait_or_raise(FarmError(status, "wrong", status))
+    with pytest.raises(FarmError):
+        Patience(60).wait_or_raise(FarmError("REQUEST_TOO_LARGE", "too large", "RESOURCE_EXHAUSTED"))

@@ -29,7 +29,8 @@ def address() -> Iterator[str]:
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as up:
         try:
             assert up.stdout is not None
-            assert up.stdout.readline() != "", "the farm did not start"
+            lines = (json.loads(line) for line in up.stdout)
+            assert any(line["kind"] == "ready" for line in lines), "the farm did not start"
             yield json.loads((data / "farm.json").read_text())["grpcAddress"]
         finally:
             up.terminate()

@@ -11,21 +11,31 @@ _LONGEST_SECONDS = 5.0
 
 
 class Patience:
-    """Pauses between tries; progress starts them anew. Gives up when nothing moved for `limit_seconds`."""
+    """How long a farm that is away is waited for.
 
-    def __init__(self, limit_seconds: float, sleep: Callable[[float], None] = time.sleep) -> None:
+    The clock starts with the first failure after something arrived, not with the last message: a stream that is silent or busy
+    for hours uses up nothing.
+    """
+
+    def __init__(
+        self, limit_seconds: float, sleep: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._limit = limit_seconds
         self._sleep = sleep
+        self._clock = clock
         self.note_progress()
 
     def note_progress(self) -> None:
-        """Start anew: something arrived."""
-        self._since = time.monotonic()
+        """Forget failures: something arrived."""
+        self._since: float | None = None
         self._pause = _FIRST_SECONDS
 
     def wait_or_raise(self, error: FarmError) -> None:
         """Pause before the next try; raise the error when it cannot pass by waiting, or when waiting took too long."""
-        if not error.is_transient or time.monotonic() - self._since > self._limit:
+        now = self._clock()
+        if self._since is None:
+            self._since = now
+        if not error.is_transient or now - self._since >= self._limit:
             raise error
         self._sleep(self._pause * (0.5 + random.random() / 2))
         self._pause = min(self._pause * 2, _LONGEST_SECONDS)

@@ -10,6 +10,9 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 _DETAILS_KEY = "grpc-status-details-bin"
+_PASSING = frozenset({"UNAVAILABLE", "ABORTED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "CANCELLED"})
+# Statuses that may pass, with reasons that do not.
+_NEVER = frozenset({"REQUEST_TOO_LARGE", "UPLOADS_TOO_MANY"})
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,16 @@ class FarmError(Exception):
 
     @property
     def is_transient(self) -> bool:
-        """Whether the same call may succeed a moment later."""
-        return self.status in {"UNAVAILABLE", "ABORTED", "RESOURCE_EXHAUSTED"}
+        """Whether the same call may succeed a moment later: the farm is away, busy, or ended a stream that took too long."""
+        return self.code not in _NEVER and self.status in _PASSING
 
 
 def from_rpc_error(error: grpc.RpcError) -> FarmError:
     """Read what a failed call carried; trailers that cannot be read leave gRPC's code and message."""
     name = error.code().name
-    failure = FarmError(name, error.details() or name, name)
+    # Only the message limit of either end has no details.
+    code = "REQUEST_TOO_LARGE" if name == "RESOURCE_EXHAUSTED" else name
+    failure = FarmError(code, error.details() or name, name)
     for key, value in error.trailing_metadata() or ():
         if key == _DETAILS_KEY:
             _add_details(failure, status_pb2.Status.FromString(value))

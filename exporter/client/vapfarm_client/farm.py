@@ -17,6 +17,7 @@ from vapfarm_client.errors import FarmError, from_rpc_error, from_status
 from vapfarm_client.transfer import download_file, upload_file
 
 _MAX_MESSAGE_BYTES = 4 * 1024**2
+# A stream that lasts longer is taken up again.
 _STREAM_SECONDS = 3600.0
 _STREAMS = frozenset({"UploadMedia", "DownloadArtifact", "WatchJob"})
 _ENDED = frozenset({farm_pb2.JOB_STATE_SUCCEEDED, farm_pb2.JOB_STATE_FAILED, farm_pb2.JOB_STATE_CANCELLED})
@@ -113,7 +114,10 @@ class Farm:
                     if update.HasField("event"):
                         after_event_number = update.event.number
                     yield update
-                return
+                # A coordinator that stops ends its streams in order, too.
+                job = self.get_job(job_id)
+                if has_ended(job) and job.last_event_number <= after_event_number:
+                    return
             except FarmError as error:
                 patience.wait_or_raise(error)
 

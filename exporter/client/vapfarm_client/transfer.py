@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from vapfarm.v1 import farm_pb2
@@ -23,27 +24,36 @@ def upload_file(call: Calls, path: Path, patience: Patience) -> farm_pb2.UploadM
     """Upload a file unless the farm has its bytes. Raises FarmError: MEDIA_* when it is no media that the farm takes."""
     size = path.stat().st_size
     request = farm_pb2.BeginUploadRequest(file_name=path.name, size_bytes=size, sha256=hash_file(path))
-    upload = call("BeginUpload", request).upload
+    upload = _patiently(patience, lambda: call("BeginUpload", request).upload)
     while not upload.HasField("media"):
+        before = upload.received_bytes
         try:
-            messages = _messages(path, upload.upload_id, upload.received_bytes)
-            return call("UploadMedia", messages)
+            return call("UploadMedia", _messages(path, upload.upload_id, before))
         except FarmError as error:
-            patience.wait_or_raise(error)
-            upload = _where(call, upload, patience)
+            if error.code != "UPLOAD_UNKNOWN":
+                patience.wait_or_raise(error)
+        upload = _patiently(patience, partial(_where, call, request, upload.upload_id))
+        if upload.received_bytes > before:
+            patience.note_progress()
     return upload.media
 
 
-def _where(call: Calls, upload: farm_pb2.Upload, patience: Patience) -> farm_pb2.Upload:
+def _where(call: Calls, request: farm_pb2.BeginUploadRequest, upload_id: str) -> farm_pb2.Upload:
+    """Ask how far an upload is; one that expired is begun anew."""
+    try:
+        return call("GetUpload", farm_pb2.GetUploadRequest(upload_id=upload_id)).upload
+    except FarmError as error:
+        if error.code != "UPLOAD_UNKNOWN":
+            raise
+        return call("BeginUpload", request).upload
+
+
+def _patiently(patience: Patience, ask: Callable[[], farm_pb2.Upload]) -> farm_pb2.Upload:
     while True:
         try:
-            now = call("GetUpload", farm_pb2.GetUploadRequest(upload_id=upload.upload_id)).upload
+            return ask()
         except FarmError as error:
             patience.wait_or_raise(error)
-            continue
-        if now.received_bytes > upload.received_bytes:
-            patience.note_progress()
-        return now
 
 
 def _messages(path: Path, upload_id: str, offset: int) -> Iterator[farm_pb2.UploadMediaRequest]:
@@ -57,28 +67,28 @@ def _messages(path: Path, upload_id: str, offset: int) -> Iterator[farm_pb2.Uplo
 
 def download_file(call: Calls, request: farm_pb2.DownloadArtifactRequest, path: Path, patience: Patience) -> farm_pb2.Artifact:
     """Write an artifact whole or not at all. Raises FarmError, ARTIFACT_CORRUPT when the bytes have another hash."""
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
+    unfinished = path.with_name(path.name + ".partial")
+    unfinished.unlink(missing_ok=True)
     while True:
-        received = partial.stat().st_size if partial.exists() else 0
+        received = unfinished.stat().st_size if unfinished.exists() else 0
         request.offset_bytes = received
         try:
-            artifact = _append(call("DownloadArtifact", request), partial)
+            artifact = _append(call("DownloadArtifact", request), unfinished)
             break
         except FarmError as error:
-            if partial.exists() and partial.stat().st_size > received:
+            if unfinished.exists() and unfinished.stat().st_size > received:
                 patience.note_progress()
             patience.wait_or_raise(error)
-    if hash_file(partial) != artifact.sha256:
-        partial.unlink()
+    if hash_file(unfinished) != artifact.sha256:
+        unfinished.unlink()
         raise FarmError("ARTIFACT_CORRUPT", f"{request.name} does not have its hash {artifact.sha256}", "DATA_LOSS")
-    partial.replace(path)
+    unfinished.replace(path)
     return artifact
 
 
-def _append(answers: Iterator[farm_pb2.DownloadArtifactResponse], partial: Path) -> farm_pb2.Artifact:
+def _append(answers: Iterator[farm_pb2.DownloadArtifactResponse], unfinished: Path) -> farm_pb2.Artifact:
     artifact = farm_pb2.Artifact()
-    with partial.open("ab") as file:
+    with unfinished.open("ab") as file:
         for answer in answers:
             if answer.HasField("artifact"):
                 artifact = answer.artifact
