@@ -60,8 +60,8 @@ export function withWatchOptions(command: Command): Command {
 }
 
 /** The interval in milliseconds. */
-export function intervalOf(options: WatchOptions): number {
-  return Math.max(100, parseSpan("--interval", options.interval));
+export function intervalOf({ interval = "2s" }: Partial<WatchOptions>): number {
+  return Math.max(100, parseSpan("--interval", interval));
 }
 
 /** An option that may be given several times. */

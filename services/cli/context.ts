@@ -5,11 +5,14 @@ import type { Environment } from "../platform/config.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { Output } from "./output.ts";
+import type { ToJson } from "./proto-json.ts";
 
 export type CliContext = {
   readonly environment: Environment;
   readonly output: Output;
   readonly interrupts: Interrupts;
+  /** A message as `--json` prints it. */
+  readonly toJson: ToJson;
   /** Root of the clone or image: where services/, models/ and demo/ lie. */
   readonly projectFolder: string;
   readonly workingFolder: string;

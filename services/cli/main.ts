@@ -8,6 +8,7 @@ import { exitCodes } from "./exit-codes.ts";
 import { createInterrupts } from "./interrupts.ts";
 import { createOutput } from "./output.ts";
 import { runCommandLine } from "./program.ts";
+import { createToJson } from "./proto-json.ts";
 import { reportError } from "./report-error.ts";
 
 // Whoever reads the output may have seen enough, as `head` does: that is no failure.
@@ -22,6 +23,7 @@ const context: CliContext = {
   environment: process.env,
   output: createOutput(process, process.env),
   interrupts: createInterrupts(process),
+  toJson: createToJson(fileURLToPath(new URL("../gen/farm.binpb", import.meta.url))),
   projectFolder: fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, ""),
   workingFolder: process.cwd(),
   canAsk: process.stdin.isTTY && process.stderr.isTTY,

@@ -1,10 +1,12 @@
 /**
  * The CLI within the test's own process: what it writes is kept, and the terminal is what the test says.
  */
+import { join } from "node:path";
 import { coloured, plain } from "../../services/cli/colour.ts";
 import type { CliContext } from "../../services/cli/context.ts";
 import type { ExitCode } from "../../services/cli/exit-codes.ts";
 import { runCommandLine } from "../../services/cli/program.ts";
+import { createToJson } from "../../services/cli/proto-json.ts";
 import { projectRoot } from "./ffmpeg.ts";
 
 export type PlayedTerminal = { readonly columns: number; readonly rows: number; readonly hasColour?: boolean };
@@ -53,6 +55,7 @@ export function playCli(environment: Readonly<Record<string, string>> = {}, term
       isTty: false,
       errorStream: process.stderr,
     },
+    toJson: createToJson(join(projectRoot, "services/gen/farm.binpb")),
     interrupts: { signal: interrupted.signal, take: () => () => undefined },
     projectFolder: projectRoot,
     workingFolder: projectRoot,

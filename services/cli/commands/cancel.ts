@@ -31,12 +31,12 @@ async function cancel({ context, client, options, args: [jobId = ""] }: FarmCall
   const { output } = context;
   if (options.render === undefined) {
     const job = await client.cancel(jobId);
-    if (options.json === true) output.json(Job.toJSON(job));
+    if (options.json === true) output.json(context.toJson(Job, job));
     else output.line(`job ${job.jobId} is ${jobStateWord(job.state)}`);
     return;
   }
   const position = wholeOf("--render", options.render);
   const render = present((await client.calls.cancelRender({ jobId, position })).render, "render");
-  if (options.json === true) output.json(Render.toJSON(render));
+  if (options.json === true) output.json(context.toJson(Render, render));
   else output.line(`render ${render.position} of job ${render.jobId} is ${jobStateWord(render.state)}`);
 }

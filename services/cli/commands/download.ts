@@ -73,7 +73,7 @@ async function download(call: FarmCall<DownloadOptions>): Promise<undefined> {
     const id = position === 0 ? jobId : `${jobId}.${position}`;
     const path = name !== undefined && options.out !== undefined ? resolve(context.workingFolder, options.out) : renderOutputPath(folder, id, each); // prettier-ignore
     const artifact = await client.download({ jobId, name: each, position, range, path }, { signal: context.interrupts.signal });
-    if (options.json === true) artifacts.push({ path, ...(Artifact.toJSON(artifact) as object) });
+    if (options.json === true) artifacts.push({ path, ...(context.toJson(Artifact, artifact) as object) });
     else context.output.line(`${each}: ${path} (${range === undefined ? bytesText(Number(artifact.sizeBytes)) : "a range"})`);
   }
   if (options.json === true) context.output.json({ artifacts });
@@ -114,7 +114,7 @@ async function printUrl({ context, client, options, args: [jobId = "", name = ""
   const lifetimeSeconds = Math.ceil(parseSpan("--lifetime", options.lifetime) / 1000);
   const answer = await client.calls.getArtifactUrl({ jobId, name, renderPosition: wholeOf("--render", options.render), lifetimeSeconds });
   if (options.json === true) {
-    output.json(GetArtifactUrlResponse.toJSON(answer));
+    output.json(context.toJson(GetArtifactUrlResponse, answer));
     return;
   }
   output.line(answer.url);

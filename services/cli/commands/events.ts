@@ -6,8 +6,10 @@ import { JobEvent } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { timeTexts } from "../ages.ts";
 import { describeCommand, type FarmCall, type Finish, type JsonOption, onFarm, wholeOf, withFarmOptions } from "../command-line.ts";
 import type { CliContext } from "../context.ts";
+import type { ExitCode } from "../exit-codes.ts";
 import type { FarmOptions } from "../farm-address.ts";
-import { collectAll, mapEach, printJsonList } from "../json-list.ts";
+import { showList } from "../json-list.ts";
+import type { Output } from "../output.ts";
 import { renderTable } from "../table.ts";
 
 type EventsOptions = FarmOptions & JsonOption & { readonly after: string; readonly limit?: string };
@@ -29,22 +31,18 @@ export function eventsCommand(context: CliContext, finish: Finish): Command {
     .action(onFarm<EventsOptions>(context, finish, listEvents));
 }
 
-async function listEvents({ context, client, options, args: [jobId = ""] }: FarmCall<EventsOptions>): Promise<undefined> {
-  const { output, interrupts } = context;
+async function listEvents(call: FarmCall<EventsOptions>): Promise<ExitCode> {
+  const { context, client, options, args } = call;
   const limit = options.limit === undefined ? undefined : wholeOf("--limit", options.limit, 1);
-  const from = { jobId, afterEventNumber: BigInt(wholeOf("--after", options.after)) };
-  const events = client.events(from, { limit, signal: interrupts.signal });
-  if (options.json === true) {
-    await printJsonList(
-      output,
-      "events",
-      mapEach(events, (event) => JobEvent.toJSON(event)),
-    );
-    return;
-  }
+  const from = { jobId: args[0] ?? "", afterEventNumber: BigInt(wholeOf("--after", options.after)) };
+  const items = () => client.events(from, { limit, signal: context.interrupts.signal });
+  return showList(call, { name: "events", codec: JobEvent, items, table: (events) => eventTable(context.output, events) });
+}
+
+function eventTable(output: Output, events: readonly JobEvent[]): string {
   const time = timeTexts(output.screen.isTerminal, new Date());
-  const table = renderTable(
-    await collectAll(events),
+  return renderTable(
+    events,
     [
       { title: "number", cell: ({ number }) => number.toString(), weight: 9, align: "right" },
       { title: "time", cell: (event) => time(event.time), weight: 7 },
@@ -56,5 +54,4 @@ async function listEvents({ context, client, options, args: [jobId = ""] }: Farm
     ],
     { width: output.screen.columns(), paint: output.paint },
   );
-  output.line(table);
 }

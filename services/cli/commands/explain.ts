@@ -33,7 +33,7 @@ async function explain({ context, client, options, args: [jobId = ""] }: FarmCal
   const position = options.render === undefined ? {} : { renderPosition: wholeOf("--render", options.render) };
   const answer = await client.calls.explainJob({ jobId, ...position });
   if (options.json === true) {
-    output.json(ExplainJobResponse.toJSON(answer));
+    output.json(context.toJson(ExplainJobResponse, answer));
     return;
   }
   output.line(`job ${jobId} is ${jobStateWord(answer.state)}: ${answer.summary}`);

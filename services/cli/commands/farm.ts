@@ -46,7 +46,7 @@ async function showFarm({ context, client, options }: FarmCall<ShowFarmOptions>)
     intervalMs: intervalOf(options),
     asJson: options.json === true,
     text: async () => farmText(context.output, await farm()),
-    json: async () => Farm.toJSON(await farm()),
+    json: async () => context.toJson(Farm, await farm()),
   });
 }
 

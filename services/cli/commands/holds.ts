@@ -3,12 +3,14 @@
  */
 import type { Command } from "commander";
 import { present } from "../../client/farm-client.ts";
-import { HoldScope } from "../../gen/proto/vapfarm/v1/operator.ts";
-import { Hold } from "../../gen/proto/vapfarm/v1/operator.ts";
+import { Hold, HoldScope } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { invalidOption, timeTexts } from "../ages.ts";
 import { describeCommand, type FarmCall, type Finish, type JsonOption, onFarm, withFarmOptions } from "../command-line.ts";
 import type { CliContext } from "../context.ts";
+import type { ExitCode } from "../exit-codes.ts";
 import type { FarmOptions } from "../farm-address.ts";
+import { eachOf, showList } from "../json-list.ts";
+import type { Output } from "../output.ts";
 import { renderTable } from "../table.ts";
 import { holdScopeOf, holdScopeWord } from "../words.ts";
 
@@ -60,7 +62,7 @@ function withScope(command: Command): Command {
 
 async function placeHold({ context, client, options, args }: FarmCall<HoldOptions>): Promise<undefined> {
   const hold = present((await client.calls.placeHold({ ...targetOf(args), reason: options.reason ?? "" })).hold, "hold");
-  if (options.json === true) context.output.json(Hold.toJSON(hold));
+  if (options.json === true) context.output.json(context.toJson(Hold, hold));
   else context.output.line(`${targetText(hold)} is held${hold.reason === "" ? "" : `: ${hold.reason}`}`);
 }
 
@@ -71,15 +73,15 @@ async function releaseHold({ context, client, options, args }: FarmCall<HoldOpti
   else context.output.line(`${targetText(target)} ${released ? "is released" : "was not held"}`);
 }
 
-async function listHolds({ context, client, options }: FarmCall<HoldOptions>): Promise<undefined> {
-  const { output } = context;
-  const { holds } = await client.calls.listHolds({});
-  if (options.json === true) {
-    output.json({ holds: holds.map((hold) => Hold.toJSON(hold)) });
-    return;
-  }
+async function listHolds(call: FarmCall<HoldOptions>): Promise<ExitCode> {
+  const items = () => eachOf(call.client.calls.listHolds({}).then(({ holds }) => holds));
+  return showList(call, { name: "holds", codec: Hold, items, table: (holds) => holdTable(call.context.output, holds) });
+}
+
+function holdTable(output: Output, holds: readonly Hold[]): string {
+  if (holds.length === 0) return "nothing is held";
   const time = timeTexts(output.screen.isTerminal, new Date());
-  const table = renderTable(
+  return renderTable(
     holds,
     [
       { title: "scope", cell: ({ scope }) => holdScopeWord(scope), weight: 9 },
@@ -90,7 +92,6 @@ async function listHolds({ context, client, options }: FarmCall<HoldOptions>): P
     ],
     { width: output.screen.columns(), paint: output.paint },
   );
-  output.line(holds.length === 0 ? "nothing is held" : table);
 }
 
 function targetOf([word = "", name = ""]: readonly string[]): { readonly scope: HoldScope; readonly name: string } {

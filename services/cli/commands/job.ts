@@ -37,12 +37,12 @@ async function showJob({ context, client, options, args: [jobId = ""] }: FarmCal
   const time = timeTexts(output.screen.isTerminal, new Date());
   if (options.render !== undefined) {
     const render = await client.getRender(jobId, wholeOf("--render", options.render));
-    if (options.json === true) output.json(Render.toJSON(render));
+    if (options.json === true) output.json(context.toJson(Render, render));
     else printRender(output, render, time);
     return;
   }
   const job = await client.getJob(jobId);
-  if (options.json === true) output.json(Job.toJSON(job));
+  if (options.json === true) output.json(context.toJson(Job, job));
   else printJob(output, job, time);
 }
 

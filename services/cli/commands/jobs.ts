@@ -9,7 +9,6 @@ import {
   describeCommand,
   type FarmCall,
   type Finish,
-  intervalOf,
   type JsonOption,
   onFarm,
   type WatchOptions,
@@ -20,8 +19,7 @@ import {
 import type { CliContext } from "../context.ts";
 import type { ExitCode } from "../exit-codes.ts";
 import type { FarmOptions } from "../farm-address.ts";
-import { collectAll, mapEach, printJsonList } from "../json-list.ts";
-import { showView } from "../live-view.ts";
+import { showList } from "../json-list.ts";
 import { type Column, renderTable } from "../table.ts";
 import { jobClassOf, jobClassWord, jobStatesOf, jobStateWord, stateCell } from "../words.ts";
 
@@ -67,25 +65,12 @@ export function jobsCommand(context: CliContext, finish: Finish): Command {
     .action(onFarm<JobsOptions>(context, finish, listJobs));
 }
 
-async function listJobs({ context, client, options }: FarmCall<JobsOptions>): Promise<ExitCode | undefined> {
-  const { output, interrupts } = context;
+async function listJobs(call: FarmCall<JobsOptions>): Promise<ExitCode> {
+  const { context, client, options } = call;
   const filter = filterOf(options);
-  const control = { limit: wholeOf("--limit", options.limit, 1), signal: interrupts.signal };
-  const jobs = () => client.jobs(filter, control);
-  if (options.json === true && options.watch !== true) {
-    await printJsonList(
-      output,
-      "jobs",
-      mapEach(jobs(), (job) => Job.toJSON(job)),
-    );
-    return undefined;
-  }
-  return showView(context, options.watch === true, {
-    intervalMs: intervalOf(options),
-    asJson: options.json === true,
-    text: async () => jobTable(context, await collectAll(jobs())),
-    json: async () => ({ jobs: await collectAll(mapEach(jobs(), (job) => Job.toJSON(job))) }),
-  });
+  const control = { limit: wholeOf("--limit", options.limit, 1), signal: context.interrupts.signal };
+  const items = () => client.jobs(filter, control);
+  return showList(call, { name: "jobs", codec: Job, items, table: (jobs) => jobTable(context, jobs) });
 }
 
 function filterOf(options: JobsOptions): DeepPartial<ListJobsRequest> {

@@ -6,7 +6,9 @@ import { present } from "../../client/farm-client.ts";
 import { Model, type ModelEngine } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { describeCommand, type FarmCall, type Finish, type JsonOption, onFarm, withFarmOptions } from "../command-line.ts";
 import type { CliContext } from "../context.ts";
+import type { ExitCode } from "../exit-codes.ts";
 import type { FarmOptions } from "../farm-address.ts";
+import { eachOf, showList } from "../json-list.ts";
 import type { Output } from "../output.ts";
 import { type Column, renderTable } from "../table.ts";
 import { bytesText } from "../text-table.ts";
@@ -40,11 +42,12 @@ export function modelCommand(context: CliContext, finish: Finish): Command {
     .action(onFarm<ModelsOptions>(context, finish, showModel));
 }
 
-async function listModels({ context, client, options }: FarmCall<ModelsOptions>): Promise<undefined> {
-  const { output } = context;
-  const { models } = await client.calls.listModels({});
-  if (options.json === true) output.json({ models: models.map((model) => Model.toJSON(model)) });
-  else output.line(renderTable(models, modelColumns, { width: output.screen.columns(), paint: output.paint }));
+async function listModels(call: FarmCall<ModelsOptions>): Promise<ExitCode> {
+  const { client, context } = call;
+  const { screen, paint } = context.output;
+  const items = () => eachOf(client.calls.listModels({}).then(({ models }) => models));
+  const table = (models: readonly Model[]): string => renderTable(models, modelColumns, { width: screen.columns(), paint });
+  return showList(call, { name: "models", codec: Model, items, table });
 }
 
 const modelColumns: readonly Column<Model>[] = [
@@ -61,7 +64,7 @@ const modelColumns: readonly Column<Model>[] = [
 
 async function showModel({ context, client, options, args: [name = ""] }: FarmCall<ModelsOptions>): Promise<undefined> {
   const model = present((await client.calls.getModel({ name })).model, "model");
-  if (options.json === true) context.output.json(Model.toJSON(model));
+  if (options.json === true) context.output.json(context.toJson(Model, model));
   else printModel(context.output, model);
 }
 

@@ -8,7 +8,6 @@ import {
   describeCommand,
   type FarmCall,
   type Finish,
-  intervalOf,
   type JsonOption,
   onFarm,
   type WatchOptions,
@@ -19,8 +18,7 @@ import {
 import type { CliContext } from "../context.ts";
 import type { ExitCode } from "../exit-codes.ts";
 import type { FarmOptions } from "../farm-address.ts";
-import { collectAll, mapEach, printJsonList } from "../json-list.ts";
-import { showView } from "../live-view.ts";
+import { showList } from "../json-list.ts";
 import { renderTable } from "../table.ts";
 import { jobStatesOf, jobStateWord, stateCell } from "../words.ts";
 
@@ -43,24 +41,12 @@ export function rendersCommand(context: CliContext, finish: Finish): Command {
     .action(onFarm<RendersOptions>(context, finish, listRenders));
 }
 
-async function listRenders({ context, client, options, args: [jobId = ""] }: FarmCall<RendersOptions>): Promise<ExitCode | undefined> {
-  const states = jobStatesOf("--state", options.state);
+async function listRenders(call: FarmCall<RendersOptions>): Promise<ExitCode> {
+  const { context, client, options, args } = call;
+  const filter = { jobId: args[0] ?? "", states: jobStatesOf("--state", options.state) };
   const control = { limit: wholeOf("--limit", options.limit, 1), signal: context.interrupts.signal };
-  const renders = () => client.renders({ jobId, states }, control);
-  if (options.json === true && options.watch !== true) {
-    await printJsonList(
-      context.output,
-      "renders",
-      mapEach(renders(), (render) => Render.toJSON(render)),
-    );
-    return undefined;
-  }
-  return showView(context, options.watch === true, {
-    intervalMs: intervalOf(options),
-    asJson: options.json === true,
-    text: async () => renderRows(context, await collectAll(renders())),
-    json: async () => ({ renders: await collectAll(mapEach(renders(), (render) => Render.toJSON(render))) }),
-  });
+  const items = () => client.renders(filter, control);
+  return showList(call, { name: "renders", codec: Render, items, table: (renders) => renderRows(context, renders) });
 }
 
 function renderRows({ output }: CliContext, renders: readonly Render[]): string {

@@ -37,12 +37,12 @@ async function retry({ context, client, options, args: [jobId = ""] }: FarmCall<
   if (options.render === undefined) {
     const answer = await client.calls.retryJob({ jobId });
     const job = present(answer.job, "job");
-    if (options.json === true) output.json(RetryJobResponse.toJSON(answer));
+    if (options.json === true) output.json(context.toJson(RetryJobResponse, answer));
     else output.line(`job ${job.jobId} is ${jobStateWord(job.state)}, ${answer.retriedRenders} renders run again`);
     return;
   }
   const answer = await client.calls.retryRender({ jobId, position: wholeOf("--render", options.render) });
   const render = present(answer.render, "render");
-  if (options.json === true) output.json(RetryRenderResponse.toJSON(answer));
+  if (options.json === true) output.json(context.toJson(RetryRenderResponse, answer));
   else output.line(`render ${render.position} of job ${render.jobId} is ${jobStateWord(render.state)}`);
 }

@@ -47,7 +47,7 @@ async function top(context: CliContext, options: TopOptions): Promise<ExitCode> 
       return exitCodes.ok;
     }
     const picture = await readFarm(client, signal);
-    if (options.json === true) context.output.json(pictureJson(picture));
+    if (options.json === true) context.output.json(pictureJson(context, picture));
     else printSnapshot(context, { picture, address, width: terminal.output.isTTY ? terminal.output.columns : pipeWidth });
     return exitCodes.ok;
   });
@@ -60,11 +60,11 @@ function printSnapshot({ output }: CliContext, { picture, address, width }: Snap
   for (const line of snapshotLines(state, width)) output.line(line);
 }
 
-function pictureJson({ farm, workers, queue }: FarmPicture): object {
+function pictureJson(context: CliContext, { farm, workers, queue }: FarmPicture): object {
   return {
-    farm: Farm.toJSON(farm),
-    workers: workers.map((worker) => Worker.toJSON(worker)),
-    queue: queue.map((job) => Job.toJSON(job)),
+    farm: context.toJson(Farm, farm),
+    workers: workers.map((worker) => context.toJson(Worker, worker)),
+    queue: queue.map((job) => context.toJson(Job, job)),
   };
 }
 

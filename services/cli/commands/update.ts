@@ -38,7 +38,7 @@ async function update({ context, client, options, args: [jobId = ""] }: FarmCall
   const { output } = context;
   const job = present((await client.calls.updateJob(requestOf(jobId, options))).job, "job");
   if (options.json === true) {
-    output.json(Job.toJSON(job));
+    output.json(context.toJson(Job, job));
     return;
   }
   const time = timeTexts(output.screen.isTerminal, new Date());

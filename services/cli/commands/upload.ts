@@ -32,7 +32,7 @@ async function uploadAll({ context, client, options, args }: FarmCall<UploadOpti
   const media: unknown[] = [];
   for (const file of args) {
     const answer = await uploadFile(context, { path: resolve(context.workingFolder, file), client, asJson });
-    if (asJson) media.push({ file, ...(UploadMediaResponse.toJSON(answer) as object) });
+    if (asJson) media.push({ file, ...(context.toJson(UploadMediaResponse, answer) as object) });
     else context.output.line(`${answer.sha256}  ${file}`);
   }
   if (asJson) context.output.json({ media });

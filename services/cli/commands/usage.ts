@@ -47,7 +47,7 @@ async function showUsage({ context, client, options }: FarmCall<UsageOptions>): 
   const { output } = context;
   const answer = await client.calls.getUsage(requestOf(options));
   if (options.json === true) {
-    output.json(GetUsageResponse.toJSON(answer));
+    output.json(context.toJson(GetUsageResponse, answer));
     return;
   }
   const keys = listOf(options.by);

@@ -39,7 +39,7 @@ type Watching = { readonly client: FarmClient; readonly jobId: string; readonly 
 
 async function watch(context: CliContext, { client, jobId, options }: Watching): Promise<ExitCode> {
   const asJson = options.json === true;
-  const onResponse = (response: WatchJobResponse): void => context.output.json(WatchJobResponse.toJSON(response));
+  const onResponse = (response: WatchJobResponse): void => context.output.json(context.toJson(WatchJobResponse, response));
   const job = await client.getJob(jobId);
   const outcome = await watchToEnd(context, { client, job, asJson, ...(asJson ? { onResponse } : {}) });
   if (outcome.kind === "left") return exitCodes.interrupted;

@@ -110,6 +110,6 @@ async function untilEmpty(client: FarmClient, drained: Worker, signal: AbortSign
 }
 
 function print({ context, options }: FarmCall<SteerOptions>, worker: Worker, text: string): void {
-  if (options.json === true) context.output.json(Worker.toJSON(worker));
+  if (options.json === true) context.output.json(context.toJson(Worker, worker));
   else context.output.line(`worker ${worker.name} ${text}`);
 }

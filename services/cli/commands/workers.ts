@@ -9,7 +9,6 @@ import {
   describeCommand,
   type FarmCall,
   type Finish,
-  intervalOf,
   type JsonOption,
   onFarm,
   type WatchOptions,
@@ -19,7 +18,8 @@ import {
 import type { CliContext } from "../context.ts";
 import type { ExitCode } from "../exit-codes.ts";
 import type { FarmOptions } from "../farm-address.ts";
-import { showView } from "../live-view.ts";
+import { eachOf, showList } from "../json-list.ts";
+import type { Output } from "../output.ts";
 import { type Column, renderTable } from "../table.ts";
 import { bytesText } from "../text-table.ts";
 import { stateCell, workerStatesOf, workerStateWord } from "../words.ts";
@@ -63,19 +63,16 @@ export function workersCommand(context: CliContext, finish: Finish): Command {
   return command;
 }
 
-async function listWorkers({ context, client, options }: FarmCall<WorkersOptions>): Promise<ExitCode> {
-  const { screen, paint } = context.output;
+async function listWorkers(call: FarmCall<WorkersOptions>): Promise<ExitCode> {
+  const { context, client, options } = call;
   const filter = { pool: options.pool ?? "", states: workerStatesOf("--state", options.state) };
-  return showView(context, options.watch === true, {
-    intervalMs: intervalOf(options),
-    asJson: options.json === true,
-    text: async () => {
-      const workers = await client.listWorkers(filter);
-      const time = timeTexts(screen.isTerminal, new Date());
-      return workers.length === 0 ? "no workers" : renderTable(workers, workerColumns(time), { width: screen.columns(), paint });
-    },
-    json: async () => ({ workers: (await client.listWorkers(filter)).map((worker) => Worker.toJSON(worker)) }),
-  });
+  const items = () => eachOf(client.listWorkers(filter));
+  return showList(call, { name: "workers", codec: Worker, items, table: (workers) => workerTable(context.output, workers) });
+}
+
+function workerTable({ screen, paint }: Output, workers: readonly Worker[]): string {
+  if (workers.length === 0) return "no workers";
+  return renderTable(workers, workerColumns(timeTexts(screen.isTerminal, new Date())), { width: screen.columns(), paint });
 }
 
 function workerColumns(time: TimeText): readonly Column<Worker>[] {
@@ -106,7 +103,7 @@ async function showWorker({ context, client, options, args: [workerId = ""] }: F
   const { output } = context;
   const worker = present((await client.calls.getWorker({ workerId })).worker, "worker");
   if (options.json === true) {
-    output.json(Worker.toJSON(worker));
+    output.json(context.toJson(Worker, worker));
     return;
   }
   const time = timeTexts(output.screen.isTerminal, new Date());
