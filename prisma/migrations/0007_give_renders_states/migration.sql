@@ -108,7 +108,8 @@ create or replace function vf_rank(p_task bigint) returns void language sql vola
   select vf_rank_all(array[p_task]);
 $$;
 
--- Moves locked tasks that no attempt runs to where they belong: cancelled without users; ready when blocked or delayed and nothing is missing.
+-- Moves locked tasks that no attempt runs to where they belong: cancelled without users; ready when blocked and nothing is missing. What is
+-- delayed for those who still want it goes on waiting.
 create function vf_requeue_all(fx jsonb, p_tasks bigint[]) returns jsonb language plpgsql as $$
 declare
   v_ready bigint[];
@@ -118,8 +119,7 @@ begin
     and not exists (select 1 from task_user u where u.task_id = t.id and u.is_wanted);
   delete from ready q using task t where q.task_id = any (p_tasks) and t.id = q.task_id and t.state = 'cancelled';
   with moved as (
-    update task t set state = 'ready', delayed_until = null
-    where t.id = any (p_tasks) and t.state in ('blocked', 'delayed') and t.inputs_missing = 0 returning t.id)
+    update task t set state = 'ready' where t.id = any (p_tasks) and t.state = 'blocked' and t.inputs_missing = 0 returning t.id)
   select array_agg(m.id) into v_ready from moved m;
   if v_ready is null then return fx; end if;
   perform vf_rank_all(v_ready);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { useWorld } from "../../support/store-suite.ts";
-import { createWorker, diamond, submit, type Worker, type World } from "../../support/store-world.ts";
+import { createWorker, diamond, submit, task, type Worker, type World } from "../../support/store-world.ts";
 
 const world = useWorld();
 
@@ -55,6 +55,20 @@ test("tasks that another job uses go on", async () => {
   expect(await store.getJob("local", kept)).toMatchObject({ state: "succeeded" });
   expect(await store.getJob("local", cancelled)).toMatchObject({ state: "cancelled", only: { artifacts: [] } });
   expect(await store.artifactOfRender("local", { jobId: cancelled, position: 0, name: "mp4" })).toBeUndefined();
+});
+
+test("a task that waits for its next try goes on waiting when one of the jobs that share it is cancelled", async () => {
+  const { store, sql } = world();
+  const shared = task("shared");
+  const jobs = [await submit(store, [shared]), await submit(store, [shared])] as const;
+  const worker = createWorker(store);
+  await worker.fail(await worker.claim(), "STAGE_FAILED");
+  const delayed = await sql("select state, delayed_until from task");
+  expect(delayed).toMatchObject([{ state: "delayed" }]);
+  await store.cancelJob("local", jobs[0]);
+  expect(await sql("select state, delayed_until from task")).toEqual(delayed);
+  await store.cancelJob("local", jobs[1]);
+  expect(await sql("select state, delayed_until from task")).toEqual([{ state: "cancelled", delayed_until: null }]);
 });
 
 test("a cancelled job's priority no longer lifts the tasks that it shared", async () => {
