@@ -12,6 +12,11 @@ create index job_priority_idx on job (state, priority, id);
 create index job_tenant_ended_idx on job (tenant_id, state, (coalesce(ended_at, 'infinity')), id);
 create index job_ended_idx on job (state, (coalesce(ended_at, 'infinity')), id);
 
+-- An event changes no value that an index of its job has, while others wait to be sent: the row is updated in place (HOT).
+alter table job add column has_unsent boolean not null generated always as (sent_event < last_event) stored;
+drop index job_unsent_idx;
+create index job_unsent_idx on job (id) where has_unsent;
+
 -- Whether an ended job's events have all been pruned, so that pruning looks at each ended job once.
 alter table job add column is_pruned boolean not null default false;
 create index job_prune_idx on job (ended_at) where ended_at is not null and not is_pruned;
@@ -419,8 +424,9 @@ begin
   select array_agg(a.task_id) into v_reported
   from unnest(p_asks) x(ask) cross join lateral jsonb_array_elements(x.ask -> 'reports') r join attempt a on a.id = vf_fence(r ->> 'attemptId');
   if v_reported is null then return; end if;
-  perform 1 from task t where t.id = any (v_reported) or (t.state = 'blocked'
-    and t.id = any (array(select i.task_id from task_input i where i.producer_id = any (v_reported))))
+  perform 1 from task t
+  where t.id = any (v_reported || array(select c.id from task_input i join task c on c.id = i.task_id
+                                        where i.producer_id = any (v_reported) and c.state = 'blocked'))
   order by t.id for no key update;
 end $$;
 

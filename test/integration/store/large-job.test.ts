@@ -9,11 +9,16 @@ beforeAll(async () => {
 });
 afterAll(() => postgres.stop());
 
-/** Rows of the tables that were read so far, as connections tell when they end. */
-async function rowsRead({ sql }: World): Promise<number> {
+/** Connections tell what they did when they end. */
+async function storeEnded({ sql }: World): Promise<void> {
   const connections = "select 1 from pg_stat_activity where application_name = 'store' and datname = current_database()";
   await until("the store's connections end", async () => (await sql(connections)).length === 0);
-  const [row] = await sql<{ rows: number }>(
+}
+
+/** Rows of renders and their users that were read so far. */
+async function rowsRead(world: World): Promise<number> {
+  await storeEnded(world);
+  const [row] = await world.sql<{ rows: number }>(
     "select sum(seq_tup_read + idx_tup_fetch)::integer as rows from pg_stat_user_tables where relname in ('render', 'task_user')",
   );
   return row?.rows ?? 0;
@@ -46,4 +51,22 @@ async function readByClaims(renders: number, claims: number): Promise<number> {
 test("a claim or a report reads less than its job has renders", async () => {
   const [renders, claims] = [400, 10];
   expect(await readByClaims(renders, claims)).toBeLessThan(2 * claims * renders);
+});
+
+test("events of a job that wait to be sent together touch none of its indexes", async () => {
+  const url = await postgres.createDatabase();
+  const plans = Array.from({ length: 20 }, (_, index) => [task(`${index}`)]);
+  await apart(url, async ({ store }) => {
+    await submitBatch(store, plans);
+    const worker = createWorker(store);
+    for (let claim = 0; claim < 10; claim += 1) await worker.succeed(await worker.claim());
+  });
+  const onlooker = await openWorld(url);
+  await onlooker.store.close();
+  await storeEnded(onlooker);
+  const [job] = await onlooker.sql(
+    "select n_tup_upd - n_tup_hot_upd <= 3 as is_in_place, n_tup_upd >= 20 as has_updates from pg_stat_user_tables where relname = 'job'",
+  );
+  await onlooker.pool.end();
+  expect(job).toEqual({ is_in_place: true, has_updates: true });
 });

@@ -16,7 +16,7 @@ export const listEventsStatement: NamedStatement = {
 export const unsentEventsStatement: NamedStatement = {
   name: "vf_unsent_events",
   text: `select ${columns} from job j join event e on e.job_id = j.id and e.number > j.sent_event
-    where j.sent_event < j.last_event order by j.id, e.number limit $1`,
+    where j.has_unsent order by j.id, e.number limit $1`,
 };
 
 /** $1: job, $2: number. Never goes back. */
