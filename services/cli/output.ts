@@ -1,7 +1,8 @@
 /**
  * The only place of the CLI that writes: results on stdout, everything beside them on stderr.
  *
- * So `--json` leaves nothing but JSON on stdout, and a pipe never sees a progress bar, a colour or a cut cell.
+ * So `--json` leaves nothing but JSON on stdout, and a pipe never sees a progress bar, a colour or a cut cell. Of control characters only
+ * line breaks, tabs and, where there is colour, colours reach a line: what a farm tells cannot move the cursor.
  */
 import type { Environment } from "../platform/config.ts";
 import { coloured, hasColour, type Paint, plain } from "./colour.ts";
@@ -44,18 +45,27 @@ type Streams = { readonly stdout: NodeJS.WriteStream; readonly stderr: NodeJS.Wr
 /** Writes to the process's streams. */
 export function createOutput(streams: Streams, environment: Environment): Output {
   const { stdout, stderr } = streams;
+  const hasColours = hasColour(stdout.isTTY, environment);
+  const hasNoteColours = hasColour(stderr.isTTY, environment);
   return {
-    line: (text = "") => void stdout.write(`${text}\n`),
-    note: (text) => void stderr.write(`${text}\n`),
+    line: (text = "") => void stdout.write(`${shownText(text, hasColours)}\n`),
+    note: (text) => void stderr.write(`${shownText(text, hasNoteColours)}\n`),
     json: (value) => void stdout.write(`${JSON.stringify(value, writeBigint)}\n`),
     jsonNote: (value) => void stderr.write(`${JSON.stringify(value, writeBigint)}\n`),
     write: (text) => new Promise((resolve) => void stdout.write(text, () => resolve())),
-    paint: hasColour(stdout.isTTY, environment) ? coloured : plain,
-    paintNote: hasColour(stderr.isTTY, environment) ? coloured : plain,
+    paint: hasColours ? coloured : plain,
+    paintNote: hasNoteColours ? coloured : plain,
     screen: screenOf(stdout),
     isTty: stderr.isTTY,
     errorStream: stderr,
   };
+}
+
+/** Lines without anything else that a terminal acts on, nor marks that turn the direction of reading. */
+export function shownText(text: string, hasColours: boolean): string {
+  // eslint-disable-next-line no-control-regex -- a colour begins with one
+  const unshown = /(\u001b\[[\d;]*m)|[^\P{Cc}\n\t]|[\p{Cf}\p{Zl}\p{Zp}]/gu;
+  return text.replace(unshown, (found, colour: string | undefined) => (colour !== undefined && hasColours ? found : " "));
 }
 
 function screenOf(stdout: NodeJS.WriteStream): Screen {

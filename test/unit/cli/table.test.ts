@@ -3,6 +3,7 @@ import stringWidth from "string-width";
 import { describe, expect, it } from "vitest";
 import { coloured, hasColour } from "../../../services/cli/colour.ts";
 import { fitLines } from "../../../services/cli/live-view.ts";
+import { shownText } from "../../../services/cli/output.ts";
 import { type Column, cutText, plainText, renderTable } from "../../../services/cli/table.ts";
 import { alignColumns, textTable } from "../../../services/cli/text-table.ts";
 import { grid } from "../../../services/cli/top/grid.ts";
@@ -77,6 +78,17 @@ describe("plain text", () => {
     expect(textTable(["name"], [[hostile]])).toBe("name\na ]0;title b");
     expect(alignColumns([[hostile, "c"]])).toBe("a ]0;title b  c");
     expect(grid([{ title: "name", yields: 0, least: 4 }], [[hostile]], 40)).toEqual(["name", "a ]0;title b"]);
+  });
+});
+
+describe("a line of output", () => {
+  it.each([
+    ["keeps colours, line breaks and tabs where there is colour", "\u001b[1;31ma\u001b[39m\n\tb", true, "\u001b[1;31ma\u001b[39m\n\tb"],
+    ["keeps no colour in a pipe", "\u001b[31ma", false, " a"],
+    ["does not move the cursor", "a\u001b[2J\u001b]0;t\u0007\rb\u009bA", true, "a [2J ]0;t  b A"],
+    ["does not turn the direction of reading", "a\u202eb", true, "a b"],
+  ])("%s", (...[, text, hasColours, expected]) => {
+    expect(shownText(text, hasColours)).toBe(expected);
   });
 });
 
