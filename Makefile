@@ -6,7 +6,7 @@ export PATH := $(BIN):$(PATH)
 # Programs are fetched through the proxy that the environment names, if any.
 export NODE_USE_ENV_PROXY := 1
 
-.PHONY: help setup demo test lint types bench verify exporter-setup exporter-test format clean
+.PHONY: help setup demo test lint types bench verify exporter-setup exporter-test release-protos format clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ exporter-test: setup exporter-setup ## ruff and pytest of the exporter and the P
 
 verify: ## Everything that CI runs; prints seconds for each part and the total
 	bash tools/verify.sh
+
+release-protos: setup ## With a release: what later protos must stay compatible with (buf breaking, part of lint)
+	buf lint proto && buf breaking proto --against proto/released.binpb && buf build proto --exclude-source-info -o proto/released.binpb
 
 format: setup ## Let Prettier write
 	prettier --write .

@@ -146,6 +146,9 @@ describe("a message above the limit", () => {
   });
 });
 
+/** The same draws each time; another seed is another search. */
+const seed = Number(process.env["VAPFARM_DRAWS_SEED"] ?? 20_261_122);
+
 /** Methods that read: with drawn requests they may succeed, and must not change anything either way. */
 const reading = methods.filter(({ name }) => /^(Get|List|Explain|Watch|Download)/.test(name));
 
@@ -164,7 +167,7 @@ describe("drawn requests", () => {
         expect(["INTERNAL", "UNKNOWN"]).not.toContain(outcome.status);
         expect(await printAll()).toEqual(before);
       });
-      await fc.assert(property, { numRuns: 25, seed: 20_261_122 });
+      await fc.assert(property, { numRuns: 25, seed });
       expect(await wire.call("GetFarm", [encode("GetFarm", {})])).toMatchObject({ status: "OK" });
     },
   );
