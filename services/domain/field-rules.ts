@@ -4,12 +4,20 @@
  * Pure. A rule answers the violations that it found, so that a method can tell of all of them at once.
  */
 import { type ErrorCode, FarmError, type FieldViolation } from "./errors.ts";
+import { isSha256 } from "./ids.ts";
 
 /** A violation and the code that it would have if it were the only one. */
 export type RuleViolation = FieldViolation & { readonly code: ErrorCode };
 
 /** What rules find. */
 export type Violations = readonly RuleViolation[];
+
+/** The largest int64 of the wire. */
+export const maxInt64 = 2n ** 63n - 1n;
+/** The longest name that is text: of a file, a model, a worker. */
+export const maxNameCharacters = 255;
+const maxReasonCharacters = 500;
+const maxPageSize = 1_000;
 
 /** google.protobuf.Timestamp's range: the years 1 to 9999. */
 const firstTime = Date.parse("0001-01-01T00:00:00Z");
@@ -57,6 +65,22 @@ export function textRule(field: string, text: string, maxCharacters: number): Vi
   if (text.includes("\0")) return [violation(field, "holds a NUL character", "remove it")];
   if (!text.isWellFormed()) return [violation(field, "holds half of a surrogate pair", "send well-formed Unicode")];
   return [];
+}
+
+/** Why a person does something, for other people. */
+export function reasonRule(reason: string): Violations {
+  return textRule("reason", reason, maxReasonCharacters);
+}
+
+/** How many a page may have; 0: the method's default. */
+export function pageSizeRule(pageSize: number): Violations {
+  return numberRule("page_size", { value: pageSize, min: 0, max: maxPageSize });
+}
+
+/** The hash of bytes that are to come; absent is fine. */
+export function sha256Rule(field: string, sha256: string | undefined): Violations {
+  if (sha256 === undefined || isSha256(sha256)) return [];
+  return [violation(field, "is no SHA-256 in lower-case hex", "send 64 hexadecimal digits, or leave it out")];
 }
 
 /** The name of a tenant or a pool; an empty one is the caller's to judge. */

@@ -1,11 +1,12 @@
 /**
  * What is wrong with a submitted render: every violation, not only the first.
  *
- * Pure: models, uploads and the time are arguments. Each rule names field, reason and remedy; media was decoded
- * when it was uploaded, so only its recorded facts matter here.
+ * Pure: models, uploads and the time are arguments. Each rule names field, reason and remedy. Of media only what decoding told of it
+ * matters here; where it came from does not: bytes and addresses are decoded, and judged again by their hash, while a request is checked.
  */
 import {
   idempotencyKeyRule,
+  maxInt64,
   numberRule,
   type RuleViolation,
   textRule,
@@ -19,8 +20,10 @@ import { mediaFormRule } from "./media-source.ts";
 import type { JobRequest, MediaSource, ModelFacts, RenderRequest, SubmitRequest } from "./render-request.ts";
 import { webhookRule } from "./webhook-rules.ts";
 
+/** What decoding media told. */
 export type UploadFacts = { readonly kind: "image" | "video"; readonly frames: number };
 
+/** What a render is judged against. */
 export type RuleFacts = {
   readonly models: ReadonlyMap<string, ModelFacts>;
   /** Uploads of the caller's tenant by SHA-256. */
@@ -28,16 +31,20 @@ export type RuleFacts = {
   readonly now: Date;
 };
 
+/** The longest prompt. */
 export const maxTextCharacters = 20_000;
-const maxSeed = 2n ** 63n - 1n;
 const maxGuidanceScale = 100;
 
 /** Everything that a client must correct; empty when the request can be stored. */
 export function violationsOf(request: SubmitRequest, facts: RuleFacts): Violations {
   const { render } = request;
-  const job = jobViolations(request, facts.now);
-  if (render === undefined) return [violation("render", "is missing", "name the render to make"), ...job];
-  return [...renderViolations(render, facts, "render"), ...job];
+  const found = render === undefined ? undefined : renderViolations(render, facts, "render");
+  return submissionViolations(found, jobViolations(request, facts.now));
+}
+
+/** What is wrong with a submission of one render, in the order in which it is told; `render`: what is wrong with it, undefined for none. */
+export function submissionViolations(render: Violations | undefined, job: Violations): Violations {
+  return [...(render ?? [violation("render", "is missing", "name the render to make")]), ...job];
 }
 
 /** What is wrong with one render; fields begin with `at`. Bytes and addresses are judged by their form only. */
@@ -143,7 +150,7 @@ function samplerViolations(render: RenderRequest): RuleViolation[] {
   const { seed, steps } = render;
   const scale = render.guidance?.scale;
   const found: RuleViolation[] = [];
-  if (seed !== undefined) found.push(...numberRule("seed", { value: seed, min: 0n, max: maxSeed }));
+  if (seed !== undefined) found.push(...numberRule("seed", { value: seed, min: 0n, max: maxInt64 }));
   if (steps !== undefined) found.push(...numberRule("steps", { value: steps, min: 1, max: 1000 }));
   if (scale !== undefined && !Number.isFinite(scale)) {
     found.push(violation("guidance.scale", "is not finite", "choose a number, e.g. 6"));

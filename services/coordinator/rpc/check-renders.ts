@@ -43,23 +43,27 @@ export type CheckedRenders = {
   release(): Promise<void>;
 };
 
-type Facts = Omit<RuleFacts, "models"> & { readonly served: ReadonlyMap<string, ServedModel> };
+type Facts = RuleFacts & { readonly served: ReadonlyMap<string, ServedModel> };
 
 /** Judges every render. */
 export async function checkRenders(dependencies: CheckDependencies, asked: RendersToCheck, call: Call): Promise<CheckedRenders> {
   const served = await dependencies.models();
   const hashes = [...new Set(asked.renders.flatMap(sourcesOf).map(({ sha256 }) => sha256))].filter(isSha256);
   const uploads = hashes.length === 0 ? [] : await dependencies.store.findUploads(call.caller.tenant, hashes);
-  const facts: Facts = { served, uploads: new Map(uploads.map((upload) => [upload.sha256, upload])), now: asked.now };
+  const facts: Facts = {
+    served,
+    models: new Map([...served].map(([name, model]) => [name, model.facts])),
+    uploads: new Map(uploads.map((upload) => [upload.sha256, upload])),
+    now: asked.now,
+  };
   const first = asked.renders.map((render, index) => judge(render, facts, asked.fieldOf(index)));
   if (!asked.resolves) return { verdicts: first, release: () => Promise.resolve() };
   return await resolveRight(dependencies.media, { asked, facts, first }, call);
 }
 
-function judge(render: RenderRequest, { served, ...facts }: Facts, field: string): RenderVerdict {
-  const model = served.get(render.model);
-  const models = new Map([...served].map(([name, one]) => [name, one.facts]));
-  const violations = renderViolations(render, { ...facts, models }, field);
+function judge(render: RenderRequest, facts: Facts, field: string): RenderVerdict {
+  const model = facts.served.get(render.model);
+  const violations = renderViolations(render, facts, field);
   return violations.length > 0 || model === undefined ? { kind: "wrong", violations } : { kind: "right", render, model, media: [] };
 }
 

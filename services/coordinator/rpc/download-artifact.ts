@@ -4,7 +4,7 @@
  * Authorized through the job and never by knowing a hash. The stream's back-pressure reaches the store: nothing is read that the
  * caller does not take. A whole download is hashed on the way: bytes that do not have their name end it with ARTIFACT_CORRUPT.
  */
-import { numberRule, refuseAny } from "../../domain/field-rules.ts";
+import { maxInt64, numberRule, refuseAny } from "../../domain/field-rules.ts";
 import { type DownloadArtifactRequest, DownloadArtifactResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { ArtifactStore, ByteRange } from "../../platform/artifacts/artifact-store.ts";
 import type { ArtifactView } from "../store/store-contract.ts";
@@ -26,8 +26,8 @@ export function createDownloadArtifact({ store, artifacts }: DownloadDependencie
   return async function* (request: DownloadArtifactRequest, { caller }: Call): AsyncGenerator<DownloadArtifactResponse> {
     const { jobId, name, renderPosition, offsetBytes, lengthBytes } = request;
     refuseAny([
-      ...numberRule("offset_bytes", { value: offsetBytes, min: 0, max: mostBytes }),
-      ...numberRule("length_bytes", { value: lengthBytes, min: 0, max: mostBytes }),
+      ...numberRule("offset_bytes", { value: offsetBytes, min: 0, max: maxInt64 }),
+      ...numberRule("length_bytes", { value: lengthBytes, min: 0, max: maxInt64 }),
     ]);
     const artifact = await findArtifact(store, { jobId, position: renderPosition, name }, caller);
     const range = rangeOf(request, artifact);
@@ -39,8 +39,6 @@ export function createDownloadArtifact({ store, artifacts }: DownloadDependencie
     }
   };
 }
-
-const mostBytes = 2n ** 63n - 1n;
 
 /** Undefined: all of it. */
 function rangeOf({ offsetBytes, lengthBytes }: DownloadArtifactRequest, { sizeBytes }: ArtifactView): ByteRange | undefined {

@@ -4,18 +4,19 @@
  * The farm and pools are an admin's to hold; a tenant its members' own, or an admin's. A pool that the farm does not have cannot be held,
  * but a hold that is left of one can be released.
  */
-import { nameRule, refuseAny, textRule, unknownValue, violation, type Violations } from "../../domain/field-rules.ts";
-import {
+import { nameRule, reasonRule, refuseAny, unknownValue, violation, type Violations } from "../../domain/field-rules.ts";
+import type {
   Hold,
-  type ListHoldsRequest,
-  type ListHoldsResponse,
-  type PlaceHoldRequest,
-  type PlaceHoldResponse,
-  type ReleaseHoldRequest,
-  type ReleaseHoldResponse,
+  ListHoldsRequest,
+  ListHoldsResponse,
+  PlaceHoldRequest,
+  PlaceHoldResponse,
+  ReleaseHoldRequest,
+  ReleaseHoldResponse,
 } from "../../gen/proto/vapfarm/v1/operator.ts";
 import type { Aftermath, ControlStore, HoldScope, HoldTarget, HoldView } from "../store/store-contract.ts";
 import { type Caller, requireRole } from "./caller.ts";
+import { holdToProto } from "./hold-mapping.ts";
 import type { Call } from "./method.ts";
 import { choiceOf, holdScopes } from "./wire-names.ts";
 
@@ -27,14 +28,13 @@ export type HoldDependencies = {
   readonly onCommitted: (aftermath: Aftermath) => void;
 };
 
-const maxReasonCharacters = 500;
 const places: readonly HoldScope[] = ["farm", "pool", "tenant"];
 
 /** The handler of PlaceHold. */
 export function createPlaceHold({ store, pools }: HoldDependencies) {
   return async (request: PlaceHoldRequest, { caller }: Call): Promise<PlaceHoldResponse> => {
     const { target, violations } = readTarget(request, caller);
-    refuseAny([...violations, ...unknownPool(target, pools), ...textRule("reason", request.reason, maxReasonCharacters)]);
+    refuseAny([...violations, ...unknownPool(target, pools), ...reasonRule(request.reason)]);
     requireMay(caller, target);
     return { hold: holdToProto(await store.placeHold(target, { by: caller.tenant, reason: request.reason })) };
   };
@@ -99,8 +99,4 @@ function unknownPool({ scope, name }: HoldTarget, pools: readonly string[]): Vio
 
 function requireMay(caller: Caller, { scope, name }: HoldTarget): void {
   requireRole(caller, scope === "tenant" && name === caller.tenant ? "member" : "admin");
-}
-
-function holdToProto({ scope, name, reason, placedBy, placedAt }: HoldView): Hold {
-  return Hold.create({ scope: holdScopes[scope], name, reason, placedBy, placeTime: placedAt });
 }

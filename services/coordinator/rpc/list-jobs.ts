@@ -4,8 +4,9 @@
 import {
   idempotencyKeyRule,
   maskRule,
+  maxNameCharacters,
   nameRule,
-  numberRule,
+  pageSizeRule,
   refusalOf,
   refuseAny,
   textRule,
@@ -27,8 +28,7 @@ import { sizeOfJob } from "./read-jobs.ts";
 import { jobMask } from "./read-mask.ts";
 import { choiceOf, jobClasses, jobStates, namesOf } from "./wire-names.ts";
 
-const pageSizes = { default: 50, max: 1_000 };
-const maxModelCharacters = 255;
+const defaultPageSize = 50;
 const defaultOrder: JobOrder = { by: "create_time", descending: true };
 
 /** The handler of ListJobs. */
@@ -60,7 +60,7 @@ function readRequest(request: ListJobsRequest) {
     idempotencyKey: idempotencyKey === "" ? undefined : idempotencyKey,
   };
   const violations: Violations = [...fieldViolations(request, jobClass, order), ...states.violations];
-  return { filter, violations, order: order ?? defaultOrder, limit: pageSize === 0 ? pageSizes.default : pageSize };
+  return { filter, violations, order: order ?? defaultOrder, limit: pageSize === 0 ? defaultPageSize : pageSize };
 }
 
 function fieldViolations(request: ListJobsRequest, jobClass: Choice<JobClass>, order: JobOrder | undefined): Violations {
@@ -69,11 +69,11 @@ function fieldViolations(request: ListJobsRequest, jobClass: Choice<JobClass>, o
   return [
     ...nameRule("tenant", request.tenant),
     ...(jobClass === "unrecognized" ? [unknownValue("job_class")] : []),
-    ...textRule("model", request.model, maxModelCharacters),
+    ...textRule("model", request.model, maxNameCharacters),
     ...timeRule("created_after", request.createdAfter),
     ...timeRule("created_before", request.createdBefore),
     ...(order === undefined ? [violation("order_by", "is no order of this list", orders)] : []),
-    ...numberRule("page_size", { value: request.pageSize, min: 0, max: pageSizes.max }),
+    ...pageSizeRule(request.pageSize),
     ...maskRule("read_mask", mask.paths, mask.known),
     ...idempotencyKeyRule("idempotency_key", request.idempotencyKey),
   ];

@@ -1,7 +1,7 @@
 /**
  * ListRenders: the renders of a job, page by page.
  */
-import { numberRule, refusalOf, refuseAny } from "../../domain/field-rules.ts";
+import { pageSizeRule, refusalOf, refuseAny } from "../../domain/field-rules.ts";
 import { type ListRendersRequest, type ListRendersResponse, Render } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { JobStore } from "../store/store-contract.ts";
 import { scopeOf } from "./caller.ts";
@@ -12,19 +12,19 @@ import type { Call } from "./method.ts";
 import { badToken, type PageQuestion, pageTokenOf, readPageToken } from "./page-token.ts";
 import { jobStates, namesOf } from "./wire-names.ts";
 
-const pageSizes = { default: 100, max: 1_000 };
+const defaultPageSize = 100;
 
 /** The handler of ListRenders. */
 export function createListRenders(store: Pick<JobStore, "listRenders">) {
   return async (request: ListRendersRequest, { caller }: Call): Promise<ListRendersResponse> => {
     const { jobId, pageSize, pageToken } = request;
     const states = namesOf(jobStates, "states", request.states);
-    refuseAny([...states.violations, ...numberRule("page_size", { value: pageSize, min: 0, max: pageSizes.max })]);
+    refuseAny([...states.violations, ...pageSizeRule(pageSize)]);
     requireJobId(jobId);
     const scope = scopeOf(caller);
     const question: PageQuestion = ["ListRenders", scope ?? null, jobId, [...request.states].sort()];
     const afterPosition = positionOf(pageToken, question);
-    const limit = pageSize === 0 ? pageSizes.default : pageSize;
+    const limit = pageSize === 0 ? defaultPageSize : pageSize;
     const found = await store.listRenders({ scope, jobId, states: states.named, afterPosition, limit: limit + 1 });
     if (found === undefined) throw jobUnknown(jobId);
     const asked = found.slice(0, limit).map(renderSummaryToProto);

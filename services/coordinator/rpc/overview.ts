@@ -8,16 +8,13 @@ import {
   type GetFarmResponse,
   type GetUsageRequest,
   type GetUsageResponse,
-  Pool,
-  StageQueue,
-  UsageRow,
-  type WorkerCounts,
 } from "../../gen/proto/vapfarm/v1/operator.ts";
-import type { ControlStore, FarmView, JobStore, OverviewStore, UsageSum, WorkerView } from "../store/store-contract.ts";
+import type { ControlStore, JobStore, OverviewStore } from "../store/store-contract.ts";
 import { requestedScope, scopeOf } from "./caller.ts";
 import { visibleHolds } from "./holds.ts";
 import { jobOfCaller } from "./jobs.ts";
 import type { Call } from "./method.ts";
+import { poolToProto, usageToProto } from "./overview-mapping.ts";
 import { namesOf, usageKeys } from "./wire-names.ts";
 
 /** What these methods work with. */
@@ -59,30 +56,6 @@ export function createGetFarm({ store, pools, version }: OverviewDependencies) {
   };
 }
 
-function poolToProto(pool: { readonly name: string; readonly profile: string }, farm: FarmView, workers: readonly WorkerView[]): Pool {
-  const queues = farm.queues.filter((queue) => queue.pool === pool.name).sort((left, right) => (left.stage < right.stage ? -1 : 1));
-  return Pool.create({
-    ...pool,
-    queues: queues.map(({ stage, blocked, ready, running, delayed, oldestReadyMs }) =>
-      StageQueue.create({ stage, blocked, ready, running, delayed, oldestReadyMs }),
-    ),
-    workers: countWorkers(workers.filter((worker) => worker.pool === pool.name)),
-  });
-}
-
-function countWorkers(workers: readonly WorkerView[]): WorkerCounts {
-  const count = (state: WorkerView["state"]): number => workers.filter((worker) => worker.state === state).length;
-  const isLive = ({ state }: WorkerView): boolean => state !== "lost" && state !== "stopped";
-  return {
-    idle: count("idle"),
-    busy: count("busy"),
-    draining: count("draining"),
-    lost: count("lost"),
-    stopped: count("stopped"),
-    cordoned: workers.filter((worker) => isLive(worker) && worker.cordon !== undefined).length,
-  };
-}
-
 /** The handler of GetUsage. */
 export function createGetUsage({ store, now }: OverviewDependencies) {
   return async (request: GetUsageRequest, call: Call): Promise<GetUsageResponse> => {
@@ -104,9 +77,4 @@ function doubledKeys(keys: readonly number[]): Violations {
   return keys.flatMap((key, index) =>
     keys.indexOf(key) === index ? [] : [violation(`group_by[${index}]`, "names a key again", "name each key once")],
   );
-}
-
-function usageToProto(sum: UsageSum): UsageRow {
-  const { attempts, ...times } = sum;
-  return UsageRow.create({ ...times, keys: [...sum.keys], attempts: BigInt(attempts) });
 }

@@ -1,7 +1,7 @@
 /**
  * GetJob, GetRender and ListEvents: reads of one job.
  */
-import { maskRule, numberRule, refuseAny } from "../../domain/field-rules.ts";
+import { maskRule, maxInt64, numberRule, pageSizeRule, refuseAny } from "../../domain/field-rules.ts";
 import { isJobId } from "../../domain/ids.ts";
 import {
   type GetJobRequest,
@@ -21,10 +21,9 @@ import { fittingCount } from "./message-size.ts";
 import type { Call } from "./method.ts";
 import { jobMask } from "./read-mask.ts";
 
-const pageSizes = { default: 100, max: 1_000 };
+const defaultPageSize = 100;
 /** Events are numbered by a 32-bit integer. */
 const maxEventNumber = 2n ** 31n - 1n;
-const maxInt64 = 2n ** 63n - 1n;
 
 /** The handler of GetJob. */
 export function createGetJob(store: Pick<JobStore, "getJob">) {
@@ -49,13 +48,10 @@ export function createGetRender(store: Pick<JobStore, "getRender" | "getJob">) {
 export function createListEvents(store: Pick<JobStore, "getJob" | "listEvents">) {
   return async (request: ListEventsRequest, call: Call): Promise<ListEventsResponse> => {
     const { afterEventNumber, pageSize } = request;
-    refuseAny([
-      ...numberRule("after_event_number", { value: afterEventNumber, min: 0n, max: maxInt64 }),
-      ...numberRule("page_size", { value: pageSize, min: 0, max: pageSizes.max }),
-    ]);
+    refuseAny([...numberRule("after_event_number", { value: afterEventNumber, min: 0n, max: maxInt64 }), ...pageSizeRule(pageSize)]);
     const job = await jobOfCaller(store, request.jobId, call);
     if (afterEventNumber > maxEventNumber) return { events: [], hasMore: false };
-    const limit = pageSize === 0 ? pageSizes.default : pageSize;
+    const limit = pageSize === 0 ? defaultPageSize : pageSize;
     const found = (await store.listEvents(job.jobId, Number(afterEventNumber), limit + 1)).map(eventToProto);
     const asked = found.slice(0, limit);
     const events = asked.slice(0, fittingCount(asked.map((event) => JobEvent.encode(event).finish().length)));

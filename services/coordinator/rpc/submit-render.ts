@@ -2,17 +2,16 @@
  * SubmitRender: checks everything at once, fills in the model's defaults, plans the graph, stores it in one transaction as a job of one.
  */
 import { createHash } from "node:crypto";
-import { refusalOf, violation } from "../../domain/field-rules.ts";
-import { formViolationsOf } from "../../domain/render-rules.ts";
+import { refusalOf, refuseAny } from "../../domain/field-rules.ts";
+import { formViolationsOf, submissionViolations } from "../../domain/render-rules.ts";
 import { SubmitRenderRequest, type SubmitRenderResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
-import { checkRenders, type RenderVerdict } from "./check-renders.ts";
+import { checkRenders } from "./check-renders.ts";
 import { jobToProto } from "./job-mapping.ts";
 import type { Call } from "./method.ts";
 import { findRepeated, jobViolationsOf, missingUpload, store, type SubmitDependencies, withChecked } from "./submission.ts";
 import { jobRequestFromProto, renderRequestFromProto } from "./submit-mapping.ts";
 
 const at = "render";
-const noRender: RenderVerdict = { kind: "wrong", violations: [violation(at, "is missing", "name the render to make")] };
 
 /** The handler of SubmitRender. */
 export function createSubmitRender(dependencies: SubmitDependencies) {
@@ -28,9 +27,9 @@ export function createSubmitRender(dependencies: SubmitDependencies) {
     const asked = { renders, fieldOf: () => at, now: dependencies.now(), resolves: wrong.length === 0 };
     const checked = await checkRenders(dependencies, asked, call);
     return await withChecked(checked, async () => {
-      const [verdict = noRender] = checked.verdicts;
-      if (verdict.kind === "wrong") throw refusalOf([...verdict.violations, ...wrong]);
-      if (wrong.length > 0) throw refusalOf(wrong);
+      const [verdict] = checked.verdicts;
+      if (verdict?.kind !== "right") throw refusalOf(submissionViolations(verdict?.violations, wrong));
+      refuseAny(wrong);
       const stored = await store(dependencies, { request, body, renders: [verdict] }, call);
       if (stored.kind === "invalid") throw refusalOf(stored.missing.map((missing) => missingUpload(missing, at)));
       return { job: jobToProto(stored.job) };

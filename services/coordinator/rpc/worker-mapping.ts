@@ -5,6 +5,11 @@ import { Cordon, RunningTask, Worker } from "../../gen/proto/vapfarm/v1/farm.ts"
 import type * as store from "../store/store-contract.ts";
 import { workerStates } from "./wire-names.ts";
 
+/** Whether a worker is there: neither lost nor stopped. */
+export function isLive({ state }: Pick<store.WorkerView, "state">): boolean {
+  return state !== "lost" && state !== "stopped";
+}
+
 /** A worker as its last beat left it, with what it runs. */
 export function workerToProto(worker: store.WorkerView): Worker {
   return Worker.create({

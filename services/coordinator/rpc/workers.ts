@@ -2,7 +2,7 @@
  * ListWorkers, GetWorker, CordonWorker, UncordonWorker and DrainWorker.
  */
 import { FarmError } from "../../domain/errors.ts";
-import { nameRule, numberRule, refuseAny, textRule } from "../../domain/field-rules.ts";
+import { maxNameCharacters, nameRule, numberRule, reasonRule, refuseAny, textRule } from "../../domain/field-rules.ts";
 import type {
   CordonWorkerRequest,
   CordonWorkerResponse,
@@ -28,8 +28,6 @@ export type WorkerDependencies = {
   readonly onCommitted: (aftermath: Aftermath) => void;
 };
 
-const maxNameCharacters = 255;
-const maxReasonCharacters = 500;
 const maxGraceMs = 86_400_000n;
 
 /** The handler of ListWorkers. */
@@ -60,7 +58,7 @@ export function createGetWorker({ store }: WorkerDependencies) {
 /** The handler of CordonWorker. */
 export function createCordonWorker(dependencies: WorkerDependencies) {
   return async ({ workerId, reason }: CordonWorkerRequest, { caller }: Call): Promise<CordonWorkerResponse> => {
-    refuseAny(textRule("reason", reason, maxReasonCharacters));
+    refuseAny(reasonRule(reason));
     return { worker: await change(dependencies, workerId, (id) => dependencies.store.cordonWorker(id, { by: caller.tenant, reason })) };
   };
 }
@@ -76,7 +74,7 @@ export function createUncordonWorker(dependencies: WorkerDependencies) {
 export function createDrainWorker(dependencies: WorkerDependencies) {
   return async ({ workerId, reason, graceMs }: DrainWorkerRequest, { caller }: Call): Promise<DrainWorkerResponse> => {
     const grace = graceMs === undefined ? [] : numberRule("grace_ms", { value: graceMs, min: 0n, max: maxGraceMs });
-    refuseAny([...textRule("reason", reason, maxReasonCharacters), ...grace]);
+    refuseAny([...reasonRule(reason), ...grace]);
     const afterMs = graceMs === undefined ? undefined : Number(graceMs);
     const note = { by: caller.tenant, reason };
     return { worker: await change(dependencies, workerId, (id) => dependencies.store.drainWorker(id, note, afterMs)) };

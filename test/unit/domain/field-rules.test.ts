@@ -1,5 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { maskRule, nameRule, numberRule, textRule, timeRule } from "../../../services/domain/field-rules.ts";
+import {
+  maskRule,
+  maxInt64,
+  nameRule,
+  numberRule,
+  pageSizeRule,
+  reasonRule,
+  sha256Rule,
+  textRule,
+  timeRule,
+} from "../../../services/domain/field-rules.ts";
 import { maxInlineBytes, mediaFormRule } from "../../../services/domain/media-source.ts";
 import { webhookKeyOf, webhookRule } from "../../../services/domain/webhook-rules.ts";
 
@@ -21,6 +31,17 @@ describe("the rules of fields", () => {
     ["the year 0", timeRule("f", new Date("0000-12-31T23:59:59Z")), false],
     ["the year 10000", timeRule("f", new Date(Date.UTC(10_000, 0))), false],
     ["no time", timeRule("f", new Date(NaN)), false],
+    ["the longest reason", reasonRule("x".repeat(500)), true],
+    ["a longer reason", reasonRule("x".repeat(501)), false],
+    ["a page of the default size", pageSizeRule(0), true],
+    ["the largest page", pageSizeRule(1_000), true],
+    ["a larger page", pageSizeRule(1_001), false],
+    ["a page of less than nothing", pageSizeRule(-1), false],
+    ["no hash", sha256Rule("f", undefined), true],
+    ["a hash", sha256Rule("f", "0a".repeat(32)), true],
+    ["an empty hash", sha256Rule("f", ""), false],
+    ["a hash in upper case", sha256Rule("f", "0A".repeat(32)), false],
+    ["the largest int64", numberRule("f", { value: 9_223_372_036_854_775_807n, min: 0, max: maxInt64 }), true],
     ["a known path", maskRule("f", ["a"], ["a", "b"]), true],
     ["an inherited path", maskRule("f", ["constructor"], ["a", "b"]), false],
   ])("judge %s", (_case, found, isRight) => {

@@ -1,0 +1,29 @@
+/**
+ * What domain/explain judges of a job's open tasks → farm.proto.
+ */
+import { type ExplainFacts, explainTask, type OpenTask, summarize } from "../../domain/explain.ts";
+import type { ExplainJobResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { TaskExplanation } from "../../gen/proto/vapfarm/v1/operator.ts";
+import { constraintKinds, jobStates } from "./wire-names.ts";
+
+/** Every open task of one snapshot with what binds it. */
+export function explanationToProto(facts: ExplainFacts): ExplainJobResponse {
+  return {
+    state: jobStates[facts.jobState],
+    summary: summarize(facts),
+    tasks: facts.tasks.map((task) => taskToProto(task, facts)),
+    openTasks: facts.openTasks,
+  };
+}
+
+function taskToProto(task: OpenTask, facts: ExplainFacts): TaskExplanation {
+  const { taskId, stage, label, renderPosition, pool } = task;
+  return TaskExplanation.create({
+    taskId: BigInt(taskId),
+    stage,
+    label,
+    renderPosition,
+    pool,
+    constraints: explainTask(task, facts).map(({ kind, message, remedy }) => ({ kind: constraintKinds[kind], message, remedy })),
+  });
+}

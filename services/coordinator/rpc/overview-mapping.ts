@@ -1,0 +1,39 @@
+/**
+ * What the store says of the farm's queue and of its books → operator.proto.
+ */
+import { Pool, StageQueue, UsageRow, type WorkerCounts } from "../../gen/proto/vapfarm/v1/operator.ts";
+import type { FarmView, UsageSum, WorkerView } from "../store/store-contract.ts";
+import { isLive } from "./worker-mapping.ts";
+
+/** A pool, and the profile that its workers must have. */
+export type NamedPool = { readonly name: string; readonly profile: string };
+
+/** A pool, its queue by stage and its workers. */
+export function poolToProto(pool: NamedPool, farm: FarmView, workers: readonly WorkerView[]): Pool {
+  const queues = farm.queues.filter((queue) => queue.pool === pool.name).sort((left, right) => (left.stage < right.stage ? -1 : 1));
+  return Pool.create({
+    ...pool,
+    queues: queues.map(({ stage, blocked, ready, running, delayed, oldestReadyMs }) =>
+      StageQueue.create({ stage, blocked, ready, running, delayed, oldestReadyMs }),
+    ),
+    workers: countWorkers(workers.filter((worker) => worker.pool === pool.name)),
+  });
+}
+
+function countWorkers(workers: readonly WorkerView[]): WorkerCounts {
+  const count = (state: WorkerView["state"]): number => workers.filter((worker) => worker.state === state).length;
+  return {
+    idle: count("idle"),
+    busy: count("busy"),
+    draining: count("draining"),
+    lost: count("lost"),
+    stopped: count("stopped"),
+    cordoned: workers.filter((worker) => isLive(worker) && worker.cordon !== undefined).length,
+  };
+}
+
+/** What attempts cost together. */
+export function usageToProto(sum: UsageSum): UsageRow {
+  const { attempts, ...times } = sum;
+  return UsageRow.create({ ...times, keys: [...sum.keys], attempts: BigInt(attempts) });
+}
