@@ -15,10 +15,10 @@ export type JobMask = {
 const keys = ["failure", ...Object.keys(Job.create())].filter((key, index, all) => all.indexOf(key) === index) as readonly (keyof Job)[];
 const known = keys.map(snakeCase);
 
-/** The mask of these paths; none, or `*`, is every field. */
+/** The mask of these paths; none, or `*` among them, is every field. */
 export function jobMask(asked: readonly string[] | undefined): JobMask {
   const paths = (asked ?? []).filter((path) => path !== "*").map(snakeCase);
-  const isWhole = paths.length === 0;
+  const isWhole = paths.length === 0 || asked?.includes("*") === true;
   const kept = keys.filter((key) => paths.includes(snakeCase(key)));
   return {
     paths,
