@@ -10,7 +10,7 @@ import { isOutage } from "../client/patience.ts";
 import type { CliContext } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import type { Output } from "./output.ts";
-import { cutText } from "./table.ts";
+import { cutText, plainText } from "./table.ts";
 
 export type LiveView = {
   show(text: string): void;
@@ -91,7 +91,7 @@ export async function showView(context: CliContext, isWatched: boolean, { interv
         if (interrupts.signal.aborted) return;
         const error = toFarmError(thrown);
         if (isFirst || !isOutage(error)) throw error;
-        output.note(`${error.message}; asking again`);
+        output.note(`${plainText(error.message)}; asking again`);
       });
       await pause(intervalMs, interrupts.signal);
     }

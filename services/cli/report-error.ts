@@ -3,6 +3,7 @@
  */
 import type { FarmError } from "../domain/errors.ts";
 import type { Output } from "./output.ts";
+import { plainText } from "./table.ts";
 
 /** Prints an error for people on stderr, or as one JSON document there. */
 export function reportError(output: Output, error: FarmError, asJson: boolean): void {
@@ -10,11 +11,11 @@ export function reportError(output: Output, error: FarmError, asJson: boolean): 
     output.jsonNote({ error: errorToJson(error) });
     return;
   }
-  output.note(`${output.paintNote(["bold", "red"], `error ${error.code}`)}: ${error.message}`);
+  output.note(`${output.paintNote(["bold", "red"], `error ${error.code}`)}: ${plainText(error.message)}`);
   for (const { field, reason, remedy } of error.details.fields ?? []) {
-    output.note(`  ${field}: ${reason}${remedy === "" ? "" : ` (${remedy})`}`);
+    output.note(plainText(`  ${field}: ${reason}${remedy === "" ? "" : ` (${remedy})`}`));
   }
-  output.note(`  what to do: ${remedyOf(error)}`);
+  output.note(plainText(`  what to do: ${remedyOf(error)}`));
 }
 
 function errorToJson(error: FarmError) {

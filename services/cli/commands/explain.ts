@@ -8,6 +8,7 @@ import { describeCommand, type FarmCall, type Finish, type JsonOption, onFarm, w
 import type { CliContext } from "../context.ts";
 import type { FarmOptions } from "../farm-address.ts";
 import type { Output } from "../output.ts";
+import { plainText } from "../table.ts";
 import { constraintWord, jobStateWord } from "../words.ts";
 
 type ExplainOptions = FarmOptions & JsonOption & { readonly render?: string };
@@ -36,7 +37,7 @@ async function explain({ context, client, options, args: [jobId = ""] }: FarmCal
     output.json(context.toJson(ExplainJobResponse, answer));
     return;
   }
-  output.line(`job ${jobId} is ${jobStateWord(answer.state)}: ${answer.summary}`);
+  output.line(plainText(`job ${jobId} is ${jobStateWord(answer.state)}: ${answer.summary}`));
   for (const task of answer.tasks) printTask(output, task);
   const rest = answer.openTasks - answer.tasks.length;
   if (rest > 0) output.line(`and ${rest} more open tasks`);
@@ -44,9 +45,9 @@ async function explain({ context, client, options, args: [jobId = ""] }: FarmCal
 
 function printTask(output: Output, task: TaskExplanation): void {
   const label = task.label === "" ? "" : ` (${task.label})`;
-  output.line(output.paint("bold", `${task.stage}${label}, render ${task.renderPosition}, pool ${task.pool}`));
+  output.line(output.paint("bold", plainText(`${task.stage}${label}, render ${task.renderPosition}, pool ${task.pool}`)));
   for (const { kind, message, remedy } of task.constraints) {
-    output.line(`  ${constraintWord(kind)}: ${message}`);
-    if (remedy !== "") output.line(`    what to do: ${remedy}`);
+    output.line(plainText(`  ${constraintWord(kind)}: ${message}`));
+    if (remedy !== "") output.line(plainText(`    what to do: ${remedy}`));
   }
 }

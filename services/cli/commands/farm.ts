@@ -21,7 +21,7 @@ import type { ExitCode } from "../exit-codes.ts";
 import type { FarmOptions } from "../farm-address.ts";
 import { showView } from "../live-view.ts";
 import type { Output } from "../output.ts";
-import { type Column, renderTable } from "../table.ts";
+import { type Column, plainText, renderTable } from "../table.ts";
 import { holdScopeWord } from "../words.ts";
 
 type ShowFarmOptions = FarmOptions & JsonOption & WatchOptions;
@@ -51,9 +51,10 @@ async function showFarm({ context, client, options }: FarmCall<ShowFarmOptions>)
 }
 
 function farmText({ screen, paint }: Output, farm: Farm): string {
-  const lines = [`farm ${farm.name}, version ${farm.version}, ${farm.openJobs} open jobs, ${farm.time?.toISOString() ?? ""}`];
+  const lines = [plainText(`farm ${farm.name}, version ${farm.version}, ${farm.openJobs} open jobs, ${farm.time?.toISOString() ?? ""}`)];
   for (const { scope, name, reason } of farm.holds) {
-    lines.push(paint("yellow", `held: ${[holdScopeWord(scope), name].filter((part) => part !== "").join(" ")}${reason === "" ? "" : ` (${reason})`}`)); // prettier-ignore
+    const what = name === "" ? holdScopeWord(scope) : `${holdScopeWord(scope)} ${name}`;
+    lines.push(paint("yellow", plainText(`held: ${what}${reason === "" ? "" : ` (${reason})`}`)));
   }
   const rows = farm.pools.flatMap(rowsOf);
   return [...lines, renderTable(rows, poolColumns, { width: screen.columns(), paint })].join("\n");
@@ -77,11 +78,16 @@ const poolColumns: readonly Column<PoolRow>[] = [
     align: "right",
     weight: 6 - index,
   })),
-  { title: "waits", cell: ({ queue }) => (queue === undefined || queue.oldestReadyMs === 0 ? "" : spanText(queue.oldestReadyMs)), weight: 5, align: "right" }, // prettier-ignore
+  { title: "waits", cell: ({ queue }) => waitText(queue), weight: 5, align: "right" },
   { title: "profile", cell: ({ pool }) => pool?.profile ?? "", weight: 1, least: 8 },
 ];
 
+function waitText(queue: StageQueue | undefined): string {
+  return queue === undefined || queue.oldestReadyMs === 0 ? "" : spanText(queue.oldestReadyMs);
+}
+
 function workersText({ workers }: Pool): string {
-  const parts = Object.entries(workers ?? {}).filter(([, count]) => count > 0).map(([state, count]) => `${count} ${state}`); // prettier-ignore
+  const some = Object.entries(workers ?? {}).filter(([, count]) => count > 0);
+  const parts = some.map(([state, count]) => `${count} ${state}`);
   return parts.length === 0 ? "none" : parts.join(", ");
 }

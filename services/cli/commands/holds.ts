@@ -11,7 +11,7 @@ import type { ExitCode } from "../exit-codes.ts";
 import type { FarmOptions } from "../farm-address.ts";
 import { eachOf, showList } from "../json-list.ts";
 import type { Output } from "../output.ts";
-import { renderTable } from "../table.ts";
+import { plainText, renderTable } from "../table.ts";
 import { holdScopeOf, holdScopeWord } from "../words.ts";
 
 type HoldOptions = FarmOptions & JsonOption & { readonly reason?: string };
@@ -63,7 +63,7 @@ function withScope(command: Command): Command {
 async function placeHold({ context, client, options, args }: FarmCall<HoldOptions>): Promise<undefined> {
   const hold = present((await client.calls.placeHold({ ...targetOf(args), reason: options.reason ?? "" })).hold, "hold");
   if (options.json === true) context.output.json(context.toJson(Hold, hold));
-  else context.output.line(`${targetText(hold)} is held${hold.reason === "" ? "" : `: ${hold.reason}`}`);
+  else context.output.line(plainText(`${targetText(hold)} is held${hold.reason === "" ? "" : `: ${hold.reason}`}`));
 }
 
 async function releaseHold({ context, client, options, args }: FarmCall<HoldOptions>): Promise<undefined> {

@@ -9,7 +9,7 @@ import { describeCommand, type FarmCall, type Finish, type JsonOption, onFarm, w
 import type { CliContext } from "../context.ts";
 import type { FarmOptions } from "../farm-address.ts";
 import type { Output } from "../output.ts";
-import { type Column, renderTable } from "../table.ts";
+import { type Column, plainText, renderTable } from "../table.ts";
 import { bytesText, seconds } from "../text-table.ts";
 import { jobClassWord, jobStateWord, reuseWord, stateCell, taskStateWord } from "../words.ts";
 
@@ -47,7 +47,7 @@ async function showJob({ context, client, options, args: [jobId = ""] }: FarmCal
 }
 
 function printJob(output: Output, job: Job, time: TimeText): void {
-  output.line(`job ${job.jobId} is ${jobStateWord(job.state)}, submitted ${time(job.createTime)} by ${job.tenant}`);
+  output.line(`job ${job.jobId} is ${jobStateWord(job.state)}, submitted ${time(job.createTime)} by ${plainText(job.tenant)}`);
   const facts = [`class ${jobClassWord(job.jobClass)}`, `priority ${job.priority}`, `reuse ${reuseWord(job.reuse)}`];
   if (job.deadline !== undefined) facts.push(`deadline ${time(job.deadline)}`);
   if (job.endTime !== undefined) facts.push(`ended ${time(job.endTime)}`);
@@ -60,7 +60,8 @@ function printJob(output: Output, job: Job, time: TimeText): void {
 function printCounts(output: Output, { renderCounts, jobId }: Job): void {
   if (renderCounts === undefined || renderCounts.total < 2) return;
   const { total, ...states } = renderCounts;
-  const parts = Object.entries(states).filter(([, count]) => count > 0).map(([state, count]) => `${count} ${state}`); // prettier-ignore
+  const some = Object.entries(states).filter(([, count]) => count > 0);
+  const parts = some.map(([state, count]) => `${count} ${state}`);
   output.line(`${total} renders: ${parts.join(", ")} (vapfarm renders ${jobId})`);
 }
 
@@ -75,7 +76,7 @@ function printWebhook(output: Output, { webhook }: Job, time: TimeText): void {
         : delivery.nextTryTime !== undefined
           ? `next try ${time(delivery.nextTryTime)} after ${delivery.tries} tries: ${delivery.lastError}`
           : `given up after ${delivery.tries} tries: ${delivery.lastError}`;
-  output.line(`webhook ${webhook.url}: ${state}`);
+  output.line(plainText(`webhook ${webhook.url}: ${state}`));
 }
 
 function printRender(output: Output, render: Render, time: TimeText): void {
@@ -95,16 +96,18 @@ type Details = {
 
 function printDetails(output: Output, { spec, tasks, inputs, artifacts, warnings, failure }: Details): void {
   if (spec !== undefined) {
-    output.line(`model ${spec.model}, seed ${(spec.seed ?? 0n).toString()}, ${spec.steps ?? 0} steps`);
-    output.line(`prompt: ${spec.prompt}`);
+    output.line(plainText(`model ${spec.model}, seed ${(spec.seed ?? 0n).toString()}, ${spec.steps ?? 0} steps`));
+    output.line(plainText(`prompt: ${spec.prompt}`));
   }
   const { screen, paint } = output;
   if (tasks.length > 0) output.line(renderTable(tasks, taskColumns, { width: screen.columns(), paint }));
   for (const { name, sha256, sizeBytes } of [...inputs, ...artifacts]) {
-    output.line(`${name}: ${bytesText(Number(sizeBytes))}, sha256 ${sha256}`);
+    output.line(plainText(`${name}: ${bytesText(Number(sizeBytes))}, sha256 ${sha256}`));
   }
-  for (const { code, message } of warnings) output.line(`warning ${code}: ${message}`);
-  if (failure !== undefined) output.line(`failed: ${failure.code} in ${failure.stage}: ${failure.message} (${failure.remedy})`);
+  for (const { code, message } of warnings) output.line(plainText(`warning ${code}: ${message}`));
+  if (failure === undefined) return;
+  const { code, stage, message, remedy } = failure;
+  output.line(plainText(`failed: ${code} in ${stage}: ${message} (${remedy})`));
 }
 
 const taskColumns: readonly Column<TaskSummary>[] = [

@@ -107,8 +107,15 @@ function jobColumns(time: TimeText): readonly Column<Job>[] {
     { title: "class", cell: ({ jobClass }) => jobClassWord(jobClass), weight: 2 },
     { title: "priority", cell: ({ priority }) => String(priority), weight: 2, align: "right" },
     { title: "model", cell: ({ render }) => render?.model ?? "", weight: 3 },
-    { title: "prompt", cell: ({ render, failure }) => failure?.code ?? render?.prompt ?? "", weight: 1, least: 12 },
+    { title: "prompt", cell: aboutText, weight: 1, least: 12 },
   ];
+}
+
+/** Why it failed, else what is rendered: a job of several renders has no prompt of its own. */
+function aboutText({ failure, render, renderCounts }: Job): string {
+  if (failure !== undefined) return failure.code;
+  const isOfSeveral = renderCounts !== undefined && renderCounts.total > 1;
+  return render?.prompt ?? (isOfSeveral ? `${renderCounts.total} renders` : "");
 }
 
 function rendersText({ renderCounts }: Job): string {

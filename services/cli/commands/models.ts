@@ -10,7 +10,7 @@ import type { ExitCode } from "../exit-codes.ts";
 import type { FarmOptions } from "../farm-address.ts";
 import { eachOf, showList } from "../json-list.ts";
 import type { Output } from "../output.ts";
-import { type Column, renderTable } from "../table.ts";
+import { type Column, plainText, renderTable } from "../table.ts";
 import { bytesText } from "../text-table.ts";
 
 type ModelsOptions = FarmOptions & JsonOption;
@@ -69,13 +69,17 @@ async function showModel({ context, client, options, args: [name = ""] }: FarmCa
 }
 
 function printModel(output: Output, model: Model): void {
-  output.line(`model ${model.name} ${model.version} (${model.variant}), ${model.weights} weights, on ${model.workers} live workers`);
+  output.line(
+    plainText(`model ${model.name} ${model.version} (${model.variant}), ${model.weights} weights, on ${model.workers} live workers`),
+  );
   output.line(`${model.width}x${model.height}, ${model.frames} frames at ${model.fps} fps, at most ${model.maxReferences} references`);
   const { defaults } = model;
   if (defaults !== undefined) {
     const dynamic = defaults.dynamicGuidance ? ", dynamic" : "";
-    output.line(`defaults: ${defaults.steps} steps, guidance ${defaults.guidanceScale}${dynamic}, scheduler ${defaults.scheduler}`);
-    if (defaults.negativePrompt !== "") output.line(`negative prompt: ${defaults.negativePrompt}`);
+    output.line(
+      plainText(`defaults: ${defaults.steps} steps, guidance ${defaults.guidanceScale}${dynamic}, scheduler ${defaults.scheduler}`),
+    );
+    if (defaults.negativePrompt !== "") output.line(plainText(`negative prompt: ${defaults.negativePrompt}`));
   }
   output.line(renderTable(model.engines, engineColumns, { width: output.screen.columns(), paint: output.paint }));
 }

@@ -38,7 +38,10 @@ async function retry({ context, client, options, args: [jobId = ""] }: FarmCall<
     const answer = await client.calls.retryJob({ jobId });
     const job = present(answer.job, "job");
     if (options.json === true) output.json(context.toJson(RetryJobResponse, answer));
-    else output.line(`job ${job.jobId} is ${jobStateWord(job.state)}, ${answer.retriedRenders} renders run again`);
+    else
+      output.line(
+        `job ${job.jobId} is ${jobStateWord(job.state)}, ${answer.retriedRenders === 1 ? "1 render runs" : `${answer.retriedRenders} renders run`} again`,
+      );
     return;
   }
   const answer = await client.calls.retryRender({ jobId, position: wholeOf("--render", options.render) });

@@ -12,6 +12,7 @@ import { describeCommand, type FarmCall, type Finish, type JsonOption, onFarm, w
 import type { CliContext } from "../context.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import type { FarmOptions } from "../farm-address.ts";
+import { plainText } from "../table.ts";
 
 type SteerOptions = FarmOptions & JsonOption & { readonly reason?: string; readonly grace?: string; readonly wait?: boolean };
 
@@ -103,7 +104,8 @@ async function untilEmpty(client: FarmClient, drained: Worker, signal: AbortSign
       },
     );
     if (worker.cordon === undefined) {
-      throw new FarmError("STAGE_CANCELLED", { message: `worker ${worker.name} was uncordoned while it drained`, details: { remedy: "drain it again" } }); // prettier-ignore
+      const message = `worker ${worker.name} was uncordoned while it drained`;
+      throw new FarmError("STAGE_CANCELLED", { message, details: { remedy: "drain it again" } });
     }
   }
   return worker;
@@ -111,5 +113,5 @@ async function untilEmpty(client: FarmClient, drained: Worker, signal: AbortSign
 
 function print({ context, options }: FarmCall<SteerOptions>, worker: Worker, text: string): void {
   if (options.json === true) context.output.json(context.toJson(Worker, worker));
-  else context.output.line(`worker ${worker.name} ${text}`);
+  else context.output.line(plainText(`worker ${worker.name} ${text}`));
 }

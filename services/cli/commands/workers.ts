@@ -20,7 +20,7 @@ import type { ExitCode } from "../exit-codes.ts";
 import type { FarmOptions } from "../farm-address.ts";
 import { eachOf, showList } from "../json-list.ts";
 import type { Output } from "../output.ts";
-import { type Column, renderTable } from "../table.ts";
+import { type Column, plainText, renderTable } from "../table.ts";
 import { bytesText } from "../text-table.ts";
 import { stateCell, workerStatesOf, workerStateWord } from "../words.ts";
 import { cordonCommand, drainCommand, uncordonCommand } from "./workers-steer.ts";
@@ -106,18 +106,17 @@ async function showWorker({ context, client, options, args: [workerId = ""] }: F
     output.json(context.toJson(Worker, worker));
     return;
   }
-  const time = timeTexts(output.screen.isTerminal, new Date());
-  output.line(`worker ${worker.name} (${worker.workerId}) is ${workerStateWord(worker.state)}, last heard of ${time(worker.lastBeatTime)}`);
-  output.line(`host ${worker.host}, pool ${worker.pool}, profile ${worker.profile}, version ${worker.softwareVersion}`);
-  output.line(
-    `device ${worker.device} (${worker.provider}), ${bytesText(Number(worker.memoryBytes))}; models: ${worker.models.join(", ")}`,
-  );
-  const { cordon } = worker;
-  if (cordon !== undefined) {
-    const drain = cordon.drainTime === undefined ? "" : `, what it runs is given back ${time(cordon.drainTime)}`;
-    output.line(`cordoned ${time(cordon.placeTime)} by ${cordon.placedBy}: ${cordon.reason}${drain}`);
-  }
-  for (const { stage, jobId, renderPosition, phase } of worker.running) {
-    output.line(`runs ${stage} (${phase}) of render ${renderPosition}, job ${jobId}`);
-  }
+  for (const line of workerLines(worker, timeTexts(output.screen.isTerminal, new Date()))) output.line(plainText(line));
+}
+
+function workerLines(worker: Worker, time: TimeText): readonly string[] {
+  const { name, workerId, state, host, pool, profile, softwareVersion, device, provider, memoryBytes, models, cordon, running } = worker;
+  const drain = cordon?.drainTime === undefined ? "" : `, what it runs is given back ${time(cordon.drainTime)}`;
+  return [
+    `worker ${name} (${workerId}) is ${workerStateWord(state)}, last heard of ${time(worker.lastBeatTime)}`,
+    `host ${host}, pool ${pool}, profile ${profile}, version ${softwareVersion}`,
+    `device ${device} (${provider}), ${bytesText(Number(memoryBytes))}; models: ${models.join(", ")}`,
+    ...(cordon === undefined ? [] : [`cordoned ${time(cordon.placeTime)} by ${cordon.placedBy}: ${cordon.reason}${drain}`]),
+    ...running.map((task) => `runs ${task.stage} (${task.phase}) of render ${task.renderPosition}, job ${task.jobId}`),
+  ];
 }

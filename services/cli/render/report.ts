@@ -6,6 +6,7 @@ import { JobState } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import type { Output } from "../output.ts";
 import { randomWeightsNote } from "../sheet/contact-sheet.ts";
+import { plainText } from "../table.ts";
 import { seconds, textTable } from "../text-table.ts";
 
 export type StageReport = {
@@ -80,11 +81,11 @@ function printText(output: Output, report: RenderReport): void {
   output.line(`${what} ${report.state} after ${seconds(report.elapsedMs)}, seed ${report.seed}`);
   if (report.failure !== undefined) {
     const { code, message, stage, remedy } = report.failure;
-    output.note(`error ${code}${stage === "" ? "" : ` in ${stage}`}: ${message}`);
-    output.note(`  what to do: ${remedy}`);
+    output.note(plainText(`error ${code}${stage === "" ? "" : ` in ${stage}`}: ${message}`));
+    output.note(plainText(`  what to do: ${remedy}`));
   }
   if (report.stages.length > 0) output.line(indent(stageTable(report.stages)));
-  for (const { code, message } of report.warnings) output.line(`warning ${code}: ${message}`);
+  for (const { code, message } of report.warnings) output.line(plainText(`warning ${code}: ${message}`));
   if (report.hasRandomWeights) output.line(`warning: ${randomWeightsNote}`);
   for (const [name, path] of Object.entries(report.files)) output.line(`${`${name}:`.padEnd(15)}${path}`);
 }

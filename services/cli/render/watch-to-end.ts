@@ -9,6 +9,7 @@ import type { Job, JobEvent, WatchJobResponse } from "../../gen/proto/vapfarm/v1
 import type { CliContext } from "../context.ts";
 import type { FarmClient } from "../../client/farm-client.ts";
 import { hasEnded } from "../../client/watch.ts";
+import { plainText } from "../table.ts";
 import { boardOf, foldResponse } from "./fold-updates.ts";
 import { stageRows } from "./progress-board.ts";
 import { createProgressView, type ProgressView } from "./progress-view.ts";
@@ -51,7 +52,7 @@ async function show(request: WatchRequest, view: ProgressView, signal: AbortSign
     request.onResponse?.(response);
     const update = response.update;
     if (update?.$case === "event" && update.value.kind === "task.retried")
-      view.note(`  ${update.value.stage} again: ${update.value.message}`);
+      view.note(plainText(`  ${update.value.stage} again: ${update.value.message}`));
     if (update?.$case === "event") noteRender(view, update.value);
     board = foldResponse(board, response);
     view.show(stageRows(board));
@@ -61,7 +62,7 @@ async function show(request: WatchRequest, view: ProgressView, signal: AbortSign
 /** In a job of several renders: the end of each. */
 function noteRender(view: ProgressView, { kind, renderPosition, message }: JobEvent): void {
   if (!kind.startsWith("render.") || renderPosition === undefined) return;
-  view.note(`  render ${renderPosition} ${kind.slice("render.".length)}${message === "" ? "" : `: ${message}`}`);
+  view.note(plainText(`  render ${renderPosition} ${kind.slice("render.".length)}${message === "" ? "" : `: ${message}`}`));
 }
 
 type Leaving = { readonly client: FarmClient; readonly jobId: string; readonly left: AbortController; readonly view: ProgressView };
