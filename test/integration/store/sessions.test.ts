@@ -98,14 +98,14 @@ test("a worker's last word ends its session as stopped and gives back what it ho
   const last = worker.ask({ leaving: true });
   expect(await store.next([last])).toMatchObject([{ kind: "answered", replayed: false, aftermath: { ready: [{ count: 1 }] } }]);
   expect(await store.next([last])).toMatchObject([{ kind: "answered", replayed: true }]);
-  expect((await store.listWorkers()).map(({ state }) => state)).toEqual(["stopped"]);
+  expect((await store.listWorkers(undefined)).map(({ state }) => state)).toEqual(["stopped"]);
   expect(await sql("select t.state, failures, a.state as attempt from task t join attempt a on a.task_id = t.id")).toEqual([
     { state: "ready", failures: {}, attempt: "abandoned" },
   ]);
   expect(await store.next([worker.ask()])).toMatchObject([{ kind: "refused", code: "SESSION_ENDED" }]);
   expect(await worker.succeed(held)).toMatchObject([{ reportOutcomes: [{ disposition: "superseded" }] }]);
   expect(await createWorker(store).claim()).toMatchObject({ taskId: held.taskId, attemptNumber: 2 });
-  expect((await store.listWorkers()).map(({ state }) => state)).toEqual(["busy"]);
+  expect((await store.listWorkers(undefined)).map(({ state }) => state)).toEqual(["busy"]);
 });
 
 test("a first request of a dead life that comes late, or twice, ends nothing of the living one", async () => {
@@ -138,7 +138,7 @@ test("an older life is refused also after the younger one has stopped", async ()
   const late = createWorker(store).ask();
   await createWorker(store).next({ freeSlots: 0, leaving: true });
   expect(await store.next([late])).toMatchObject([{ kind: "refused", code: "SESSION_SUPERSEDED" }]);
-  expect((await store.listWorkers()).map(({ state }) => state)).toEqual(["stopped"]);
+  expect((await store.listWorkers(undefined)).map(({ state }) => state)).toEqual(["stopped"]);
 });
 
 test("requests of another epoch, pool or profile are refused and change nothing", async () => {
@@ -176,7 +176,7 @@ test("a beat renews an expired lease that nobody reaped, tells levels and refuse
   expect(await sql("select lease_until > now() as is_renewed from session")).toEqual([{ is_renewed: true }]);
   expect(await store.beat([{ ...beat, sequence: 4 }])).toMatchObject([{ kind: "refused", code: "SEQUENCE_STALE" }]);
   expect(await store.beat([{ ...beat, sessionId: "unknown" }])).toMatchObject([{ kind: "refused", code: "SESSION_ENDED" }]);
-  expect(await store.listWorkers()).toMatchObject([{ state: "busy", running: [{ stage: "denoise", step: 3, steps: 9 }] }]);
+  expect(await store.listWorkers(undefined)).toMatchObject([{ state: "busy", running: [{ stage: "denoise", step: 3, steps: 9 }] }]);
 });
 
 test("many workers of two coordinators claim each task once", async () => {
