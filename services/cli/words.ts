@@ -1,18 +1,15 @@
 /**
  * The wire's enums as words for people and as choices of options.
  */
-import { JobClass, JobState, Reuse, TaskState, WorkerState } from "../gen/proto/vapfarm/v1/farm.ts";
-import { ConstraintKind, HoldScope, UsageKey } from "../gen/proto/vapfarm/v1/operator.ts";
+import { JobClass, JobState, WorkerState } from "../gen/proto/vapfarm/v1/farm.ts";
+import { HoldScope, UsageKey } from "../gen/proto/vapfarm/v1/operator.ts";
 import { invalidOption } from "./ages.ts";
 import type { Format } from "./colour.ts";
 import type { Cell } from "./table.ts";
 
-type Enum = Readonly<Record<string, number>>;
+export { constraintWord, holdScopeWord, jobClassWord, jobStateWord, reuseWord, taskStateWord, workerStateWord } from "../platform/words.ts";
 
-function wordOf(values: Enum, prefix: string, value: number): string {
-  const name = Object.entries(values).find(([, number]) => number === value)?.[0] ?? "UNRECOGNIZED";
-  return name.replace(prefix, "").toLowerCase();
-}
+type Enum = Readonly<Record<string, number>>;
 
 function choicesOf(values: Enum, prefix: string): readonly string[] {
   return Object.entries(values)
@@ -30,21 +27,6 @@ function valueOf<V extends number>(
   if (value !== undefined && value > 0) return value;
   throw invalidOption(option, `"${word}" is unknown`, `choose of ${choicesOf(values, prefix).join(", ")}`);
 }
-
-/** A job's or a render's state in a word. */
-export const jobStateWord = (state: JobState): string => wordOf(JobState, "JOB_STATE_", state);
-/** A task's state in a word. */
-export const taskStateWord = (state: TaskState): string => wordOf(TaskState, "TASK_STATE_", state);
-/** A worker's state in a word. */
-export const workerStateWord = (state: WorkerState): string => wordOf(WorkerState, "WORKER_STATE_", state);
-/** A job's class in a word. */
-export const jobClassWord = (jobClass: JobClass): string => wordOf(JobClass, "JOB_CLASS_", jobClass);
-/** What a job may reuse, in a word. */
-export const reuseWord = (reuse: Reuse): string => wordOf(Reuse, "REUSE_", reuse);
-/** What is held, in a word. */
-export const holdScopeWord = (scope: HoldScope): string => wordOf(HoldScope, "HOLD_SCOPE_", scope);
-/** E.g. "workers busy". */
-export const constraintWord = (kind: ConstraintKind): string => wordOf(ConstraintKind, "CONSTRAINT_KIND_", kind).replaceAll("_", " ");
 
 /** The states that a comma-separated option names. */
 export const jobStatesOf = (option: string, text: string | undefined): JobState[] =>

@@ -3,10 +3,13 @@
  *
  * A stream that breaks or ends early is opened again after the last event seen, so a coordinator that restarts costs no event.
  */
-import { JobState, type WatchJobResponse } from "../gen/proto/vapfarm/v1/farm.ts";
+import type { WatchJobResponse } from "../gen/proto/vapfarm/v1/farm.ts";
 import { pause } from "../platform/deadline.ts";
+import { hasEnded } from "../platform/words.ts";
 import type { FarmCalls } from "./calls.ts";
 import { createPatience, isAborted, patiently, type PatienceOptions } from "./patience.ts";
+
+export { hasEnded };
 
 /** Where a watch begins. */
 export type WatchOptions = PatienceOptions & {
@@ -15,11 +18,6 @@ export type WatchOptions = PatienceOptions & {
 };
 
 const againMs = 200;
-
-/** Whether nothing more will happen to the job, unless it is retried. */
-export function hasEnded(state: JobState): boolean {
-  return state === JobState.JOB_STATE_SUCCEEDED || state === JobState.JOB_STATE_FAILED || state === JobState.JOB_STATE_CANCELLED;
-}
 
 /** Every update until the job has ended; returns early, without an error, when the signal aborts. */
 export async function* watch(

@@ -2,10 +2,11 @@
  * Why a job's tasks wait: every constraint that binds them, with what can be done.
  */
 import type { TaskExplanation } from "../../gen/proto/vapfarm/v1/operator.ts";
+import { constraintWord, jobStateWord } from "../../platform/words.ts";
 import { type Html, html } from "./html.ts";
 import { linkTo, type Page, positionOf, type Visit } from "./page.ts";
 import { badge, breadcrumbs, command, fragment, section, table } from "./parts.ts";
-import { constraintWord, counted, jobStateWord } from "./words.ts";
+import { counted } from "./words.ts";
 
 const refreshMs = 3_000;
 

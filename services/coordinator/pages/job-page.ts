@@ -2,13 +2,14 @@
  * One job: what it is, how its renders and stages stand, what happened, and the commands that act on it.
  */
 import { type Job, type JobEvent, JobState, type Render } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { hasEnded, jobClassWord, jobStateWord, reuseWord } from "../../platform/words.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { renderCounts } from "./jobs-page.ts";
-import { hasEnded, liveOf } from "./live.ts";
+import { liveOf } from "./live.ts";
 import { linkTo, type Page, type Visit } from "./page.ts";
 import { badge, breadcrumbs, command, facts, failureNote, fragment, section, table, warningNotes } from "./parts.ts";
 import { runningById, stagesPart } from "./task-table.ts";
-import { ageOf, counted, duration, excerpt, jobClassWord, jobStateWord, reuseWord, timeOf } from "./words.ts";
+import { ageOf, counted, duration, excerpt, timeOf } from "./words.ts";
 
 const shownEvents = 50;
 const shownRenders = 100;

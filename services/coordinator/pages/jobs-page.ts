@@ -2,10 +2,11 @@
  * Jobs by filter and order, a page at a time.
  */
 import { type Job, JobClass, JobState, type RenderCounts } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { jobClassWord, jobStateWord } from "../../platform/words.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { linkTo, type Page, type Visit } from "./page.ts";
 import { badge, fragment, shortId, table } from "./parts.ts";
-import { ageOf, duration, excerpt, jobClassWord, jobStateWord, valuesOf } from "./words.ts";
+import { ageOf, duration, excerpt, valuesOf } from "./words.ts";
 
 const orders = {
   "create_time desc": "newest first",

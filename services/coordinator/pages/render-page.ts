@@ -2,13 +2,14 @@
  * One render: its result beside what it was made from, prompts and settings, stages with their times, artifacts.
  */
 import type { Job, Render, RenderSpec } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { frameSelectionWord, hasEnded, jobStateWord, outputWord, schedulerWord } from "../../platform/words.ts";
 import { type Html, html } from "./html.ts";
-import { hasEnded, liveOf } from "./live.ts";
+import { liveOf } from "./live.ts";
 import { artifactTable, linkArtifacts, mediaPart } from "./media-part.ts";
 import { linkTo, type Page, positionOf, type Visit } from "./page.ts";
 import { badge, breadcrumbs, command, facts, failureNote, fragment, section, warningNotes } from "./parts.ts";
 import { runningById, stagesPart } from "./task-table.ts";
-import { duration, frameSelectionWord, jobStateWord, outputWord, schedulerWord, timeOf } from "./words.ts";
+import { duration, timeOf } from "./words.ts";
 
 /** `/jobs/{id}/renders/{n}` */
 export async function renderPage(visit: Visit): Promise<Page> {

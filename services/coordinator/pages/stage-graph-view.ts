@@ -5,8 +5,9 @@
  * also says its state in words.
  */
 import type { TaskSummary } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { taskStateWord } from "../../platform/words.ts";
 import { type Html, html } from "./html.ts";
-import { duration, excerpt, taskStateWord } from "./words.ts";
+import { duration, excerpt } from "./words.ts";
 
 /** Where a task's box is drawn. */
 export type PlacedTask = { readonly task: TaskSummary; readonly x: number; readonly y: number };

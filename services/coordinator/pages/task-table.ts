@@ -2,11 +2,12 @@
  * The stages of a render: graph and table, with what a worker says of those that run.
  */
 import type { RunningTask, TaskSummary, Worker } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { taskStateWord } from "../../platform/words.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { runningProgress, timeLeft } from "./overview-page.ts";
 import { badge, table } from "./parts.ts";
 import { stageGraph } from "./stage-graph-view.ts";
-import { duration, taskStateWord } from "./words.ts";
+import { duration } from "./words.ts";
 
 /** What runs now, by task. */
 export function runningById(workers: readonly Worker[]): ReadonlyMap<bigint, RunningTask> {

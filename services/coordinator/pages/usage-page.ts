@@ -2,10 +2,11 @@
  * What attempts cost, added up by what the visitor chooses.
  */
 import { type GetUsageResponse, UsageKey, type UsageRow } from "../../gen/proto/vapfarm/v1/operator.ts";
+import { usageKeyWord } from "../../platform/words.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { linkTo, type Page, type Visit } from "./page.ts";
 import { fragment, section, table } from "./parts.ts";
-import { duration, usageKeyWord, valuesOf } from "./words.ts";
+import { duration, valuesOf } from "./words.ts";
 
 const periods = { "1": "the last day", "7": "the last 7 days", "30": "the last 30 days", "90": "the last 90 days" } as const;
 const dayMs = 86_400_000;

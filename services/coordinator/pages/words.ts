@@ -1,34 +1,9 @@
 /**
- * Enums, quantities and times as operators read them. Pure: the time now is an argument.
+ * Quantities, times and texts as operators read them; enums are in `platform/words.ts`. Pure: the time now is an argument.
  */
-import { JobClass, JobState, Reuse, TaskState, WorkerState } from "../../gen/proto/vapfarm/v1/farm.ts";
-import { ConstraintKind, HoldScope, UsageKey } from "../../gen/proto/vapfarm/v1/operator.ts";
-import { FrameSelection, OutputKind, SchedulerKind } from "../../gen/proto/vapfarm/v1/stage.ts";
 import { type Html, html } from "./html.ts";
 
 type EnumTable = Readonly<Record<string, number>>;
-
-/** `JOB_STATE_QUEUED` of the table → "queued"; what the table does not know → "unknown". */
-function wordOf(table: EnumTable, prefix: string): (value: number) => string {
-  const words = new Map(
-    Object.entries(table).map(([name, value]) => [value, name.slice(prefix.length).toLowerCase().replaceAll("_", " ")]),
-  );
-  words.set(0, "unknown");
-  words.set(-1, "unknown");
-  return (value) => words.get(value) ?? "unknown";
-}
-
-export const jobStateWord = wordOf(JobState, "JOB_STATE_");
-export const taskStateWord = wordOf(TaskState, "TASK_STATE_");
-export const workerStateWord = wordOf(WorkerState, "WORKER_STATE_");
-export const jobClassWord = wordOf(JobClass, "JOB_CLASS_");
-export const reuseWord = wordOf(Reuse, "REUSE_");
-export const holdScopeWord = wordOf(HoldScope, "HOLD_SCOPE_");
-export const usageKeyWord = wordOf(UsageKey, "USAGE_KEY_");
-export const constraintWord = wordOf(ConstraintKind, "CONSTRAINT_KIND_");
-export const schedulerWord = wordOf(SchedulerKind, "SCHEDULER_KIND_");
-export const frameSelectionWord = wordOf(FrameSelection, "FRAME_SELECTION_");
-export const outputWord = wordOf(OutputKind, "OUTPUT_KIND_");
 
 /** The values that a word can name, without unspecified and unrecognized. */
 export function valuesOf<T extends EnumTable>(table: T): readonly Exclude<T[keyof T], 0 | -1>[] {

@@ -2,11 +2,12 @@
  * Workers: all of them, and one.
  */
 import type { Worker } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { workerStateWord } from "../../platform/words.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { linkTo, type Page, type Visit } from "./page.ts";
 import { badge, breadcrumbs, command, facts, fragment, section, table } from "./parts.ts";
 import { memoryWords, runningTable } from "./overview-page.ts";
-import { ageOf, workerStateWord } from "./words.ts";
+import { ageOf } from "./words.ts";
 
 const refreshMs = 3_000;
 

@@ -3,8 +3,9 @@ import { linkTo } from "../../../services/coordinator/pages/page.ts";
 import { safeNext } from "../../../services/coordinator/pages/sign-in.ts";
 import { relativeLink } from "../../../services/coordinator/pages/media-part.ts";
 import { columnsOf } from "../../../services/coordinator/pages/stage-graph-view.ts";
-import { ageOf, byteSize, duration, excerpt, jobStateWord, valuesOf } from "../../../services/coordinator/pages/words.ts";
+import { ageOf, byteSize, duration, excerpt, valuesOf } from "../../../services/coordinator/pages/words.ts";
 import { JobState, TaskSummary } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
+import { jobStateWord } from "../../../services/platform/words.ts";
 
 describe("words", () => {
   it.each([
