@@ -26,6 +26,13 @@ const batchNames: ReadonlySet<string> = new Set([
   "data",
 ]);
 
+const localNames: ReadonlySet<string> = new Set(["local", "models", "threads"]);
+
+function remedyOf(name: string): string {
+  if (localNames.has(name)) return "without a farm, renders are made one at a time: give each its own options instead of --file";
+  return name.startsWith("webhook") ? "write `webhook` with `url` and `secret_file` into the file" : "write it into the file";
+}
+
 /**
  * The batch that the options name, undefined when they name one render. FIELD_INVALID for an option of one render beside `--file`, and
  * for one that is missing without it.
@@ -37,7 +44,7 @@ export function batchOptionsOf(command: Command, options: Partial<BatchOptions> 
   const missing = wrong.map((name) => ({ field: `--${name}`, reason: "is missing", remedy: "give it, or --file for a file of renders" }));
   const beside = given
     .filter((option) => file !== undefined && !batchNames.has(option.attributeName()))
-    .map(({ long }) => ({ field: long ?? "", reason: "cannot stand beside --file", remedy: "write it into the file" }));
+    .map((option) => ({ field: option.long ?? "", reason: "cannot stand beside --file", remedy: remedyOf(option.attributeName()) }));
   const fields = [...missing, ...beside];
   if (fields.length > 0) {
     throw new FarmError("FIELD_INVALID", {

@@ -9,8 +9,10 @@ import type { z } from "zod";
 import { allowedNames, type BatchContent, batchSchema, type RenderEntry } from "./schema.ts";
 import { type BatchFault, type BatchSource, type Place, readSource } from "./source.ts";
 
+/** Where media are. */
 export type MediaSource = { readonly kind: "file"; readonly path: string } | { readonly kind: "address"; readonly uri: string };
 
+/** Media, and where in the file they are named. */
 export type PlannedMedia = { readonly media: MediaSource; readonly place: Place; readonly field: string };
 
 /** One render of the batch. */
@@ -26,8 +28,10 @@ export type PlannedRender = {
   readonly seed: bigint | undefined;
 };
 
+/** What a sound file means. */
 export type BatchPlan = { readonly renders: readonly PlannedRender[]; readonly job: Omit<BatchContent, "renders" | "defaults"> };
 
+/** A plan, or what is wrong. */
 export type BatchReading =
   { readonly kind: "sound"; readonly plan: BatchPlan } | { readonly kind: "faulty"; readonly faults: readonly BatchFault[] };
 
@@ -45,7 +49,13 @@ export function planBatch(text: string, folder: string): BatchReading {
   if (faults.length > 0) return { kind: "faulty", faults: inOrder(faults) };
   const planned = entries.flatMap(({ entry, index }) => expand({ entry, index, source, folder }));
   if (planned.length > mostRenders) return { kind: "faulty", faults: [tooMany(planned.length, source)] };
-  return { kind: "sound", plan: { renders: withFolders(planned), job } };
+  return { kind: "sound", plan: { renders: withFolders(planned), job: withSecretPath(job, folder) } };
+}
+
+function withSecretPath(job: BatchPlan["job"], folder: string): BatchPlan["job"] {
+  const path = job.webhook?.secret_file;
+  if (job.webhook === undefined || path === undefined) return job;
+  return { ...job, webhook: { ...job.webhook, secret_file: isAbsolute(path) ? path : join(folder, path) } };
 }
 
 /** A render's own seed, seeds or repeat each replace all three of the defaults. */
@@ -53,7 +63,8 @@ function mergeEntry(defaults: RenderEntry, own: RenderEntry): RenderEntry {
   const { seed, seeds, repeat, ...rest } = defaults;
   const isOwn = own.seed !== undefined || own.seeds !== undefined;
   const multiplied = isOwn ? {} : { seed, seeds: own.repeat === undefined ? seeds : undefined };
-  const kept = Object.fromEntries(Object.entries({ ...multiplied, repeat: isOwn ? undefined : repeat }).filter(([, value]) => value !== undefined)); // prettier-ignore
+  const wanted = Object.entries({ ...multiplied, repeat: isOwn ? undefined : repeat });
+  const kept = Object.fromEntries(wanted.filter(([, value]) => value !== undefined));
   return { ...rest, ...kept, ...own };
 }
 
@@ -87,7 +98,12 @@ function fieldOf(path: readonly PropertyKey[]): string {
 
 type Entry = { readonly entry: RenderEntry; readonly index: number };
 
-const required = { model: "the model's name", image: "an image's path or address", prompt: "what the video shows", references: "at least one reference" }; // prettier-ignore
+const required = {
+  model: "the model's name",
+  image: "an image's path or address",
+  prompt: "what the video shows",
+  references: "at least one reference",
+};
 
 function missingOf({ entry, index }: Entry, source: BatchSource): readonly BatchFault[] {
   const path = ["renders", index];
@@ -112,7 +128,8 @@ function twiceNamed(renders: readonly RenderEntry[], source: BatchSource): reado
     seen.set(name, before ?? index);
     if (before === undefined) return [];
     const path = ["renders", index, "name"];
-    return [{ ...source.placeOf(path), field: fieldOf(path), reason: `"${name}" is renders[${before}]'s name too`, expected: "a name of its own" }]; // prettier-ignore
+    const reason = `"${name}" is renders[${before}]'s name too`;
+    return [{ ...source.placeOf(path), field: fieldOf(path), reason, expected: "a name of its own" }];
   });
 }
 

@@ -18,6 +18,8 @@ type PartOptions = {
   readonly hashes: ReadonlyMap<string, string>;
   /** Of the caller; replaces the key made of the content. */
   readonly idempotencyKey: string | undefined;
+  /** What the webhook's secret file holds. */
+  readonly webhookSecret?: string | undefined;
 };
 
 const mostRenders = 1_000;
@@ -25,10 +27,12 @@ const mostRenders = 1_000;
 const mostBytes = 3 * 1024 ** 2;
 
 /** The requests, in the order of the file. */
-export function partsOf(plan: BatchPlan, { hashes, idempotencyKey }: PartOptions): readonly BatchPart[] {
+export function partsOf(plan: BatchPlan, { hashes, idempotencyKey, webhookSecret = "" }: PartOptions): readonly BatchPart[] {
   const specs = plan.renders.map((render) => ({ render, spec: specOf(render, hashes) }));
+  const shared = submitRequestToProto({ ...jobOf(plan.job, webhookSecret), render: undefined });
   return chunksOf(specs).map((chunk, index, all) => {
-    const request = requestOf(plan, chunk.map(({ spec }) => spec)); // prettier-ignore
+    const own = chunk.map(({ spec }) => spec);
+    const request = SubmitRendersRequest.create({ ...shared, renders: own });
     const content = createHash("sha256").update(SubmitRendersRequest.encode(request).finish()).digest("hex");
     const key = idempotencyKey ?? `batch-${content.slice(0, 48)}`;
     const renders = chunk.map(({ render }) => render);
@@ -55,18 +59,14 @@ function chunksOf(specs: readonly Spec[]): readonly (readonly Spec[])[] {
   return chunks;
 }
 
-function requestOf({ job }: BatchPlan, renders: readonly RenderSpec[]): SubmitRendersRequest {
-  const shared = submitRequestToProto({ ...jobOf(job), render: undefined });
-  return SubmitRendersRequest.create({ ...shared, renders: [...renders] });
-}
-
-function jobOf(job: BatchPlan["job"]): Omit<SubmitRequest, "render"> {
+function jobOf(job: BatchPlan["job"], secret = ""): Omit<SubmitRequest, "render"> {
   return {
     idempotencyKey: "",
     jobClass: job.job_class ?? "unspecified",
     priority: job.priority ?? 0,
     deadline: job.deadline,
     reuse: job.reuse ?? "unspecified",
+    webhook: job.webhook === undefined ? undefined : { url: job.webhook.url, secret },
   };
 }
 

@@ -13,6 +13,7 @@ import type { CliContext } from "../context.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { type FarmOptions, withFarm } from "../farm-address.ts";
 import { createProgressView } from "../render/progress-view.ts";
+import { readWebhookSecret } from "../render/webhook-secret.ts";
 import { randomWeightsNote } from "../sheet/contact-sheet.ts";
 import { textTable } from "../text-table.ts";
 import { batchRow, createJobBoard, foldJob, type JobBoard } from "./board.ts";
@@ -67,9 +68,11 @@ type Rendering = { readonly client: FarmClient; readonly plan: BatchPlan };
 
 async function renderPlan(context: CliContext, options: BatchOptions, { client, plan }: Rendering): Promise<ExitCode> {
   const { signal } = context.interrupts;
+  const path = plan.job.webhook?.secret_file;
+  const webhookSecret = path === undefined ? undefined : await readWebhookSecret("webhook.secret_file", path);
   const hashes = await hashFiles(plan, signal);
   await uploadFiles(context, { client, hashes, asJson: options.json === true });
-  const parts = partsOf(plan, { hashes, idempotencyKey: options.idempotencyKey });
+  const parts = partsOf(plan, { hashes, idempotencyKey: options.idempotencyKey, webhookSecret });
   const name = options.file === "-" ? "stdin" : basename(options.file);
   // Several jobs, or none: each part is checked before the first is stored.
   if (parts.length > 1 || options.dryRun === true)

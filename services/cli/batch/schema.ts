@@ -28,6 +28,14 @@ const reference = z.strictObject(
   { error: ({ code }) => (code === "unrecognized_keys" ? undefined : "a mapping with `media` and `prompt`") },
 );
 
+const webhook = z.strictObject(
+  {
+    url: text.refine((value) => value.startsWith("https://"), { error: "an address that begins with https://" }),
+    secret_file: someText.optional(),
+  },
+  { error: ({ code }) => (code === "unrecognized_keys" ? undefined : "a mapping with `url` and `secret_file`") },
+);
+
 const renderFields = {
   name: text.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, {
     error: "a name of letters, digits, dots, dashes and underscores, at most 100, that begins with a letter or digit",
@@ -70,22 +78,27 @@ export const batchSchema = z.strictObject(
       .datetime({ offset: true, error: "a time such as 2027-01-31T18:00:00Z" })
       .transform((value) => new Date(value))
       .optional(),
+    webhook: webhook.optional(),
   },
   mapping("a mapping with `renders:`, or a list of renders"),
 );
 
+/** What a sound file says. */
 export type BatchContent = z.output<typeof batchSchema>;
+/** What one render of it says. */
 export type RenderEntry = BatchContent["renders"][number];
 
 /** Other spellings → the one that the schema knows. */
 export function canonicalName(key: string): string {
-  const snake = key.replaceAll("-", "_").replaceAll(/([a-z0-9])([A-Z])/g, "$1_$2").toLowerCase(); // prettier-ignore
+  const underscored = key.replaceAll("-", "_").replaceAll(/([a-z0-9])([A-Z])/g, "$1_$2");
+  const snake = underscored.toLowerCase();
   return snake === "frames_selection" ? "frame_selection" : snake;
 }
 
 /** The names that are allowed where one was not, for the message. */
 export function allowedNames(path: readonly PropertyKey[]): readonly string[] {
   if (path.length === 0) return Object.keys(batchSchema.shape);
+  if (path[0] === "webhook") return Object.keys(webhook.shape);
   if (path.includes("references")) return Object.keys(reference.shape);
   return Object.keys(path[0] === "defaults" ? defaultable : renderFields);
 }

@@ -1,7 +1,6 @@
 /**
  * `vapfarm render`: one video, on a farm or without one.
  */
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { invalidOption } from "../ages.ts";
 import { describeCommand, type Finish, repeated, runBody, withFarmOptions } from "../command-line.ts";
@@ -14,6 +13,7 @@ import { requireFile } from "../../client/upload.ts";
 import { renderAndPrint } from "../render/on-farm.ts";
 import { checkOptions, isMediaAddress, type RenderOptions } from "../render/render-options.ts";
 import { renderLocally } from "../render/locally.ts";
+import { readWebhookSecret } from "../render/webhook-secret.ts";
 
 const text = {
   name: "render",
@@ -85,8 +85,5 @@ async function requireMedia(option: string, media: string, { local }: RenderOpti
 async function withSecret(options: RenderOptions): Promise<RenderOptions> {
   const path = options.webhookSecretFile;
   if (path === undefined) return options;
-  const text = await readFile(path, "utf8").catch((thrown: unknown) => {
-    throw invalidOption("--webhook-secret-file", (thrown as Error).message, "name a file that holds whsec_ and base64");
-  });
-  return { ...options, webhookSecret: text.trim() };
+  return { ...options, webhookSecret: await readWebhookSecret("--webhook-secret-file", path) };
 }

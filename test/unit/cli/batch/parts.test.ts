@@ -33,6 +33,25 @@ describe("the requests of a batch", () => {
     });
   });
 
+  it("say whom to tell, with the secret that the file's file holds", () => {
+    const plan = planOf([{ repeat: 1_001 }], { webhook: { url: "https://h.test/x", secretFile: "s.txt" } });
+    expect(plan.job.webhook).toEqual({ url: "https://h.test/x", secret_file: "/w/s.txt" });
+    const parts = partsOf(plan, { hashes, idempotencyKey: undefined, webhookSecret: "whsec_x" });
+    expect(parts.map(({ request }) => [request.webhook?.url, request.webhook?.secret])).toEqual([
+      ["https://h.test/x", "whsec_x"],
+      ["https://h.test/x", "whsec_x"],
+    ]);
+  });
+
+  it.each([
+    [{ url: "http://h.test" }, "webhook.url", "https://"],
+    [{ url: "https://h.test", secret: "x" }, "webhook.secret", "url, secret_file"],
+  ])("are refused a webhook that is wrong: %j", (webhook, field, expected) => {
+    const reading = planBatch(JSON.stringify({ renders: [{}], webhook }), "/w");
+    const faults = reading.kind === "faulty" ? reading.faults : [];
+    expect(faults.find((fault) => fault.field === field)?.expected).toContain(expected);
+  });
+
   it("hold at most 1,000 renders each, in the order of the file", () => {
     const parts = partsOf(planOf([{ repeat: 1_500, seed: 0 }, { seed: 9_999 }]), { hashes, idempotencyKey: undefined });
     expect(parts.map(({ renders }) => renders.length)).toEqual([1_000, 501]);
