@@ -7,6 +7,7 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { isArtifactName, isJobId, isSha256 } from "../../domain/ids.ts";
 
+/** What a signed address leads to, and until when. */
 export type ArtifactLink = {
   readonly jobId: string;
   readonly position: number;

@@ -18,6 +18,7 @@ export type RightRender = Extract<RenderVerdict, { kind: "right" }>;
 /** What planning draws and names; chance is handed in. */
 export type PlanDependencies = { readonly newJobId: () => string; readonly drawSeed: () => bigint };
 
+/** A job to store: what was asked of it, and the renders that are right, in order of position. */
 export type JobToPlan = { readonly request: JobRequest; readonly body: Body; readonly renders: readonly RightRender[] };
 
 /** Planning is hashing: so many renders are planned before other calls get their turn. */

@@ -10,6 +10,7 @@ import type { Reuse } from "../store/store-contract.ts";
 /** Whose plan it is: what decides which results it may share. */
 export type PlanOwner = { readonly jobId: string; readonly tenant: string; readonly reuse: Reuse };
 
+/** What the farm knows of a model. */
 export type ServedModel = {
   readonly facts: ModelFacts;
   readonly manifest: ModelManifest;

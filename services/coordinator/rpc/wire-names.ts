@@ -15,6 +15,7 @@ import type * as store from "../store/store-contract.ts";
 /** Name → number on the wire; zero is no name's. */
 export type WireNames<T extends string, N extends number = number> = Readonly<Record<T, N>>;
 
+/** Of jobs and renders. */
 export const jobStates = {
   queued: JobState.JOB_STATE_QUEUED,
   running: JobState.JOB_STATE_RUNNING,
@@ -23,6 +24,7 @@ export const jobStates = {
   cancelled: JobState.JOB_STATE_CANCELLED,
 } as const satisfies WireNames<store.JobState, JobState>;
 
+/** Of tasks. */
 export const taskStates = {
   blocked: TaskState.TASK_STATE_BLOCKED,
   ready: TaskState.TASK_STATE_READY,
@@ -33,6 +35,7 @@ export const taskStates = {
   cancelled: TaskState.TASK_STATE_CANCELLED,
 } as const satisfies WireNames<store.TaskState, TaskState>;
 
+/** Of workers. */
 export const workerStates = {
   idle: WorkerState.WORKER_STATE_IDLE,
   busy: WorkerState.WORKER_STATE_BUSY,
@@ -41,39 +44,46 @@ export const workerStates = {
   stopped: WorkerState.WORKER_STATE_STOPPED,
 } as const satisfies WireNames<store.WorkerState, WorkerState>;
 
+/** What a job is for. */
 export const jobClasses = {
   production: JobClass.JOB_CLASS_PRODUCTION,
   benchmark: JobClass.JOB_CLASS_BENCHMARK,
 } as const satisfies WireNames<store.JobClass, JobClass>;
 
+/** Which results may serve a job. */
 export const reuses = {
   all: Reuse.REUSE_ALL,
   inputs: Reuse.REUSE_INPUTS,
   none: Reuse.REUSE_NONE,
 } as const satisfies WireNames<store.Reuse, Reuse>;
 
+/** Samplers of denoise. */
 export const schedulers = {
   ddim: SchedulerKind.SCHEDULER_KIND_DDIM,
   dpm: SchedulerKind.SCHEDULER_KIND_DPM,
 } as const satisfies WireNames<RenderSpec["scheduler"], SchedulerKind>;
 
+/** How frames of a reference are chosen. */
 export const frameSelections = {
   evenly: FrameSelection.FRAME_SELECTION_EVENLY,
   first: FrameSelection.FRAME_SELECTION_FIRST,
 } as const satisfies WireNames<RenderSpec["frameSelection"], FrameSelection>;
 
+/** What a render leaves. */
 export const outputKinds = {
   mp4: OutputKind.OUTPUT_KIND_MP4,
   latents: OutputKind.OUTPUT_KIND_LATENTS,
   frames: OutputKind.OUTPUT_KIND_FRAMES,
 } as const satisfies WireNames<RenderSpec["outputs"][number], OutputKind>;
 
+/** What can be held. */
 export const holdScopes = {
   farm: HoldScope.HOLD_SCOPE_FARM,
   pool: HoldScope.HOLD_SCOPE_POOL,
   tenant: HoldScope.HOLD_SCOPE_TENANT,
 } as const satisfies WireNames<store.HoldScope, HoldScope>;
 
+/** What usage is added up by. */
 export const usageKeys = {
   tenant: UsageKey.USAGE_KEY_TENANT,
   stage: UsageKey.USAGE_KEY_STAGE,
@@ -82,6 +92,7 @@ export const usageKeys = {
   day: UsageKey.USAGE_KEY_DAY,
 } as const satisfies WireNames<store.UsageKey, UsageKey>;
 
+/** Why a task waits. */
 export const constraintKinds = {
   inputs_missing: ConstraintKind.CONSTRAINT_KIND_INPUTS_MISSING,
   held: ConstraintKind.CONSTRAINT_KIND_HELD,

@@ -42,7 +42,9 @@ export async function probeDatabase(url: string): Promise<DatabaseFacts> {
 
 async function readFacts(client: pg.Client): Promise<DatabaseFacts> {
   const asked = performance.now();
-  const now = await client.query<{ time: Date; version: string }>("select clock_timestamp() as time, current_setting('server_version_num') as version"); // prettier-ignore
+  const now = await client.query<{ time: Date; version: string }>(
+    "select clock_timestamp() as time, current_setting('server_version_num') as version",
+  );
   const roundTripMs = performance.now() - asked;
   const settings = await client.query<{ name: string; setting: string }>("select name, setting from pg_settings where name = any($1)", [
     settingNames,
