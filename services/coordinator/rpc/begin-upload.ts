@@ -2,18 +2,12 @@
  * BeginUpload and GetUpload: uploads that can be resumed, by their id. The bytes come through UploadMedia.
  */
 import { FarmError } from "../../domain/errors.ts";
-import { numberRule, refuseAny, textRule, violation, type Violations } from "../../domain/field-rules.ts";
-import { isSha256, isUploadId } from "../../domain/ids.ts";
-import type {
-  BeginUploadRequest,
-  BeginUploadResponse,
-  GetUploadRequest,
-  GetUploadResponse,
-  Upload,
-} from "../../gen/proto/vapfarm/v1/farm.ts";
+import { maxNameCharacters, numberRule, refuseAny, sha256Rule, textRule, violation, type Violations } from "../../domain/field-rules.ts";
+import { isUploadId } from "../../domain/ids.ts";
+import type { BeginUploadRequest, BeginUploadResponse, GetUploadRequest, GetUploadResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { MediaStore, ResumableUpload, UploadView } from "../store/store-contract.ts";
 import type { Call } from "./method.ts";
-import { uploadToProto } from "./upload-file.ts";
+import { knownToProto, resumableToProto } from "./upload-mapping.ts";
 
 /** What BeginUpload works with. */
 export type BeginDependencies = {
@@ -24,8 +18,6 @@ export type BeginDependencies = {
   readonly lifetimeMs: number;
 };
 
-const maxNameCharacters = 255;
-
 /** The handler of BeginUpload. */
 export function createBeginUpload({ store, newUploadId, maxBytes, lifetimeMs }: BeginDependencies) {
   return async (request: BeginUploadRequest, { caller: { tenant } }: Call): Promise<BeginUploadResponse> => {
@@ -33,40 +25,34 @@ export function createBeginUpload({ store, newUploadId, maxBytes, lifetimeMs }: 
     refuseAny(violationsOf(request, maxBytes));
     const sizeBytes = Number(request.sizeBytes);
     const [known] = sha256 === undefined ? [] : await store.findUploads(tenant, [sha256]);
-    if (known !== undefined) return { upload: knownToProto(known, sizeBytes) };
+    if (known !== undefined) {
+      requireSize(known, sizeBytes);
+      return { upload: knownToProto(known) };
+    }
     return {
-      upload: toProto(await store.beginUpload({ uploadId: newUploadId(), tenant, fileName, sizeBytes, sha256, lifetimeMs })),
+      upload: resumableToProto(await store.beginUpload({ uploadId: newUploadId(), tenant, fileName, sizeBytes, sha256, lifetimeMs })),
     };
   };
 }
 
 function violationsOf({ fileName, sizeBytes, sha256 }: BeginUploadRequest, maxBytes: number): Violations {
-  const isHash = sha256 === undefined || isSha256(sha256);
   return [
     ...textRule("file_name", fileName, maxNameCharacters),
     ...numberRule("size_bytes", { value: sizeBytes, min: 1, max: maxBytes }),
-    ...(isHash ? [] : [violation("sha256", "is no SHA-256 in lower-case hex", "send 64 hexadecimal digits, or leave it out")]),
+    ...sha256Rule("sha256", sha256),
   ];
 }
 
-function knownToProto(known: UploadView, sizeBytes: number): Upload {
-  if (known.sizeBytes !== sizeBytes) {
-    const reason = `the media of this sha256 has ${known.sizeBytes} bytes`;
-    refuseAny([violation("size_bytes", reason, "tell size and hash of one file")]);
-  }
-  return {
-    uploadId: "",
-    receivedBytes: BigInt(sizeBytes),
-    sizeBytes: BigInt(sizeBytes),
-    expireTime: undefined,
-    media: uploadToProto(known),
-  };
+function requireSize(known: UploadView, sizeBytes: number): void {
+  if (known.sizeBytes === sizeBytes) return;
+  const reason = `the media of this sha256 has ${known.sizeBytes} bytes`;
+  refuseAny([violation("size_bytes", reason, "tell size and hash of one file")]);
 }
 
 /** The handler of GetUpload. */
 export function createGetUpload(store: Pick<MediaStore, "getUpload">) {
   return async ({ uploadId }: GetUploadRequest, { caller }: Call): Promise<GetUploadResponse> => ({
-    upload: toProto(await uploadOfCaller(store, uploadId, caller.tenant)),
+    upload: resumableToProto(await uploadOfCaller(store, uploadId, caller.tenant)),
   });
 }
 
@@ -76,14 +62,4 @@ export async function uploadOfCaller(store: Pick<MediaStore, "getUpload">, uploa
   if (upload !== undefined) return upload;
   const reason = `no upload "${uploadId.slice(0, 80)}" of this tenant, or it has expired`;
   throw new FarmError("UPLOAD_UNKNOWN", { details: { fields: [{ field: "upload_id", reason, remedy: "begin another upload" }] } });
-}
-
-function toProto({ uploadId, receivedBytes, sizeBytes, expiresAt, finished }: ResumableUpload): Upload {
-  return {
-    uploadId,
-    receivedBytes: BigInt(receivedBytes),
-    sizeBytes: BigInt(sizeBytes),
-    expireTime: finished === undefined ? expiresAt : undefined,
-    media: finished === undefined ? undefined : uploadToProto(finished),
-  };
 }

@@ -9,7 +9,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { FarmError, type FieldViolation, toFarmError } from "../../domain/errors.ts";
+import { FarmError, toFarmError } from "../../domain/errors.ts";
 import type { RuleViolation } from "../../domain/field-rules.ts";
 import { hashFile } from "../../platform/artifacts/fetch.ts";
 import type { AddressFetcher } from "../../platform/fetch/address-fetcher.ts";
@@ -19,6 +19,7 @@ import { inspectMedia, type KeepMedia, keepMedia } from "./store-media.ts";
 
 /** A source that has no row yet; `field` is where the request names it. */
 export type MediaAsk =
+  // As long as the form of media allows.
   | { readonly kind: "inline"; readonly bytes: Uint8Array; readonly field: string }
   | { readonly kind: "uri"; readonly uri: string; readonly field: string };
 
@@ -32,8 +33,10 @@ export type FoundMedia = {
   discard(): Promise<void>;
 };
 
+/** What came of an ask. */
 export type ResolvedMedia = FoundMedia | { readonly violation: RuleViolation };
 
+/** Finds out what bytes and addresses are. */
 export type MediaResolver = {
   /** An outcome for each ask, in order. */
   resolve(asks: readonly MediaAsk[], context: { readonly tenant: string; readonly signal: AbortSignal }): Promise<readonly ResolvedMedia[]>;
@@ -51,8 +54,6 @@ export type ResolverDependencies = KeepMedia & {
   /** Of all addresses of one call together. */
   readonly maxBytesOfCall: number;
 };
-
-const maxInlineBytes = 1024 * 1024;
 
 type Context = { readonly tenant: string; readonly signal: AbortSignal };
 /** Bytes that one call may still fetch. */
@@ -116,7 +117,6 @@ async function resolveOne(dependencies: ResolverDependencies, one: One): Promise
 
 async function bring(dependencies: ResolverDependencies, { ask, budget, signal }: One, path: string): Promise<void> {
   if (ask.kind === "inline") {
-    if (ask.bytes.length > maxInlineBytes) throw new FarmError("MEDIA_TOO_LARGE", { message: `has more than ${maxInlineBytes} bytes` });
     await writeFile(path, ask.bytes, { flag: "wx", mode: 0o600 }).catch((thrown: unknown) => {
       throw toFarmError(thrown, "ARTIFACT_STORE_UNAVAILABLE");
     });
@@ -151,8 +151,6 @@ function foundMedia(dependencies: ResolverDependencies, upload: UploadView, path
 }
 
 /** How a source's own fault reads for the field that names it. */
-function violationOf({ field, kind }: MediaAsk, error: FarmError): RuleViolation {
-  const own: FieldViolation = { field, reason: error.message, remedy: error.row.remedy };
-  const remedy = kind === "inline" && error.code === "MEDIA_TOO_LARGE" ? "upload the media and name its sha256" : own.remedy;
-  return { ...own, remedy, code: error.code };
+function violationOf({ field }: MediaAsk, error: FarmError): RuleViolation {
+  return { field, reason: error.message, remedy: error.row.remedy, code: error.code };
 }

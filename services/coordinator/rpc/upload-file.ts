@@ -1,11 +1,9 @@
 /**
- * A temporary file that an upload's bytes go into, hashed on the way; and what is said of an upload.
+ * A temporary file that an upload's bytes go into, hashed on the way.
  */
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
-import type { UploadMediaResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
-import type { UploadView } from "../store/store-contract.ts";
 
 /** A new file being written. */
 export type PartFile = {
@@ -47,9 +45,4 @@ export async function openPart(path: string): Promise<PartFile> {
 export function tooLarge(sizeBytes: number, maxBytes: number): FarmError {
   const field = { field: "chunk", reason: `${sizeBytes} bytes or more, ${maxBytes} are allowed`, remedy: "shorten or scale the media" };
   return new FarmError("MEDIA_TOO_LARGE", { details: { fields: [field] } });
-}
-
-/** What a caller is told of stored media. */
-export function uploadToProto({ sha256, sizeBytes, kind, width, height, frames }: UploadView): UploadMediaResponse {
-  return { sha256, sizeBytes: BigInt(sizeBytes), kind, width, height, frames };
 }

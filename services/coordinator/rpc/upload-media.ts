@@ -9,8 +9,7 @@ import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
-import { numberRule, refuseAny, violation, type Violations } from "../../domain/field-rules.ts";
-import { isSha256 } from "../../domain/ids.ts";
+import { maxInt64, numberRule, refuseAny, sha256Rule, violation, type Violations } from "../../domain/field-rules.ts";
 import type { UploadMediaHeader, UploadMediaRequest, UploadMediaResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { ArtifactStore } from "../../platform/artifacts/artifact-store.ts";
 import type { MediaStore, UploadView } from "../store/store-contract.ts";
@@ -18,7 +17,8 @@ import type { Call } from "./method.ts";
 import { resumeUpload, type ResumeDependencies } from "./resume-upload.ts";
 import type { Slots } from "./slots.ts";
 import { inspectMedia, type KeepMedia, keepMedia } from "./store-media.ts";
-import { openPart, type PartFile, tooLarge, uploadToProto } from "./upload-file.ts";
+import { openPart, type PartFile, tooLarge } from "./upload-file.ts";
+import { uploadToProto } from "./upload-mapping.ts";
 import { type ChunkReader, readUpload } from "./upload-messages.ts";
 
 export type { MediaFacts } from "./store-media.ts";
@@ -54,19 +54,16 @@ export function createUploadMedia(dependencies: UploadDependencies) {
     });
 }
 
-const mostBytes = 2n ** 63n - 1n;
-
 /** What is wrong with a header by itself. */
 function violationsOf({ uploadId, offsetBytes, sizeBytes, sha256 }: UploadMediaHeader): Violations {
   const isBegun = uploadId !== "";
-  const isHash = sha256 === undefined || isSha256(sha256);
   return [
     ...(isBegun || offsetBytes === 0n
       ? []
       : [violation("header.offset_bytes", "stands without upload_id", "name the upload, or begin at 0")]),
-    ...(isBegun ? numberRule("header.offset_bytes", { value: offsetBytes, min: 0, max: mostBytes }) : []),
-    ...(sizeBytes === undefined ? [] : numberRule("header.size_bytes", { value: sizeBytes, min: 0, max: mostBytes })),
-    ...(isHash ? [] : [violation("header.sha256", "is no SHA-256 in lower-case hex", "send 64 hexadecimal digits, or leave it out")]),
+    ...(isBegun ? numberRule("header.offset_bytes", { value: offsetBytes, min: 0, max: maxInt64 }) : []),
+    ...(sizeBytes === undefined ? [] : numberRule("header.size_bytes", { value: sizeBytes, min: 0, max: maxInt64 })),
+    ...sha256Rule("header.sha256", sha256),
   ];
 }
 

@@ -79,6 +79,12 @@ describe("resolving media", () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
+  it("does not send bytes that decode to too much on to an upload, which has the same limits", async () => {
+    expect(await resolve([inline(Buffer.from("HUGE"))])).toMatchObject([
+      { violation: { remedy: expect.stringContaining("shorten or scale") as unknown } },
+    ]);
+  });
+
   it("leaves nothing of what is discarded", async () => {
     const [outcome] = await resolve([inline(image)]);
     expect(await readdir(folder)).toHaveLength(1);
@@ -104,10 +110,10 @@ describe("resolving media", () => {
   it.each([
     [inline(Buffer.from("text")), "MEDIA_NOT_DECODABLE"],
     [inline(Buffer.alloc(0)), "MEDIA_EMPTY"],
-    [inline(Buffer.alloc(1024 * 1024 + 1)), "MEDIA_TOO_LARGE"],
     [uri("https://media.test/a.txt"), "MEDIA_NOT_DECODABLE"],
     [uri("https://media.test/away"), "FETCH_FAILED"],
     [uri("https://elsewhere.test/"), "ADDRESS_REFUSED"],
+    [inline(Buffer.from("HUGE")), "MEDIA_TOO_LARGE"],
   ])("names the field of a source that is wrong (%#)", async (ask, code) => {
     expect(await resolve([ask])).toMatchObject([{ violation: { code, field: "render.image" } }]);
     expect(await readdir(folder)).toEqual([]);
