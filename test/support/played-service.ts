@@ -101,7 +101,7 @@ export async function startPlayedService(overrides: Overrides = {}): Promise<Pla
 function playedService(methods: PlayedMethods) {
   const same = (bytes: Buffer): Buffer => bytes;
   const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const bytes = { requestSerialize: same, requestDeserialize: same, responseSerialize: buffer, responseDeserialize: same };
+  const bytes = { requestSerialize: same, requestDeserialize: bytesGiven, responseSerialize: buffer, responseDeserialize: same };
   const entries = serviceMap.methods.map((method) => {
     const requestStream = method.kind === "client_streaming";
     const responseStream = method.kind === "server_streaming";
@@ -109,6 +109,12 @@ function playedService(methods: PlayedMethods) {
   });
   const implementation = Object.fromEntries(serviceMap.methods.map((method) => [method.name, handlerOf(methods, method)]));
   return { name: "vapfarm.v1.FarmService", definition: Object.fromEntries(entries), implementation };
+}
+
+/** A server hands deserializers a reader of the bytes (`strict-reader.ts`): this service wants the bytes themselves. */
+function bytesGiven(given: Uint8Array): Buffer {
+  const bytes = given instanceof Uint8Array ? given : (Reflect.get(given, "buf") as Uint8Array);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function handlerOf(methods: PlayedMethods, { name, kind }: RpcMethod) {
