@@ -36,11 +36,15 @@ export function createBeginUpload({ store, newUploadId, maxBytes, lifetimeMs }: 
 }
 
 function violationsOf({ fileName, sizeBytes, sha256 }: BeginUploadRequest, maxBytes: number): Violations {
-  return [
-    ...textRule("file_name", fileName, maxNameCharacters),
-    ...numberRule("size_bytes", { value: sizeBytes, min: 1, max: maxBytes }),
-    ...sha256Rule("sha256", sha256),
-  ];
+  return [...textRule("file_name", fileName, maxNameCharacters), ...sizeRule(sizeBytes, maxBytes), ...sha256Rule("sha256", sha256)];
+}
+
+/** The same codes as for bytes that come unannounced. */
+function sizeRule(sizeBytes: bigint, maxBytes: number): Violations {
+  const [wrong] = numberRule("size_bytes", { value: sizeBytes, min: 1, max: maxBytes });
+  if (wrong === undefined) return [];
+  if (sizeBytes === 0n) return [{ ...wrong, code: "MEDIA_EMPTY" }];
+  return [sizeBytes > 0n ? { ...wrong, code: "MEDIA_TOO_LARGE" } : wrong];
 }
 
 function requireSize(known: UploadView, sizeBytes: number): void {

@@ -5,7 +5,8 @@
  * any coordinator can go on, a killed one loses at most the part it was receiving, and of two racing streams one wins each part. When
  * a stream breaks or its caller goes, what had arrived is kept, too. When all announced bytes are there the parts are joined, checked,
  * decoded once and stored as any upload; whoever asks after that, or finishes it at the same time, gets the same media. What turns out to be
- * no media, or not the announced bytes, is dropped whole.
+ * no media, or not the announced bytes, is dropped whole. A file that fits one part and comes in one stream is never stored as a part:
+ * it is checked where it arrived, and a wrong one leaves nothing.
  */
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
@@ -40,11 +41,16 @@ export async function resumeUpload(dependencies: ResumeDependencies, { header, c
   if (upload.finished !== undefined) return upload.finished;
   if (header.offsetBytes !== BigInt(upload.receivedBytes)) throw offsetMismatch(upload, upload.receivedBytes);
   const resuming = { dependencies, upload, call };
+  if (upload.receivedBytes === 0 && upload.sizeBytes <= dependencies.partBytes) return await receiveWhole(resuming, chunks);
   const received = await receiveParts(resuming, chunks);
-  if (received === upload.sizeBytes) return await finish(resuming);
-  throw new FarmError("UPLOAD_INCOMPLETE", {
-    message: `${received} of ${upload.sizeBytes} bytes are stored; go on at offset ${received}`,
-    details: { offsetBytes: received },
+  if (received === upload.sizeBytes) return await settle(resuming, () => joinAndStore(resuming));
+  throw incomplete(upload, received);
+}
+
+function incomplete({ sizeBytes }: ResumableUpload, receivedBytes: number): FarmError {
+  return new FarmError("UPLOAD_INCOMPLETE", {
+    message: `${receivedBytes} of ${sizeBytes} bytes are stored; go on at offset ${receivedBytes}`,
+    details: { offsetBytes: receivedBytes },
   });
 }
 
@@ -68,9 +74,7 @@ type Part = { readonly chunks: ChunkReader; readonly offset: number; readonly on
 
 /** One part: what arrived of it is stored, also when the stream broke; then the break is told. */
 async function receivePart({ dependencies, upload }: Resuming, { chunks, offset, onStored }: Part): Promise<{ readonly isLast: boolean }> {
-  const path = join(dependencies.temporaryFolder, `part-${randomUUID()}`);
-  const file = await openPart(path);
-  try {
+  return withFile(dependencies, "part", async (path, file) => {
     const end = await fill(file, chunks, { mostBytes: upload.sizeBytes - offset, partBytes: dependencies.partBytes });
     await file.close();
     if (file.sizeBytes() > 0) {
@@ -79,6 +83,33 @@ async function receivePart({ dependencies, upload }: Resuming, { chunks, offset,
     }
     if (end.kind === "broken") throw toFarmError(end.thrown);
     return { isLast: end.kind === "ended" };
+  });
+}
+
+/** A small file in its one stream; of what did not come whole, what came is kept as a part. */
+async function receiveWhole(resuming: Resuming, chunks: ChunkReader): Promise<UploadView> {
+  const { dependencies, upload } = resuming;
+  return withFile(dependencies, "upload", async (path, file) => {
+    const end = await fill(file, chunks, { mostBytes: upload.sizeBytes, partBytes: upload.sizeBytes + 1 });
+    await file.close();
+    if (end.kind === "ended" && file.sizeBytes() === upload.sizeBytes)
+      return await settle(resuming, () => storeWhole(resuming, path, file));
+    if (file.sizeBytes() > 0) await storePart(dependencies, { upload, path, offset: 0, file });
+    if (end.kind === "broken") throw toFarmError(end.thrown);
+    throw incomplete(upload, file.sizeBytes());
+  });
+}
+
+/** Runs work with a new temporary file, and removes it however that ends. */
+async function withFile<T>(
+  { temporaryFolder }: ResumeDependencies,
+  name: string,
+  work: (path: string, file: PartFile) => Promise<T>,
+): Promise<T> {
+  const path = join(temporaryFolder, `${name}-${randomUUID()}`);
+  const file = await openPart(path);
+  try {
+    return await work(path, file);
   } finally {
     await file.close();
     await rm(path, { force: true });
@@ -119,19 +150,16 @@ async function storePart({ store, artifacts }: ResumeDependencies, { upload, pat
   if (outcome.kind === "moved") throw offsetMismatch(upload, outcome.receivedBytes);
 }
 
-async function finish({ dependencies, upload, call }: Resuming): Promise<UploadView> {
-  const { store } = dependencies;
-  const path = join(dependencies.temporaryFolder, `upload-${randomUUID()}`);
+/** The media that storing makes of an upload; what can never become media is dropped. */
+async function settle({ dependencies: { store }, upload, call }: Resuming, storeMedia: () => Promise<UploadView>): Promise<UploadView> {
   try {
-    return await joinAndStore({ dependencies, upload, call }, path);
+    return await storeMedia();
   } catch (thrown) {
     // Another stream may have finished it meanwhile, and its parts are gone.
     const current = call.signal.aborted ? undefined : await store.getUpload(upload.tenant, upload.uploadId);
     if (current?.finished !== undefined) return current.finished;
     if (isOwnFault(toFarmError(thrown))) await store.dropUpload(upload.tenant, upload.uploadId);
     throw thrown;
-  } finally {
-    await rm(path, { force: true });
   }
 }
 
@@ -140,9 +168,15 @@ function isOwnFault({ code, row }: FarmError): boolean {
   return code === "UPLOAD_CHECKSUM_MISMATCH" || (code.startsWith("MEDIA_") && row.errorClass === "input");
 }
 
-async function joinAndStore({ dependencies, upload, call }: Resuming, path: string): Promise<UploadView> {
+function joinAndStore(resuming: Resuming): Promise<UploadView> {
+  return withFile(resuming.dependencies, "upload", async (path, file) => {
+    await joinParts(resuming, file);
+    return await storeWhole(resuming, path, file);
+  });
+}
+
+async function storeWhole({ dependencies, upload, call }: Resuming, path: string, file: PartFile): Promise<UploadView> {
   const { store, artifacts } = dependencies;
-  const file = await joinParts({ dependencies, upload, call }, path);
   const received = { sha256: file.sha256(), sizeBytes: file.sizeBytes() };
   if (upload.sha256 !== undefined && upload.sha256 !== received.sha256) {
     const message = `the bytes hash to ${received.sha256}, not to the announced ${upload.sha256}`;
@@ -156,19 +190,14 @@ async function joinAndStore({ dependencies, upload, call }: Resuming, path: stri
   return media;
 }
 
-async function joinParts({ dependencies, upload, call }: Resuming, path: string): Promise<PartFile> {
-  const file = await openPart(path);
-  try {
-    for (const part of await dependencies.store.listUploadParts(upload.uploadId)) {
-      if (part.offsetBytes !== file.sizeBytes()) break;
-      for await (const bytes of await dependencies.artifacts.get(part.sha256)) {
-        call.signal.throwIfAborted();
-        await file.write(bytes);
-      }
+async function joinParts({ dependencies, upload, call }: Resuming, file: PartFile): Promise<void> {
+  for (const part of await dependencies.store.listUploadParts(upload.uploadId)) {
+    if (part.offsetBytes !== file.sizeBytes()) break;
+    for await (const bytes of await dependencies.artifacts.get(part.sha256)) {
+      call.signal.throwIfAborted();
+      await file.write(bytes);
     }
-  } finally {
-    await file.close();
   }
+  await file.close();
   if (file.sizeBytes() !== upload.sizeBytes) throw new FarmError("ARTIFACT_MISSING", { message: "a part of the upload is missing" });
-  return file;
 }

@@ -3,8 +3,10 @@ import { defaultMediaLimits, mediaSettings } from "../../../services/platform/me
 import { coordinatorSchema } from "../../../services/coordinator/config.ts";
 import { readRuntimeConfig, runtimeSettings } from "../../../services/worker/runtime/config.ts";
 
+/** Settings about media that are no limits on one file. */
+const others: readonly string[] = ["VAPFARM_MEDIA_INSPECTIONS", "VAPFARM_MEDIA_SOURCES"];
 const own = (schema: Readonly<Record<string, unknown>>): readonly string[] =>
-  Object.keys(schema).filter((name) => name.startsWith("VAPFARM_MEDIA_") && name !== "VAPFARM_MEDIA_INSPECTIONS");
+  Object.keys(schema).filter((name) => name.startsWith("VAPFARM_MEDIA_") && !others.includes(name));
 
 describe("the limits on media", () => {
   it("have one set of names, which coordinator and runtime both read", () => {
