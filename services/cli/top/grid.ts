@@ -6,6 +6,7 @@
 import stringWidth from "string-width";
 import { cutText, plainText } from "../table.ts";
 
+/** One column of a grid. */
 export type Column = {
   readonly title: string;
   /** Columns with the highest number give way first. */
@@ -66,13 +67,4 @@ export function bar(done: number, all: number, width: number): string {
   if (cells < 4) return count;
   const full = Math.round(cells * Math.min(1, Math.max(0, done / all)));
   return `${"█".repeat(full)}${"░".repeat(cells - full)} ${count}`;
-}
-
-/** `42s`, `5m`, `3h12m`, `2d4h`: short enough for a cell. */
-export function span(ms: number): string {
-  const total = Math.max(0, Math.floor(ms / 1000));
-  if (total < 60) return `${total}s`;
-  if (total < 3_600) return `${Math.floor(total / 60)}m${String(total % 60).padStart(2, "0")}s`;
-  if (total < 86_400) return `${Math.floor(total / 3_600)}h${String(Math.floor((total % 3_600) / 60)).padStart(2, "0")}m`;
-  return `${Math.floor(total / 86_400)}d${Math.floor((total % 86_400) / 3_600)}h`;
 }

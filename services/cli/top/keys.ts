@@ -2,6 +2,7 @@
  * What a person pressed: bytes of a terminal in raw mode → what they mean to the live view.
  */
 
+/** What a key asks for. */
 export type Key = "quit" | "pause" | "up" | "down" | "page-up" | "page-down" | "first" | "last";
 
 const keys: Readonly<Record<string, Key>> = {

@@ -6,8 +6,9 @@
  */
 import { type Job, type Worker, WorkerState } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { type Farm, type Hold, HoldScope, type Pool } from "../../gen/proto/vapfarm/v1/operator.ts";
+import { spanText } from "../ages.ts";
 import { cutText, plainText } from "../table.ts";
-import { bar, type Column, grid, span } from "./grid.ts";
+import { bar, type Column, grid } from "./grid.ts";
 
 /** What was read from the farm at one time. */
 export type FarmPicture = {
@@ -17,6 +18,7 @@ export type FarmPicture = {
   readonly queue: readonly Job[];
 };
 
+/** What the view knows. */
 export type TopState = {
   /** Where it was asked. */
   readonly address: string;
@@ -31,9 +33,13 @@ export type TopState = {
   readonly scroll: number;
 };
 
+/** Of the terminal, in cells. */
 export type Size = { readonly width: number; readonly height: number };
+/** What a line is, for its colours. */
 export type TopStyle = "title" | "heading" | "columns" | "plain" | "quiet" | "warning" | "alarm";
+/** One line of the screen. */
 export type TopLine = { readonly text: string; readonly style: TopStyle };
+/** What is drawn, and how far it scrolls. */
 export type TopScreen = {
   readonly lines: readonly TopLine[];
   /** Lines that the middle part shows at once: a page. */
@@ -70,13 +76,14 @@ function line(style: TopStyle, text: string): TopLine {
 
 function headerLines(state: TopState): readonly TopLine[] {
   const { picture, failure, isPaused, ageMs, address } = state;
-  const banner = failure === undefined ? [] : [line("alarm", `the farm does not answer (${failure}); asking again. What follows is ${span(ageMs)} old`)]; // prettier-ignore
+  const alarm = `the farm does not answer (${failure ?? ""}); asking again. What follows is ${spanText(ageMs)} old`;
+  const banner = failure === undefined ? [] : [line("alarm", alarm)];
   if (picture === undefined)
     return [line("title", `vapfarm  ${address}  ${failure === undefined ? "asking..." : ""}`.trimEnd()), ...banner];
   const { farm } = picture;
   const time = farm.time === undefined ? "" : `${farm.time.toISOString().slice(11, 19)} UTC`;
   const jobs = `${farm.openJobs} open ${farm.openJobs === 1 ? "job" : "jobs"}`;
-  const paused = isPaused ? `PAUSED ${span(ageMs)} ago` : "";
+  const paused = isPaused ? `PAUSED ${spanText(ageMs)} ago` : "";
   const title = ["vapfarm", farm.name, farm.version, time, jobs, paused].filter((part) => part !== "").join("  ");
   return [line("title", title), ...banner, ...farm.holds.map((hold) => line("warning", holdText(hold)))];
 }
@@ -88,11 +95,13 @@ function holdText({ scope, name, reason, placedBy }: Hold): string {
 
 function bodyLines(picture: FarmPicture, width: number): readonly TopLine[] {
   const now = picture.farm.time ?? new Date(0);
+  const queue = picture.queue.map((job) => queueRow(job, now));
+  const workers = picture.workers.map((worker) => workerRow(worker, now));
   return [
     ...section("POOLS", grid(poolColumns, picture.farm.pools.map(poolRow), width)),
     ...section("RUNNING", grid(runningColumns, runningRows(picture.workers), width)),
-    ...section("QUEUE", grid(queueColumns, picture.queue.map((job) => queueRow(job, now)), width)), // prettier-ignore
-    ...section("WORKERS", grid(workerColumns, picture.workers.map((worker) => workerRow(worker, now)), width)), // prettier-ignore
+    ...section("QUEUE", grid(queueColumns, queue, width)),
+    ...section("WORKERS", grid(workerColumns, workers, width)),
   ];
 }
 
@@ -113,13 +122,14 @@ const poolColumns: readonly Column[] = [
   { title: "workers", yields: 3, least: 8 },
 ];
 
+const workerStates = ["idle", "busy", "draining", "cordoned", "lost", "stopped"] as const;
+
 function poolRow({ name, queues, workers }: Pool): readonly string[] {
   const sum = (of: "running" | "ready" | "blocked" | "delayed"): string => String(queues.reduce((total, each) => total + each[of], 0));
   const oldestMs = Math.max(0, ...queues.map(({ oldestReadyMs }) => oldestReadyMs));
-  const counts = workers === undefined ? [] : (["idle", "busy", "draining", "cordoned", "lost", "stopped"] as const)
-    .filter((state) => workers[state] > 0)
-    .map((state) => `${workers[state]} ${state}`); // prettier-ignore
-  const wait = oldestMs === 0 ? "-" : span(oldestMs);
+  const some = workers === undefined ? [] : workerStates.filter((state) => workers[state] > 0);
+  const counts = some.map((state) => `${workers?.[state] ?? 0} ${state}`);
+  const wait = oldestMs === 0 ? "-" : spanText(oldestMs);
   return [name, sum("running"), sum("ready"), sum("blocked"), sum("delayed"), wait, counts.length === 0 ? "none" : counts.join(", ")];
 }
 
@@ -140,8 +150,8 @@ function runningRows(workers: readonly Worker[]): readonly (readonly string[])[]
   return ordered.map(({ name, task }) => {
     const { step = 0, steps = 0 } = task.progress ?? {};
     const progress = steps > 1 ? bar(step, steps, barWidth) : task.phase;
-    const left = task.remainingMs === undefined ? "-" : span(task.remainingMs);
-    return [task.jobId, String(task.renderPosition), task.stage, progress, left, span(task.elapsedMs), name];
+    const left = task.remainingMs === undefined ? "-" : spanText(task.remainingMs);
+    return [task.jobId, String(task.renderPosition), task.stage, progress, left, spanText(task.elapsedMs), name];
   });
 }
 
@@ -157,14 +167,14 @@ const queueColumns: readonly Column[] = [
 function queueRow(job: Job, now: Date): readonly string[] {
   const counts = job.renderCounts;
   const renders = counts === undefined ? "" : `${counts.queued} of ${counts.total}`;
-  const waits = job.createTime === undefined ? "" : span(now.getTime() - job.createTime.getTime());
+  const waits = job.createTime === undefined ? "" : spanText(now.getTime() - job.createTime.getTime());
   return [job.jobId, job.tenant, String(job.priority), waits, deadlineText(job, now), renders];
 }
 
 function deadlineText({ deadline }: Job, now: Date): string {
   if (deadline === undefined) return "-";
   const ms = deadline.getTime() - now.getTime();
-  return ms < 0 ? `${span(-ms)} late` : span(ms);
+  return ms < 0 ? `${spanText(-ms)} late` : spanText(ms);
 }
 
 const workerColumns: readonly Column[] = [
@@ -191,6 +201,6 @@ function workerRow(worker: Worker, now: Date): readonly string[] {
   const runs = worker.running.map(({ stage, progress }) =>
     progress === undefined || progress.steps <= 1 ? stage : `${stage} ${progress.step}/${progress.steps}`,
   );
-  const beat = worker.lastBeatTime === undefined ? "never" : span(now.getTime() - worker.lastBeatTime.getTime());
+  const beat = worker.lastBeatTime === undefined ? "never" : spanText(now.getTime() - worker.lastBeatTime.getTime());
   return [worker.name, worker.pool, `${state}${cordon}`, runs.join(", "), beat, worker.device, worker.softwareVersion];
 }

@@ -10,6 +10,7 @@ import { type Key, scrolled } from "./keys.ts";
 import { type FarmPicture, layoutTop, type TopScreen } from "./layout.ts";
 import { openScreen, type Screen, type Terminal } from "./screen.ts";
 
+/** What the view shows, where, and how often. */
 export type LiveOptions = {
   readonly terminal: Terminal;
   readonly read: (signal: AbortSignal) => Promise<FarmPicture>;

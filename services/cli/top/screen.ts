@@ -8,6 +8,7 @@ import { styleText } from "node:util";
 import { type Key, keysOf } from "./keys.ts";
 import type { Size, TopLine, TopStyle } from "./layout.ts";
 
+/** The streams of a terminal. */
 export type Terminal = {
   readonly input: NodeJS.ReadStream;
   readonly output: NodeJS.WriteStream;
@@ -15,6 +16,7 @@ export type Terminal = {
   onExit(listener: () => void): () => void;
 };
 
+/** A terminal that is taken over. */
 export type Screen = {
   size(): Size;
   draw(lines: readonly TopLine[]): void;
