@@ -7,8 +7,10 @@ import type { CliContext } from "../context.ts";
 import type { DataLayout, FarmFile } from "../data-folder.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 
+/** How a part stands. */
 export type Status = "ok" | "warn" | "fail" | "skip";
 
+/** One line of the report. */
 export type Verdict = {
   readonly name: string;
   readonly status: Status;
@@ -33,6 +35,7 @@ export type Patient = {
   readonly isDeep: boolean;
 };
 
+/** One part that is looked at. */
 export type Check = {
   /** The part that it is about. */
   readonly name: string;

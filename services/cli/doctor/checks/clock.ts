@@ -3,8 +3,9 @@
  */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { type Check, ok, type Verdict, warn } from "../verdict.ts";
+import { type Check, ok, skip, type Verdict, warn } from "../verdict.ts";
 
+/** Another machine's clock beside ours. */
 export type ClockFindings = {
   /** Theirs minus ours. */
   readonly offsetMs: number;
@@ -25,11 +26,12 @@ export function judgeClock(name: string, { offsetMs, uncertaintyMs }: ClockFindi
 
 /** Pure; undefined: it cannot be told here. */
 export function judgeNtp(isSynchronized: boolean | undefined): Verdict {
-  if (isSynchronized === undefined) return ok("time server", "whether this machine follows one cannot be told");
+  if (isSynchronized === undefined) return skip("time server", "whether this machine follows one cannot be told");
   if (isSynchronized) return ok("time server", "this machine follows one");
   return warn("time server", "this machine follows none", "enable chrony or systemd-timesyncd (`timedatectl set-ntp true`)");
 }
 
+/** Asks this machine whether it follows a time server. */
 export const clockCheck: Check = {
   name: "clock",
   async run() {

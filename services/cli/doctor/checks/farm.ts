@@ -10,6 +10,7 @@ import { type FarmOptions, findFarm, openFarm } from "../../farm-address.ts";
 import { type Check, fail, ok, skip, type Verdict, warn } from "../verdict.ts";
 import { judgeClock } from "./clock.ts";
 
+/** What the farm says of itself. */
 export type FarmFindings = {
   readonly address: string;
   readonly ourVersion: string;
@@ -61,7 +62,8 @@ function judgeWorkers({ pools }: Farm): Verdict {
     return fail("workers", `pools with work and without a live worker: ${names}`, "start workers of these pools; read the workers' logs");
   }
   if (live === 0) return warn("workers", "none is live", "start a worker, or `vapfarm up`");
-  return ok("workers", counts.map(({ name, live: each }) => `${each} in ${name}`).join(", ")); // prettier-ignore
+  const found = counts.map(({ name, live: each }) => `${each} in ${name}`);
+  return ok("workers", found.join(", "));
 }
 
 function judgeHolds({ holds }: Farm): Verdict {
@@ -97,7 +99,8 @@ async function look(client: FarmClient, rest: Omit<FarmFindings, "farm">): Promi
   if ("reason" in answer) return judgeFarm({ ...rest, farm: answer });
   const { farm } = answer;
   if (farm === undefined) return judgeFarm({ ...rest, farm: { reason: "its answer is empty" } });
-  const clock = farm.time === undefined ? [] : [judgeClock("clock of the farm", { offsetMs: farm.time.getTime() - Date.now(), uncertaintyMs })]; // prettier-ignore
+  const offsetMs = farm.time === undefined ? undefined : farm.time.getTime() - Date.now();
+  const clock = offsetMs === undefined ? [] : [judgeClock("clock of the farm", { offsetMs, uncertaintyMs })];
   return [...judgeFarm({ ...rest, farm }), ...clock];
 }
 

@@ -5,6 +5,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Check, fail, ok, type Verdict, warn } from "../verdict.ts";
 
+/** What of the program is there. */
 export type InstallFindings = {
   /** Name → version, of package-lock.json; undefined when it cannot be read. */
   readonly locked: Readonly<Record<string, string>> | undefined;
@@ -39,6 +40,7 @@ function judgeGenerated(newestSource: number | undefined, oldestGenerated: numbe
   return ok("generated code", "there, and not older than its sources");
 }
 
+/** Looks at the clone or image. */
 export const installCheck: Check = {
   name: "installation",
   async run({ context: { projectFolder } }) {

@@ -10,6 +10,7 @@ import { freePort } from "../../../platform/programs/free-port.ts";
 import { bytesText } from "../../text-table.ts";
 import { type Check, fail, ok, type Patient, type Verdict, warn } from "../verdict.ts";
 
+/** A folder and the disk below it. */
 export type DiskFindings = {
   readonly what: string;
   readonly path: string;
@@ -22,13 +23,16 @@ const gibibyte = 1024 ** 3;
 
 /** Pure. */
 export function judgeDisk({ what, path, freeBytes, refusal }: DiskFindings): Verdict {
-  if (refusal !== undefined) return fail(what, `${path} cannot be written: ${refusal}`, "change its owner or mode, or name another folder with --data"); // prettier-ignore
+  if (refusal !== undefined) {
+    return fail(what, `${path} cannot be written: ${refusal}`, "change its owner or mode, or name another folder with --data");
+  }
   const found = `${path}, ${bytesText(freeBytes)} free`;
   const remedy = "free some space, or name a folder on another disk with --data or VAPFARM_ARTIFACTS";
   if (freeBytes < gibibyte / 4) return fail(what, found, remedy);
   return freeBytes < 5 * gibibyte ? warn(what, found, remedy) : ok(what, found);
 }
 
+/** What this machine has. */
 export type MemoryFindings = { readonly totalBytes: number; readonly freeBytes: number; readonly cores: number };
 
 /** Pure. */
@@ -48,6 +52,7 @@ export function judgePorts(refusal: string | undefined): Verdict {
   );
 }
 
+/** Looks at disk, memory and ports. */
 export const machineCheck: Check = {
   name: "machine",
   async run(patient) {

@@ -8,6 +8,7 @@ import { createMediaReader } from "../../../platform/media/media-reader.ts";
 import { type Ffmpeg, findFfmpeg } from "../../../platform/programs/ffmpeg.ts";
 import { type Check, fail, ok, type Verdict, warn } from "../verdict.ts";
 
+/** Which ffmpeg there is, and what it could decode. */
 export type MediaFindings = {
   readonly ffmpeg: Ffmpeg | { readonly reason: string };
   /** Of decoding the demo clip; undefined when there was no ffmpeg to do it. */
@@ -28,6 +29,7 @@ export function judgeMedia({ ffmpeg, clip }: MediaFindings): readonly Verdict[] 
   return [program, ok("decoding", `the demo clip has ${clip.frames} frames`)];
 }
 
+/** Decodes a clip of the demo. */
 export const mediaCheck: Check = {
   name: "ffmpeg",
   async run({ context: { environment, projectFolder, interrupts }, cacheFolder }) {

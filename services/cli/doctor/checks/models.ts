@@ -9,6 +9,7 @@ import type { ModelManifest } from "../../../platform/models/manifest.ts";
 import { listModels } from "../../../platform/models/repository.ts";
 import { type Check, fail, ok, type Verdict, warn } from "../verdict.ts";
 
+/** What the model repository holds. */
 export type ModelFindings = {
   readonly folder: string;
   readonly isDeep: boolean;
@@ -30,6 +31,7 @@ export function judgeModels({ folder, isDeep, models }: ModelFindings): readonly
   });
 }
 
+/** Reads the models, their files' hashes too when deep. */
 export const modelsCheck: Check = {
   name: "models",
   async run({ modelsFolder: folder, isDeep }) {

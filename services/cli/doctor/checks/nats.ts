@@ -20,6 +20,7 @@ export function judgeNats(found: NatsFacts | { readonly reason: string }): reado
   ];
 }
 
+/** Connects to the broker. */
 export const natsCheck: Check = {
   name: "NATS",
   async run({ natsUrl }) {

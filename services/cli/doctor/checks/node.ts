@@ -3,6 +3,7 @@
  */
 import { type Check, fail, ok, type Verdict, warn } from "../verdict.ts";
 
+/** The runtime that runs this. */
 export type NodeFindings = {
   /** E.g. "24.21.0". */
   readonly version: string;
@@ -23,6 +24,7 @@ export function judgeNode({ version, stripsTypes, options, platform }: NodeFindi
   return [base, ok("Node flags", "none")];
 }
 
+/** Looks at the running Node. */
 export const nodeCheck: Check = {
   name: "Node",
   run: ({ context }) =>

@@ -22,10 +22,12 @@ export function judgePostgres(facts: DatabaseFacts, expected: Expected): readonl
   const major = Math.floor(facts.versionNumber / 10_000);
   const version = `${major}.${facts.versionNumber % 10_000}`;
   return [
-    major >= 15 ? ok("Postgres", version) : fail("Postgres", `${version}, 15 or newer is needed`, "upgrade Postgres"),
+    // The farm's times carry their zone, so any zone is right.
+    major >= 15
+      ? ok("Postgres", `${version}, time zone ${facts.settings["TimeZone"] ?? "unknown"}`)
+      : fail("Postgres", `${version}, 15 or newer is needed`, "upgrade Postgres"),
     ...durability(facts.settings),
     connections(facts),
-    zone(facts.settings),
     migrations(facts, expected),
     drift(facts, expected),
   ];
@@ -34,8 +36,8 @@ export function judgePostgres(facts: DatabaseFacts, expected: Expected): readonl
 function durability(settings: DatabaseFacts["settings"]): readonly Verdict[] {
   return ["fsync", "synchronous_commit", "full_page_writes"].map((name) => {
     const value = settings[name] ?? "unknown";
-    // Stricter levels than `on` wait for standbys too.
-    const isSafe = ["on", "remote_apply", "remote_write"].includes(value);
+    // `local` waits for this machine's disk; stricter levels than `on` wait for standbys too.
+    const isSafe = ["on", "local", "remote_apply", "remote_write"].includes(value);
     const remedy = `set ${name} = on; without it a crash of the machine loses jobs (an --ephemeral farm has it off on purpose)`;
     return isSafe ? ok(name, value) : warn(name, value, remedy);
   });
@@ -47,12 +49,6 @@ function connections({ settings, connections: used }: DatabaseFacts): Verdict {
   const remedy = "raise max_connections to 100 or more: each coordinator takes up to 20";
   if (most - used < 10) return fail("max_connections", found, remedy);
   return most < 50 ? warn("max_connections", found, remedy) : ok("max_connections", found);
-}
-
-function zone(settings: DatabaseFacts["settings"]): Verdict {
-  const value = settings["TimeZone"] ?? "unknown";
-  // The farm's times carry their zone, so any zone is right; UTC only makes logs of different machines comparable.
-  return ok("timezone", value);
 }
 
 function migrations(facts: DatabaseFacts, { migrations: files }: Expected): Verdict {
@@ -89,6 +85,7 @@ export function columnsOfSchema(text: string): readonly string[] {
   });
 }
 
+/** Asks the database for its settings and schema. */
 export const postgresCheck: Check = {
   name: "Postgres",
   async run({ databaseUrl, context: { projectFolder } }) {

@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import { toFarmError } from "../../../domain/errors.ts";
 import { type Check, fail, ok, skip, type Verdict, warn } from "../verdict.ts";
 
+/** Which providers there are, and why one did not run. */
 export type ProviderFindings = {
   /** Providers whose libraries lie beside ONNX Runtime; cpu is built in. */
   readonly present: readonly string[];
@@ -34,6 +35,7 @@ export function judgeProviders({ present, ran }: ProviderFindings): readonly Ver
   return [first, ...others];
 }
 
+/** Runs a tiny network with each provider. */
 export const providersCheck: Check = {
   name: "providers",
   async run({ context: { projectFolder, interrupts } }) {
