@@ -4,6 +4,7 @@
 import { styleText } from "node:util";
 import type { Environment } from "../platform/config.ts";
 
+/** How text may be painted. */
 export type Format = "bold" | "dim" | "red" | "green" | "yellow" | "blue" | "cyan" | "inverse";
 
 /** Styles text, or leaves it as it is. */

@@ -22,6 +22,7 @@ export const helpGroups = {
   settings: "This command:",
 } as const;
 
+/** What the help says of a command. */
 export type CommandText = {
   readonly name: string;
   readonly group?: keyof typeof helpGroups;
@@ -49,7 +50,9 @@ export function withFarmOptions(command: Command): Command {
     .option("--data <folder>", "data folder of the farm on this machine (else VAPFARM_DATA)");
 }
 
+/** Of every command. */
 export type JsonOption = { readonly json?: boolean };
+/** Of commands that can go on showing. */
 export type WatchOptions = { readonly watch?: boolean; readonly interval: string };
 
 /** Options of what can be shown again and again. */

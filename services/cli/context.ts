@@ -7,6 +7,7 @@ import type { Interrupts } from "./interrupts.ts";
 import type { Output } from "./output.ts";
 import type { ToJson } from "./proto-json.ts";
 
+/** The process as commands see it. */
 export type CliContext = {
   readonly environment: Environment;
   readonly output: Output;

@@ -3,8 +3,10 @@
  */
 import type { ErrorCode, FarmError } from "../domain/errors.ts";
 
+/** By what they mean. */
 export const exitCodes = { ok: 0, failed: 1, invalid: 2, unreachable: 3, cancelled: 4, interrupted: 130 } as const;
 
+/** What the process ends with. */
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 /** For every command's --help. */

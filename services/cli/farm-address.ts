@@ -8,6 +8,7 @@ import type { CliContext } from "./context.ts";
 import { configPath, contextOf, readConfig, tokenOf } from "./contexts/config-file.ts";
 import { dataFolderOf, layoutOf, readFarmFile } from "./data-folder.ts";
 
+/** Which farm a command asks. */
 export type FarmOptions = { readonly address?: string; readonly context?: string; readonly data?: string };
 
 const remedy = "start a farm with `vapfarm up`, or name one with --address, VAPFARM_ADDRESS or a context (`vapfarm config --help`)";

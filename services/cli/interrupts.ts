@@ -6,6 +6,7 @@
  */
 import { exitCodes } from "./exit-codes.ts";
 
+/** Ctrl-C as commands see it. */
 export type Interrupts = {
   /** Aborts with the first interrupt that nobody took. */
   readonly signal: AbortSignal;

@@ -12,6 +12,7 @@ import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import type { Output } from "./output.ts";
 import { cutText, plainText } from "./table.ts";
 
+/** A place on stdout for text that changes. */
 export type LiveView = {
   show(text: string): void;
   /** Leaves the last text on the screen; safe to call twice. */
@@ -67,6 +68,7 @@ export function fitLines(text: string, rows: number | undefined): readonly strin
   return [...kept, cutText(`… ${lines.length - kept.length} more lines`, 40)];
 }
 
+/** What is shown, and how often. */
 export type Repeated = {
   readonly intervalMs: number;
   readonly asJson: boolean;

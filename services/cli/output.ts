@@ -7,6 +7,7 @@
 import type { Environment } from "../platform/config.ts";
 import { coloured, hasColour, type Paint, plain } from "./colour.ts";
 
+/** Where a command writes. */
 export type Output = {
   /** What was asked for. */
   line(text?: string): void;
@@ -29,6 +30,7 @@ export type Output = {
   readonly errorStream: NodeJS.WriteStream;
 };
 
+/** What stdout shows on. */
 export type Screen = {
   /** Whether a person watches stdout. */
   readonly isTerminal: boolean;

@@ -11,6 +11,7 @@ import { type Format, type Paint, plain } from "./colour.ts";
 /** A cell's text, or how it is painted too. */
 export type Cell = string | { readonly text: string; readonly format: Format | readonly Format[] };
 
+/** One column, and how it gives way. */
 export type Column<T> = {
   readonly title: string;
   cell(row: T): Cell;
@@ -21,6 +22,7 @@ export type Column<T> = {
   readonly least?: number;
 };
 
+/** Where a table is shown. */
 export type TableOptions = {
   /** Cells of a line; undefined: as wide as it needs. */
   readonly width?: number | undefined;
@@ -33,7 +35,8 @@ const gap = 2;
 export function renderTable<T>(rows: readonly T[], columns: readonly Column<T>[], options: TableOptions = {}): string {
   const paint = options.paint ?? plain;
   const fitted = fitColumns(rows, columns, options.width);
-  const header = joinCells(fitted.map((column) => ({ column, cell: { text: column.title, format: "bold" } })), paint); // prettier-ignore
+  const titles = fitted.map((column) => ({ column, cell: { text: column.title, format: "bold" } as const }));
+  const header = joinCells(titles, paint);
   const lines = rows.map((row) =>
     joinCells(
       fitted.map((column) => ({ column, cell: column.cell(row) })),

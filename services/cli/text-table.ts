@@ -13,7 +13,8 @@ export function alignColumns(given: readonly (readonly string[])[]): string {
   const rows = given.map((row) => row.map(plainText));
   const columns = Math.max(0, ...rows.map((row) => row.length));
   const widths = Array.from({ length: columns }, (_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
-  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()).join("\n"); // prettier-ignore
+  const padded = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)));
+  return padded.map((cells) => cells.join("  ").trimEnd()).join("\n");
 }
 
 /** Milliseconds as seconds with one decimal, two below ten seconds. */

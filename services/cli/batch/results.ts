@@ -15,6 +15,7 @@ import type { PlannedRender } from "./plan.ts";
 /** A job of the batch with its renders by position. */
 export type SubmittedPart = { readonly job: Job; readonly renders: readonly PlannedRender[] };
 
+/** What became of one render. */
 export type BatchResult = {
   readonly name: string;
   readonly jobId: string;
@@ -27,6 +28,7 @@ export type BatchResult = {
   readonly files: Readonly<Record<string, string>>;
 };
 
+/** Where results go. */
 export type Collecting = { readonly client: FarmClient; readonly folder: string; readonly signal: AbortSignal };
 
 const atOnce = 4;

@@ -23,6 +23,7 @@ import { type BatchPart, partsOf } from "./requests.ts";
 import { type BatchResult, collect, exitCodeOfBatch, type SubmittedPart } from "./results.ts";
 import type { BatchFault } from "./source.ts";
 
+/** The options that a batch has. */
 export type BatchOptions = FarmOptions & {
   /** `-` is stdin. */
   readonly file: string;

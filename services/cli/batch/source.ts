@@ -16,8 +16,10 @@ export type BatchFault = {
   readonly expected: string;
 };
 
+/** In the file, both from 1 on. */
 export type Place = { readonly line: number; readonly column: number };
 
+/** A text as values, and where each of them stands. */
 export type BatchSource = {
   /** As the schema takes it: names in their canonical spelling. */
   readonly value: unknown;

@@ -108,7 +108,9 @@ function listContexts({ context: { output }, options, config }: ConfigCall<JsonO
 }
 
 function printCurrent({ context: { output }, options, config }: ConfigCall<JsonOption>): void {
-  if (config.currentContext === undefined) throw invalidOption("context", "there is no current context", "choose one with `vapfarm config use-context`"); // prettier-ignore
+  if (config.currentContext === undefined) {
+    throw invalidOption("context", "there is no current context", "choose one with `vapfarm config use-context`");
+  }
   if (options.json === true) output.json({ currentContext: config.currentContext });
   else output.line(config.currentContext);
 }

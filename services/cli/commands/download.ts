@@ -71,7 +71,8 @@ async function download(call: FarmCall<DownloadOptions>): Promise<undefined> {
   const artifacts: unknown[] = [];
   for (const each of names) {
     const id = position === 0 ? jobId : `${jobId}.${position}`;
-    const path = name !== undefined && options.out !== undefined ? resolve(context.workingFolder, options.out) : renderOutputPath(folder, id, each); // prettier-ignore
+    const own = name === undefined ? undefined : options.out;
+    const path = own === undefined ? renderOutputPath(folder, id, each) : resolve(context.workingFolder, own);
     const artifact = await client.download({ jobId, name: each, position, range, path }, { signal: context.interrupts.signal });
     if (options.json === true) artifacts.push({ path, ...(context.toJson(Artifact, artifact) as object) });
     else context.output.line(`${each}: ${path} (${range === undefined ? bytesText(Number(artifact.sizeBytes)) : "a range"})`);
@@ -92,7 +93,6 @@ async function toStdout(
   { context, client, options, args: [jobId = "", name] }: FarmCall<DownloadOptions>,
   position: number,
 ): Promise<undefined> {
-  // prettier-ignore
   if (name === undefined) throw invalidOption("--out", "stdout takes one artifact, and none was named", "name the artifact");
   const range = options.range === undefined ? undefined : rangeOf(options.range);
   for await (const chunk of client.read({ jobId, name, position, range }, { signal: context.interrupts.signal })) {

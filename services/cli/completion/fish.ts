@@ -5,7 +5,7 @@ import { allCommands, type ArgumentNode, type CommandNode, type OptionNode, type
 
 /** Prints the command that stands on the line so far; a word that is none ends it. */
 function pathFunction(tree: CommandNode): string {
-  const paths = allCommands(tree).map(({ path }) => path).filter((path) => path !== ""); // prettier-ignore
+  const paths = allCommands(tree).flatMap(({ path }) => (path === "" ? [] : [path]));
   const withValue = new Set(
     allCommands(tree).flatMap(({ options }) => options.flatMap(({ names, value }) => (value === undefined ? [] : names))),
   );

@@ -8,6 +8,7 @@ import type { Argument, Command, Option } from "commander";
 
 /** What only a farm or the configuration knows; `vapfarm __complete` answers these. */
 export const dynamicKinds = ["jobs", "workers", "models", "contexts", "pools"] as const;
+/** What only the farm or the configuration knows. */
 export type DynamicKind = (typeof dynamicKinds)[number];
 
 /** Where a value comes from; `free` is anything that nobody can guess. */
@@ -18,6 +19,7 @@ export type ValueSource =
   | { readonly kind: "dynamic"; readonly of: DynamicKind }
   | { readonly kind: "free" };
 
+/** An option as the shells see it. */
 export type OptionNode = {
   /** As typed, e.g. `--help` and `-h`. */
   readonly names: readonly string[];
@@ -26,8 +28,10 @@ export type OptionNode = {
   readonly value: ValueSource | undefined;
 };
 
+/** An operand as the shells see it. */
 export type ArgumentNode = { readonly value: ValueSource; readonly isVariadic: boolean };
 
+/** A command as the shells see it. */
 export type CommandNode = {
   /** Words after the program's name, e.g. `config use-context`; empty for the program. */
   readonly path: string;
@@ -101,7 +105,7 @@ const listed: Readonly<Record<string, readonly string[]>> = {
 
 function sourceOf({ choices, words }: { readonly choices: readonly string[] | undefined; readonly words: readonly string[] }): ValueSource {
   if (choices !== undefined) return { kind: "choices", values: choices };
-  const plain = words.map((word) => word.replace(/^--/, "").replace(/\.\.\.$/, "").toLowerCase()); // prettier-ignore
+  const plain = words.map((word) => word.replace(/^--|\.\.\.$/g, "").toLowerCase());
   const values = plain.map((word) => listed[word]).find((each) => each !== undefined);
   if (values !== undefined) return { kind: "choices", values };
   if (plain.some((word) => /(^|[ -])(folder|directory)$/.test(word))) return { kind: "folders" };

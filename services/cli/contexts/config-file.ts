@@ -28,7 +28,9 @@ const configSchema = z.strictObject({
   contexts: z.record(nameSchema, farmContextSchema).default({}),
 });
 
+/** One farm of the file. */
 export type FarmContext = z.output<typeof farmContextSchema>;
+/** The file. */
 export type ContextConfig = z.output<typeof configSchema>;
 
 /** $VAPFARM_CONFIG, else below the user's configuration home. */

@@ -4,6 +4,7 @@
 import { openPool, type Pool } from "../../platform/database/pool.ts";
 import { seconds, textTable } from "../text-table.ts";
 
+/** What the demo left behind. */
 export type Landed = {
   readonly jobs: readonly { readonly id: string; readonly state: string; readonly ms: number; readonly events: number }[];
   readonly stages: readonly {

@@ -18,6 +18,7 @@ import { withDeadline } from "../../platform/deadline.ts";
 import { callServerStream, callUnary, connectClient } from "../../platform/grpc/client.ts";
 import type { CliContext } from "../context.ts";
 
+/** A runtime of this process's own. */
 export type LocalRuntime = {
   describe(): Promise<DescribeRuntimeResponse>;
   run(request: RunStageRequest, onProgress: (progress: StageProgress) => void, signal: AbortSignal): Promise<StageResult>;

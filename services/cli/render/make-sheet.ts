@@ -25,6 +25,7 @@ type SheetFacts = {
   readonly hasRandomWeights: boolean;
 };
 
+/** What a sheet is drawn from. */
 export type FinishedRender = { readonly facts: SheetFacts; readonly files: Readonly<Record<string, string>> };
 
 /** The sheet beside the result's file, by its name; one that cannot be made is a note, not a failed render. */

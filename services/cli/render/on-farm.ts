@@ -59,6 +59,7 @@ async function uploadAll(context: CliContext, options: RenderOptions, client: Fa
   return { image, references };
 }
 
+/** From where to where. */
 export type Download = { readonly client: FarmClient; readonly folder: string; readonly signal: AbortSignal };
 
 /** Downloads all that a job made; what it is → path. */

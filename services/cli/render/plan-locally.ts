@@ -18,6 +18,7 @@ import { listModels } from "../../platform/models/repository.ts";
 import type { CliContext } from "../context.ts";
 import { type RenderOptions, requestOf } from "./render-options.ts";
 
+/** A render as tasks without a farm. */
 export type LocalPlan = {
   readonly manifest: ModelManifest;
   readonly render: RenderSpec;
@@ -27,6 +28,7 @@ export type LocalPlan = {
   readonly media: ReadonlyMap<string, string>;
 };
 
+/** What planning needs. */
 export type Planning = { readonly reader: MediaReader; readonly profile: string; readonly runId: string };
 
 /** Throws what the farm would answer: every violation at once. */

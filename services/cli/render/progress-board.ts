@@ -5,6 +5,7 @@
  */
 import { clock, seconds } from "../text-table.ts";
 
+/** A task as it is planned. */
 export type BoardTask = {
   readonly taskId: string;
   readonly stage: string;
@@ -13,6 +14,7 @@ export type BoardTask = {
   readonly isReused: boolean;
 };
 
+/** What happened to a task. */
 export type BoardUpdate =
   | { readonly kind: "started"; readonly taskId: string; readonly workerName: string }
   | { readonly kind: "succeeded"; readonly taskId: string; readonly computeMs: number }
@@ -41,6 +43,7 @@ type TaskRow = BoardTask & {
 /** Task id → what is known, in the order of the plan. */
 export type Board = ReadonlyMap<string, TaskRow>;
 
+/** All tasks of one stage together. */
 export type StageRow = {
   readonly stage: string;
   readonly done: number;
@@ -92,7 +95,10 @@ export function stageRows(board: Board): readonly StageRow[] {
   const rank = (stage: string): number => (stageOrder.includes(stage) ? stageOrder.indexOf(stage) : stageOrder.length);
   return [...stages]
     .toSorted((left, right) => rank(left) - rank(right))
-    .map((stage) => stageRow(stage, [...board.values()].filter((row) => row.stage === stage))); // prettier-ignore
+    .map((stage) => {
+      const rows = [...board.values()].filter((row) => row.stage === stage);
+      return stageRow(stage, rows);
+    });
 }
 
 function stageRow(stage: string, rows: readonly TaskRow[]): StageRow {

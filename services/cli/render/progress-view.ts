@@ -6,6 +6,7 @@ import type { Output } from "../output.ts";
 import { plainText } from "../table.ts";
 import type { StageRow } from "./progress-board.ts";
 
+/** Where progress is shown. */
 export type ProgressView = {
   show(rows: readonly StageRow[]): void;
   /** A line that stays, above the bars. */

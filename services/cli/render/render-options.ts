@@ -8,6 +8,7 @@ import { FarmError, type FieldViolation, toFarmError } from "../../domain/errors
 import type { Choice, MediaSource, RenderRequest, SubmitRequest } from "../../domain/render-request.ts";
 import { parseTime } from "../ages.ts";
 
+/** As commander hands them over. */
 export type RenderOptions = {
   readonly model: string;
   readonly image: string;

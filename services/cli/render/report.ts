@@ -9,6 +9,7 @@ import { randomWeightsNote } from "../sheet/contact-sheet.ts";
 import { plainText } from "../table.ts";
 import { seconds, textTable } from "../text-table.ts";
 
+/** One task, at its end. */
 export type StageReport = {
   readonly stage: string;
   readonly label: string;
@@ -20,6 +21,7 @@ export type StageReport = {
   readonly isReused: boolean;
 };
 
+/** What `--json` prints of a render. */
 export type RenderReport = {
   /** Undefined for a render without a farm. */
   readonly jobId: string | undefined;
@@ -109,5 +111,5 @@ function spent(ms: number): string {
 }
 
 function indent(text: string): string {
-  return text.split("\n").map((line) => `  ${line}`).join("\n"); // prettier-ignore
+  return text.replace(/^/gm, "  ");
 }

@@ -7,6 +7,7 @@ import type { UploadMediaResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { CliContext } from "../context.ts";
 import { bytesText } from "../text-table.ts";
 
+/** Which file goes where. */
 export type OneUpload = { readonly path: string; readonly client: FarmClient; readonly asJson: boolean };
 
 /** Uploads the file; says what it is unless in JSON mode. */

@@ -14,6 +14,7 @@ import { boardOf, foldResponse } from "./fold-updates.ts";
 import { stageRows } from "./progress-board.ts";
 import { createProgressView, type ProgressView } from "./progress-view.ts";
 
+/** Which job is shown, and how. */
 export type WatchRequest = {
   readonly client: FarmClient;
   readonly job: Job;

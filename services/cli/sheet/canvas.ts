@@ -3,6 +3,7 @@
  */
 import { glyphHeight, glyphWidth, isInked } from "./glyphs.ts";
 
+/** Each from 0 to 255. */
 export type Rgb = readonly [red: number, green: number, blue: number];
 
 /** uint8 [height,width,3]. */

@@ -8,6 +8,7 @@ import type { Uint8Tensor } from "../../domain/tensors/tensor.ts";
 import { evenly } from "../../domain/vap/frames.ts";
 import { createPicture, drawLabel, fitText, type Picture, placeTile, type Rgb } from "./canvas.ts";
 
+/** One video of the sheet. */
 export type SheetColumn = {
   readonly title: string;
   readonly subtitle: string;
@@ -15,6 +16,7 @@ export type SheetColumn = {
   readonly frames: Uint8Tensor;
 };
 
+/** Everything on the sheet. */
 export type SheetContent = {
   readonly title: string;
   readonly columns: readonly SheetColumn[];
@@ -56,7 +58,8 @@ export async function drawContactSheet(content: SheetContent): Promise<Buffer> {
     }
   }
   const { pixels, height } = sheet;
-  return sharp(pixels, { raw: { width, height, channels: 3 } }).png({ compressionLevel: 9 }).toBuffer(); // prettier-ignore
+  const picture = sharp(pixels, { raw: { width, height, channels: 3 } });
+  return picture.png({ compressionLevel: 9 }).toBuffer();
 }
 
 function drawHead(sheet: Picture, { title, warnings }: SheetContent): void {

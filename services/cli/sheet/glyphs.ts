@@ -4,7 +4,9 @@
  * Printable ASCII from space to "~", five columns a glyph in hex, lowest bit on top, bit 7 for descenders.
  */
 
+/** In pixels, without the gap. */
 export const glyphWidth = 5;
+/** In pixels, with what hangs below the line. */
 export const glyphHeight = 8;
 
 const first = 0x20;

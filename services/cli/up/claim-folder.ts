@@ -11,6 +11,7 @@ import { takeDataLock } from "./data-lock.ts";
 import { endLeftovers, readLedger } from "./process-ledger.ts";
 import type { UpSettings } from "./settings.ts";
 
+/** Who claims which folder. */
 export type Claim = { readonly settings: UpSettings; readonly environment: Environment; readonly onNote: (text: string) => void };
 
 /** Takes the folder; what must be undone at the end is added to `undo`. */

@@ -18,6 +18,7 @@ const lockSchema = z.object({ processId: z.number().int(), began: z.string() });
 const mutexTries = 250;
 const mutexPauseMs = 20;
 
+/** A folder that nobody else has. */
 export type DataLock = { release(): Promise<void> };
 
 /** Takes the lock or throws PROCESS_START_FAILED naming the process that holds it. */

@@ -11,6 +11,7 @@ import type { Life } from "./keeper.ts";
 import { type LogFile, openLogFile } from "./log-file.ts";
 import type { UpSettings } from "./settings.ts";
 
+/** What embedded programs are started with. */
 export type Embedded = { readonly settings: UpSettings; readonly layout: DataLayout; readonly searchPath: string | undefined };
 
 type Previous = Readonly<Record<string, string>> | undefined;

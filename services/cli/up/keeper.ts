@@ -17,6 +17,7 @@ export type Life = {
   stop(): Promise<void>;
 };
 
+/** How a child is kept. */
 export type KeeperOptions = {
   readonly name: string;
   /** Begins a life; `previous` are the facts of the last one, so that addresses can be kept. */
@@ -25,11 +26,13 @@ export type KeeperOptions = {
   readonly onEvent: (event: KeeperEvent) => void;
 };
 
+/** What happened to a child. */
 export type KeeperEvent =
   | { readonly kind: "ended"; readonly name: string; readonly how: string; readonly againInMs: number }
   | { readonly kind: "failed"; readonly name: string; readonly error: FarmError; readonly againInMs: number }
   | { readonly kind: "began"; readonly name: string; readonly life: Life };
 
+/** A child that is started again when it ends. */
 export type Keeper = Component & {
   readonly name: string;
   current(): Life | undefined;

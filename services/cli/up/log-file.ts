@@ -3,6 +3,7 @@
  */
 import { createWriteStream } from "node:fs";
 
+/** A file that lines are appended to. */
 export type LogFile = { readonly line: (text: string) => void; readonly close: () => void };
 
 /** Appends to a private file; lines after `close` are dropped. */

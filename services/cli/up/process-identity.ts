@@ -3,6 +3,7 @@
  */
 import { readFile } from "node:fs/promises";
 
+/** A process that no later one is taken for. */
 export type ProcessIdentity = {
   readonly processId: number;
   /** Boot and start tick on Linux; "" where the system does not tell. */

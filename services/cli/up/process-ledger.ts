@@ -11,6 +11,7 @@ import { identify, isStillAlive, type ProcessIdentity } from "./process-identity
 
 const ledgerSchema = z.array(z.object({ name: z.string(), processId: z.number().int(), began: z.string() }));
 
+/** A process that was started here. */
 export type LedgerEntry = ProcessIdentity & { readonly name: string };
 
 const politeMs = 3_000;

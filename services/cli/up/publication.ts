@@ -10,6 +10,7 @@ import { type DataLayout, type FarmFile, writeFarmFile } from "../data-folder.ts
 import type { Keeper } from "./keeper.ts";
 import { writeLedger } from "./process-ledger.ts";
 
+/** The two files, rewritten with each change of the processes. */
 export class Publication {
   readonly keepers: Keeper[] = [];
   readonly #layout: DataLayout;

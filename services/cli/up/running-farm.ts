@@ -20,6 +20,7 @@ import { startService } from "./service-child.ts";
 import { coordinatorEnvironment, drainMs, type Foundation, workerEnvironment } from "./service-environment.ts";
 import type { UpSettings } from "./settings.ts";
 
+/** The farm that is wanted. */
 export type FarmRequest = {
   readonly settings: UpSettings;
   readonly environment: Environment;
@@ -29,6 +30,7 @@ export type FarmRequest = {
   readonly onNote: (text: string) => void;
 };
 
+/** The farm that is there. */
 export type RunningFarm = {
   readonly layout: DataLayout;
   describe(): FarmFile;

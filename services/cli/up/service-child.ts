@@ -12,6 +12,7 @@ import type { Environment } from "../../platform/config.ts";
 import { withDeadline } from "../../platform/deadline.ts";
 import type { Life } from "./keeper.ts";
 
+/** Which service, and where its output goes. */
 export type ServiceOptions = {
   readonly name: string;
   /** main.ts of the service. */

@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { FarmError, type FieldViolation } from "../../domain/errors.ts";
 import type { Environment } from "../../platform/config.ts";
 
+/** As commander hands them over. */
 export type UpOptions = {
   readonly data?: string;
   readonly ephemeral?: boolean;
@@ -16,6 +17,7 @@ export type UpOptions = {
   readonly json?: boolean;
 };
 
+/** What they mean together with the environment. */
 export type UpSettings = {
   /** Undefined: the default folder, or with `isEphemeral` a temporary one. */
   readonly dataFolder: string | undefined;

@@ -12,14 +12,15 @@ describe("text for people", () => {
   });
 
   it("spells times and sizes", () => {
-    expect([seconds(1234), seconds(65_432), clock(74_400), bytesText(12), bytesText(2048), bytesText(3 * 1024 ** 2)]).toEqual([
-      "1.23 s",
-      "65.4 s",
-      "1:14",
-      "12 B",
-      "2.0 KiB",
-      "3.0 MiB",
-    ]);
+    expect([
+      seconds(1234),
+      seconds(65_432),
+      clock(74_400),
+      bytesText(12),
+      bytesText(2048),
+      bytesText(3 * 1024 ** 2),
+      bytesText(80 * 1024 ** 3),
+    ]).toEqual(["1.23 s", "65.4 s", "1:14", "12 B", "2.0 KiB", "3.0 MiB", "80.0 GiB"]);
   });
 
   it("cuts a label to the room that it has", () => {
