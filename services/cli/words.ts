@@ -22,7 +22,6 @@ function valueOf<V extends number>(
   prefix: string,
   { option, word }: { readonly option: string; readonly word: string },
 ): V {
-  // prettier-ignore
   const value = values[`${prefix}${word.toUpperCase()}`];
   if (value !== undefined && value > 0) return value;
   throw invalidOption(option, `"${word}" is unknown`, `choose of ${choicesOf(values, prefix).join(", ")}`);
@@ -45,7 +44,8 @@ export const jobClassOf = (option: string, word: string | undefined): JobClass =
 
 /** Parts of a comma-separated option. */
 export function listOf(text: string | undefined): readonly string[] {
-  return (text ?? "").split(",").map((part) => part.trim()).filter((part) => part !== ""); // prettier-ignore
+  const parts = (text ?? "").split(",").map((part) => part.trim());
+  return parts.filter((part) => part !== "");
 }
 
 const formats: Readonly<Record<string, Format>> = {

@@ -65,10 +65,12 @@ export async function startFarm(request: FarmRequest): Promise<RunningFarm> {
 async function layFoundation(request: FarmRequest, layout: DataLayout, started: Started): Promise<Foundation> {
   const { settings, environment, projectFolder, onNote } = request;
   const embedded: Embedded = { settings, layout, searchPath: environment["PATH"] };
-  const databaseUrl = settings.databaseUrl ?? (await startEmbedded(request, started, { name: "postgres", begin: (previous) => beginPostgres(embedded, previous) })); // prettier-ignore
+  const embed = (name: "postgres" | "nats", begin: typeof beginPostgres): Promise<string> =>
+    startEmbedded(request, started, { name, begin: (previous) => begin(embedded, previous) });
+  const databaseUrl = settings.databaseUrl ?? (await embed("postgres", beginPostgres));
   const applied = await migrate({ url: databaseUrl, folder: join(projectFolder, "prisma", "migrations") });
   if (applied.length > 0) onNote(`applied ${applied.length} migrations`);
-  const natsUrl = settings.natsUrl ?? (await startEmbedded(request, started, { name: "nats", begin: (previous) => beginNats(embedded, previous) })); // prettier-ignore
+  const natsUrl = settings.natsUrl ?? (await embed("nats", beginNats));
   const { ffmpegPath: configured, cacheFolder } = settings;
   const ffmpeg = await findFfmpeg({ configured, cacheFolder, searchPath: environment["PATH"] });
   request.signal.throwIfAborted();

@@ -85,7 +85,7 @@ describe("the live view", () => {
     expect(text).toContain("held: pool gpu, new driver (by ops)");
     expect(text).toMatch(/^gpu +2 +4 +5 +1 +1m5s {2}1 idle, 2 busy, 1 cordoned$/m);
     expect(text).toMatch(/^0199a3f2-0000-7000-8000-000000000001 +1 {2}denoise {2}█+░+ 5\/20 {2}1m30s {2}30s {2}gpu-1$/m);
-    expect(text).toMatch(/^0199a3f2-0000-7000-8000-000000000002 {2}film +10 {2}1h +1m late {2}4 of 4$/m);
+    expect(text).toMatch(/^0199a3f2-0000-7000-8000-000000000002 {2}film +10 +1h +1m late {2}4 of 4$/m);
     expect(text).toMatch(/^gpu-0 +gpu +busy, cordoned \(smells\) {2}denoise 5\/20 +2s {2}CPU/m);
   });
 
