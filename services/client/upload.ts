@@ -111,7 +111,7 @@ async function* messages(source: Source, begun: Upload | undefined, { onProgress
 
 async function fileSource(path: string, { fileName, signal }: UploadOptions): Promise<Source> {
   await requireFile("file", path);
-  const { sha256, sizeBytes } = await hashFile(path, signal);
+  const { sha256, sizeBytes } = await hashFile(path, signal).catch((thrown: unknown) => Promise.reject(unreadable(path, thrown)));
   return {
     sha256,
     sizeBytes,
@@ -135,6 +135,17 @@ function bytesSource(bytes: Uint8Array, fileName: string): Source {
       }
     },
   };
+}
+
+/** Why a file that is there cannot be read: the system's own word for it. */
+function unreadable(path: string, thrown: unknown): FarmError {
+  const { code } = toFarmError(thrown);
+  const word = thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
+  // Not the file's fault: the caller stopped.
+  if (code !== "INTERNAL" || word === "ABORT_ERR") return toFarmError(thrown);
+  const reason = `${path} cannot be read (${word})`;
+  const fields = [{ field: "file", reason, remedy: "name an image or video file that you may read" }];
+  return new FarmError("FIELD_INVALID", { message: `file: ${reason}`, details: { fields }, cause: thrown });
 }
 
 /** FIELD_INVALID naming the field or option unless the path is a readable file. */

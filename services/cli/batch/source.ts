@@ -106,16 +106,24 @@ function valueOf(piece: Piece): { readonly value: unknown; readonly faults: read
   try {
     return { value: piece.document.toJS({ maxAliasCount: 1_000 }), faults: [] };
   } catch (thrown) {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    const reason = reasonText(thrown instanceof Error ? thrown.message : String(thrown));
     return { value: undefined, faults: [{ line: 1 + piece.firstLine, column: 1, field: "", reason, expected: "fewer aliases" }] };
   }
+}
+
+const maxReasonCharacters = 160;
+
+/** The parser's words, which may quote a line of any length; what it says of its own stack is about nesting. */
+function reasonText(message: string): string {
+  if (/call stack|stack overflow/i.test(message)) return "is nested too deeply";
+  return message.length > maxReasonCharacters ? `${message.slice(0, maxReasonCharacters - 1)}…` : message;
 }
 
 function faultsOf(piece: Piece): readonly BatchFault[] {
   return piece.document.errors.map((error) => ({
     ...placeAt(piece, error.pos[0]),
     field: "",
-    reason: error.message,
+    reason: reasonText(error.message),
     expected: "YAML, JSON, or a JSON object on each line",
   }));
 }

@@ -69,6 +69,7 @@ async function execute(context: CliContext, options: RenderOptions, execution: E
     const sheet = await trySheet(context, options, { facts, files });
     return {
       jobId: undefined,
+      renders: undefined,
       state: "succeeded",
       seed,
       elapsedMs: performance.now() - began,

@@ -26,7 +26,10 @@ export type RenderReport = {
   /** Undefined for a render without a farm. */
   readonly jobId: string | undefined;
   readonly state: "succeeded" | "failed" | "cancelled" | "running";
-  readonly seed: string;
+  /** Undefined for a job of several renders: each has its own. */
+  readonly seed: string | undefined;
+  /** How many renders of the job succeeded, of how many; undefined without a farm. */
+  readonly renders: { readonly total: number; readonly succeeded: number } | undefined;
   readonly elapsedMs: number;
   readonly stages: readonly StageReport[];
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
@@ -48,7 +51,8 @@ export function reportOf(job: Job, files: Readonly<Record<string, string>>): Ren
   return {
     jobId: job.jobId,
     state: states[job.state] ?? "running",
-    seed: (job.render?.seed ?? 0n).toString(),
+    seed: job.render?.seed?.toString(),
+    renders: job.renderCounts === undefined ? undefined : { total: job.renderCounts.total, succeeded: job.renderCounts.succeeded },
     elapsedMs: end === undefined || job.createTime === undefined ? 0 : end.getTime() - job.createTime.getTime(),
     stages: job.tasks.map(stageReportOf),
     warnings: job.warnings,
@@ -80,7 +84,8 @@ export function printReport(output: Output, report: RenderReport, asJson: boolea
 
 function printText(output: Output, report: RenderReport): void {
   const what = report.jobId === undefined ? "render" : `job ${report.jobId}`;
-  output.line(`${what} ${report.state} after ${seconds(report.elapsedMs)}, seed ${report.seed}`);
+  const detail = report.seed === undefined ? countText(report) : `seed ${report.seed}`;
+  output.line(`${what} ${report.state} after ${seconds(report.elapsedMs)}, ${detail}`);
   if (report.failure !== undefined) {
     const { code, message, stage, remedy } = report.failure;
     output.note(plainText(`error ${code}${stage === "" ? "" : ` in ${stage}`}: ${message}`));
@@ -90,6 +95,10 @@ function printText(output: Output, report: RenderReport): void {
   for (const { code, message } of report.warnings) output.line(plainText(`warning ${code}: ${message}`));
   if (report.hasRandomWeights) output.line(`warning: ${randomWeightsNote}`);
   for (const [name, path] of Object.entries(report.files)) output.line(`${`${name}:`.padEnd(15)}${path}`);
+}
+
+function countText({ renders }: RenderReport): string {
+  return renders === undefined ? "no renders" : `${renders.succeeded} of ${renders.total} renders succeeded`;
 }
 
 function stageTable(stages: readonly StageReport[]): string {

@@ -39,6 +39,12 @@ async function connected(handlers: Handlers): Promise<{ readonly farm: ScriptedF
 describe("upload", () => {
   const bytes = randomBytes(900_000);
 
+  it("names a file that is there and cannot be read", async () => {
+    const { client } = await connected({});
+    const refused = await refusalOf(client.upload("/proc/self/mem"));
+    expect(refused).toMatchObject({ code: "FIELD_INVALID", message: "file: /proc/self/mem cannot be read (EIO)" });
+  });
+
   it("goes on where the farm is after streams broke, and tells the outages", async () => {
     const uploads = scriptedUploads([300_000, 600_000]);
     const { farm, client } = await connected(uploads);

@@ -164,4 +164,13 @@ renders:
       { numRuns: 300 },
     );
   });
+
+  it("quotes no more of a broken file than a line can show", () => {
+    for (const text of [`renders: "${"x".repeat(5_000)}`, `{${"\u0001".repeat(3_000)}`, `renders: ${"[".repeat(20_000)}`]) {
+      const found = faults(text);
+      expect(found.length).toBeGreaterThan(0);
+      expect(Math.max(...found.map((fault) => fault.length))).toBeLessThan(400);
+      expect(found.join()).not.toMatch(/call stack|stack overflow/i);
+    }
+  });
 });
