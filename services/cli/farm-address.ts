@@ -16,10 +16,12 @@ const remedy = "start a farm with `vapfarm up`, or name one with --address, VAPF
 /** COORDINATOR_UNAVAILABLE when no farm is named and none runs on the data folder. */
 export async function findFarm(context: CliContext, options: FarmOptions): Promise<FarmEndpoint> {
   const token = setting(context, "VAPFARM_TOKEN");
-  if (options.address !== undefined) return { address: options.address, origin: "--address", token, remedy };
+  if (options.address !== undefined) return { address: requireAddress("--address", options.address), origin: "--address", token, remedy };
   if (options.context !== undefined || options.data === undefined) {
     const address = setting(context, "VAPFARM_ADDRESS");
-    if (address !== undefined && options.context === undefined) return { address, origin: "VAPFARM_ADDRESS", token, remedy };
+    if (address !== undefined && options.context === undefined) {
+      return { address: requireAddress("VAPFARM_ADDRESS", address), origin: "VAPFARM_ADDRESS", token, remedy };
+    }
     const named = await fromContext(context, options);
     if (named !== undefined) return named;
   }
@@ -27,6 +29,14 @@ export async function findFarm(context: CliContext, options: FarmOptions): Promi
   const farm = await readFarmFile(farmFile);
   if (farm !== undefined) return { address: farm.grpcAddress, origin: farmFile, token, remedy };
   throw new FarmError("COORDINATOR_UNAVAILABLE", { message: `no farm runs on ${folder}, and none was named`, details: { remedy } });
+}
+
+/** The text itself; FIELD_INVALID naming where it came from unless it is `host:port` or `unix:/path`. */
+export function requireAddress(origin: string, text: string): string {
+  const port = /^(?:[^\s:/]+|\[[\da-f:.]+\]):(\d{1,5})$/i.exec(text)?.[1];
+  if (/^unix:\/./.test(text) || (port !== undefined && Number(port) <= 65_535)) return text;
+  const field = { field: origin, reason: `"${text.slice(0, 80)}" is not host:port`, remedy: "for example 127.0.0.1:7443" };
+  throw new FarmError("FIELD_INVALID", { message: `${origin}: ${field.reason}`, details: { fields: [field] } });
 }
 
 function setting({ environment }: CliContext, name: string): string | undefined {

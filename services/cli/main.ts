@@ -11,12 +11,18 @@ import { runCommandLine } from "./program.ts";
 import { createToJson } from "./proto-json.ts";
 import { reportError } from "./report-error.ts";
 
-// Whoever reads the output may have seen enough, as `head` does: that is no failure.
+// Whoever reads the output may have seen enough, as `head` does: that is no failure. A full disk is one.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(exitCodes.ok);
-    throw error;
+    if (stream === process.stdout) process.stderr.write(`error: the output cannot be written: ${error.message}\n`);
+    process.exit(exitCodes.failed);
   });
+}
+
+/** Resolves once everything is written; a write that failed ends the process before. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => void stream.write("", () => setImmediate(resolve)));
 }
 
 const context: CliContext = {
@@ -30,7 +36,9 @@ const context: CliContext = {
 };
 
 try {
-  process.exit(await runCommandLine(process.argv.slice(2), context));
+  const code = await runCommandLine(process.argv.slice(2), context);
+  await flushed(process.stdout);
+  process.exit(code);
 } catch (thrown) {
   reportError(context.output, toFarmError(thrown), false);
   process.exit(exitCodes.failed);

@@ -31,7 +31,7 @@ const demoBatch = join(projectRoot, "demo/renders.yaml");
 describe("a batch file on a farm", { timeout: 240_000 }, () => {
   it("is checked by a dry run, which stores no job", async () => {
     const { code, stdout } = await runCli(on("render", "--file", demoBatch, "--dry-run"));
-    expect([code, stdout]).toEqual([0, "3 renders in 1 job are right; nothing was submitted\n"]);
+    expect([code, stdout]).toEqual([0, "right, nothing was submitted: renders 3, jobs 1\n"]);
     expect(await farm.sql("select id from job")).toEqual([]);
   });
 

@@ -15,7 +15,7 @@ import { type FarmOptions, withFarm } from "../farm-address.ts";
 import { createProgressView } from "../render/progress-view.ts";
 import { readWebhookSecret } from "../render/webhook-secret.ts";
 import { randomWeightsNote } from "../sheet/contact-sheet.ts";
-import { textTable } from "../text-table.ts";
+import { type Column, renderTable } from "../table.ts";
 import { batchRow, createJobBoard, foldJob, type JobBoard } from "./board.ts";
 import { hashFiles, missingFiles, uploadFiles } from "./media.ts";
 import { type BatchPlan, inOrder, planBatch } from "./plan.ts";
@@ -113,7 +113,7 @@ type DryRun = { readonly plan: BatchPlan; readonly parts: readonly BatchPart[] }
 function printDryRun({ output }: CliContext, { json }: BatchOptions, { plan, parts }: DryRun): ExitCode {
   const names = plan.renders.map(({ folder }) => folder);
   if (json === true) output.json({ dryRun: true, jobs: parts.length, renders: names.map((name) => ({ name })) });
-  else output.line(`${names.length} renders in ${parts.length} ${parts.length === 1 ? "job" : "jobs"} are right; nothing was submitted`);
+  else output.line(`right, nothing was submitted: renders ${names.length}, jobs ${parts.length}`);
   return exitCodes.ok;
 }
 
@@ -167,14 +167,19 @@ async function follow(context: CliContext, { client, submitted }: Submitted, asJ
   }
 }
 
+const resultColumns: readonly Column<BatchResult>[] = [
+  { title: "render", cell: ({ name }) => name, weight: 4 },
+  { title: "state", cell: ({ state }) => state, weight: 3 },
+  { title: "seed", cell: ({ seed }) => seed },
+  { title: "result", cell: resultText, weight: 2, least: 24 },
+];
+
+function resultText({ failure, files }: BatchResult): string {
+  return failure === undefined ? (files["mp4"] ?? Object.values(files)[0] ?? "") : `${failure.code}: ${failure.message}`;
+}
+
 function printResults({ output }: CliContext, results: readonly BatchResult[]): void {
-  const rows = results.map(({ name, state, seed, failure, files }) => [
-    name,
-    state,
-    seed,
-    failure === undefined ? (files["mp4"] ?? Object.values(files)[0] ?? "") : `${failure.code}: ${failure.message}`,
-  ]);
-  output.line(textTable(["render", "state", "seed", "result"], rows));
+  output.line(renderTable(results, resultColumns, { width: output.screen.columns(), paint: output.paint }));
   const succeeded = results.filter(({ state }) => state === "succeeded").length;
   output.line(`${succeeded} of ${results.length} renders succeeded`);
   if (results.some(({ hasRandomWeights }) => hasRandomWeights)) output.line(`warning: ${randomWeightsNote}`);

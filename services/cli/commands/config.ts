@@ -15,6 +15,7 @@ import {
   writeConfig,
 } from "../contexts/config-file.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
+import { requireAddress } from "../farm-address.ts";
 import { renderTable } from "../table.ts";
 
 type SetOptions = JsonOption & {
@@ -135,6 +136,7 @@ async function setContext({ context: { output }, options, name, path, config }: 
 function changed(before: FarmContext | undefined, options: SetOptions): FarmContext {
   const address = options.address ?? before?.address;
   if (address === undefined) throw invalidOption("--address", "a new context needs one", "give the farm's gRPC address");
+  requireAddress("--address", address);
   const { token, tokenEnvironment, tokenFile } = options;
   const given = [token, tokenEnvironment, tokenFile].filter((each) => each !== undefined).length;
   if (given > 1) throw invalidOption("--token", "the token is given twice", "give one of --token, --token-environment and --token-file");

@@ -79,7 +79,7 @@ async function drain(call: FarmCall<SteerOptions>): Promise<ExitCode | undefined
   const request = { workerId: call.args[0] ?? "", reason: options.reason ?? "", ...grace };
   const drained = present((await client.calls.drainWorker(request)).worker, "worker");
   if (options.wait !== true) {
-    print(call, drained, drained.running.length === 0 ? "is drained" : `drains, ${drained.running.length} tasks still run`);
+    print(call, drained, drained.running.length === 0 ? "is drained" : `drains, still runs ${drained.running.length}`);
     return undefined;
   }
   const empty = await untilEmpty(client, drained, context.interrupts.signal);

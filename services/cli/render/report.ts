@@ -6,8 +6,8 @@ import { JobState } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import type { Output } from "../output.ts";
 import { randomWeightsNote } from "../sheet/contact-sheet.ts";
-import { plainText } from "../table.ts";
-import { seconds, textTable } from "../text-table.ts";
+import { type Column, plainText, renderTable } from "../table.ts";
+import { seconds } from "../text-table.ts";
 
 /** One task, at its end. */
 export type StageReport = {
@@ -25,7 +25,7 @@ export type StageReport = {
 export type RenderReport = {
   /** Undefined for a render without a farm. */
   readonly jobId: string | undefined;
-  readonly state: "succeeded" | "failed" | "cancelled" | "running";
+  readonly state: "queued" | "running" | "succeeded" | "failed" | "cancelled";
   /** Undefined for a job of several renders: each has its own. */
   readonly seed: string | undefined;
   /** How many renders of the job succeeded, of how many; undefined without a farm. */
@@ -40,6 +40,7 @@ export type RenderReport = {
 };
 
 const states: Readonly<Partial<Record<JobState, RenderReport["state"]>>> = {
+  [JobState.JOB_STATE_QUEUED]: "queued",
   [JobState.JOB_STATE_SUCCEEDED]: "succeeded",
   [JobState.JOB_STATE_FAILED]: "failed",
   [JobState.JOB_STATE_CANCELLED]: "cancelled",
@@ -73,6 +74,7 @@ export function printReport(output: Output, report: RenderReport, asJson: boolea
   else printText(output, report);
   switch (report.state) {
     case "succeeded":
+    case "queued":
     case "running":
       return exitCodes.ok;
     case "cancelled":
@@ -91,28 +93,34 @@ function printText(output: Output, report: RenderReport): void {
     output.note(plainText(`error ${code}${stage === "" ? "" : ` in ${stage}`}: ${message}`));
     output.note(plainText(`  what to do: ${remedy}`));
   }
-  if (report.stages.length > 0) output.line(indent(stageTable(report.stages)));
+  if (report.stages.length > 0)
+    output.line(indent(renderTable(report.stages, stageColumns, { width: stageWidth(output), paint: output.paint })));
   for (const { code, message } of report.warnings) output.line(plainText(`warning ${code}: ${message}`));
   if (report.hasRandomWeights) output.line(`warning: ${randomWeightsNote}`);
   for (const [name, path] of Object.entries(report.files)) output.line(`${`${name}:`.padEnd(15)}${path}`);
+}
+
+/** What the indent leaves of a line. */
+function stageWidth({ screen }: Output): number | undefined {
+  const columns = screen.columns();
+  return columns === undefined ? undefined : columns - 2;
 }
 
 function countText({ renders }: RenderReport): string {
   return renders === undefined ? "no renders" : `${renders.succeeded} of ${renders.total} renders succeeded`;
 }
 
-function stageTable(stages: readonly StageReport[]): string {
-  const rows = stages.map((task) => [
-    task.stage,
-    task.label,
-    task.isReused ? "reused" : spent(task.computeMs),
-    task.isReused ? "" : spent(task.loadMs),
-    task.isReused ? "" : String(task.attempts),
-    task.worker,
-    task.provider,
-  ]);
-  return textTable(["stage", "of", "compute", "load", "attempts", "worker", "on"], rows);
-}
+const unlessReused = (text: (stage: StageReport) => string) => (stage: StageReport) => (stage.isReused ? "" : text(stage));
+
+const stageColumns: readonly Column<StageReport>[] = [
+  { title: "stage", cell: ({ stage }) => stage, weight: 6 },
+  { title: "of", cell: ({ label }) => label, weight: 2, least: 8 },
+  { title: "compute", cell: ({ isReused, computeMs }) => (isReused ? "reused" : spent(computeMs)), weight: 5 },
+  { title: "load", cell: unlessReused(({ loadMs }) => spent(loadMs)), weight: 4 },
+  { title: "attempts", cell: unlessReused(({ attempts }) => String(attempts)), weight: 3 },
+  { title: "worker", cell: ({ worker }) => worker, weight: 3 },
+  { title: "on", cell: ({ provider }) => provider },
+];
 
 /** Nothing for a task that never succeeded. */
 function spent(ms: number): string {

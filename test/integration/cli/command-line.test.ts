@@ -11,6 +11,7 @@ import { Farm } from "../../../services/gen/proto/vapfarm/v1/operator.ts";
 import { startCli, runCli } from "../../support/cli.ts";
 import { cleanEnvironment } from "../../support/farm.ts";
 import { projectRoot } from "../../support/ffmpeg.ts";
+import { requireAddress } from "../../../services/cli/farm-address.ts";
 import { startScriptedFarm } from "../../support/scripted-farm.ts";
 
 const commands = ["up", "render", "watch", "jobs", "job", "cancel", "workers", "usage", "hold", "version", "migrate", "demo"];
@@ -154,5 +155,26 @@ describe("a pipe whose reader has seen enough", () => {
     await farm.stop();
     expect(stdout).toMatch(/^farm local, .*\n0\n$/);
     expect(stderr).toBe("");
+  });
+});
+
+describe("an output that takes no more", () => {
+  it.each(["farm", "farm --json"])("ends `%s` as failed, in words", async (command) => {
+    const farm = await startScriptedFarm({ getFarm: () => ({ farm: Farm.create({ name: "local" }) }) });
+    const full = `"${projectRoot}/vapfarm" ${command} --address ${farm.address} > /dev/full; echo "$?"`;
+    const { stdout, stderr } = await promisify(execFile)("bash", ["-c", full], { env: cleanEnvironment() });
+    await farm.stop();
+    expect(stdout).toBe("1\n");
+    expect(stderr).toMatch(/^error: the output cannot be written: ENOSPC.*\n$/);
+  });
+});
+
+describe("an address", () => {
+  it.each(["", "farm", "farm:port", "farm:70000", "https://farm:1", ":1", "a b:1"])("that is none is refused at once: '%s'", (text) => {
+    expect(() => requireAddress("--address", text)).toThrow(/^--address: .* is not host:port$/);
+  });
+
+  it.each(["127.0.0.1:7443", "farm.example:1", "[::1]:7443", "unix:/run/farm.sock"])("is taken as it is: %s", (text) => {
+    expect(requireAddress("--address", text)).toBe(text);
   });
 });
