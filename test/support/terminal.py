@@ -1,6 +1,7 @@
 """Runs a command in a pseudo-terminal of its own: keys come in on stdin, what the terminal would show goes to stdout.
 
-usage: terminal.py COLUMNS LINES COMMAND...   A line `resize COLUMNS LINES` on stdin, after a NUL byte, changes the size.
+usage: terminal.py COLUMNS LINES COMMAND...   `resize COLUMNS LINES` on stdin, between NUL bytes, changes the size; keys may stand before
+and after it in the same read.
 """
 
 import fcntl
@@ -18,12 +19,13 @@ def set_size(terminal: int, columns: int, lines: int) -> None:
 
 
 def send(terminal: int, child: int, data: bytes) -> None:
-    if not data.startswith(b"\0resize "):
-        os.write(terminal, data)
-        return
-    columns, lines = data[1:].split()[1:3]
-    set_size(terminal, int(columns), int(lines))
-    os.kill(child, signal.SIGWINCH)
+    for part in data.split(b"\0"):
+        if part.startswith(b"resize "):
+            columns, lines = part.split()[1:]
+            set_size(terminal, int(columns), int(lines))
+            os.kill(child, signal.SIGWINCH)
+        elif part:
+            os.write(terminal, part)
 
 
 def main() -> int:

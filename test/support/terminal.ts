@@ -50,7 +50,7 @@ export function startInTerminal(args: readonly string[], environment: Readonly<R
         look();
       }),
     press: send,
-    resize: (columns, lines) => send(`\0resize ${columns} ${lines}`),
+    resize: (columns, lines) => send(`\0resize ${columns} ${lines}\0`),
     end: () => void child.kill("SIGTERM"),
     code: once(child, "close").then(([code]) => code as number | null),
   };
