@@ -1,7 +1,7 @@
 /**
  * One video to make, with every default filled in: what a job stores and what its tasks are planned from.
  */
-export type SchedulerKind = "ddim" | "dpm";
+export type SchedulerKind = "ddim" | "dpm" | "unipc" | "euler";
 export type FrameSelection = "evenly" | "first";
 export type OutputKind = "mp4" | "latents" | "frames";
 

@@ -7,7 +7,9 @@ import { requireFloat32, requireInt64, requireUint8 } from "../../services/domai
 import type { Float32Tensor, Int64Tensor, Uint8Tensor } from "../../services/domain/tensors/tensor.ts";
 
 export const goldenNames = ["cogvideox-ddim-1ref", "cogvideox-dpm-1ref", "cogvideox-ddim-2ref"] as const;
+export const wanGoldenNames = ["wan-unipc", "wan-euler"] as const;
 export type GoldenName = (typeof goldenNames)[number];
+export type WanGoldenName = (typeof wanGoldenNames)[number];
 
 /** Settings that a case was rendered with, as its metadata names them. */
 type GoldenSettings = {
@@ -33,7 +35,7 @@ export type GoldenCase = {
 };
 
 /** Reads a case; asking for a tensor that it does not have is an error. */
-export function openGolden(name: GoldenName): GoldenCase {
+export function openGolden(name: GoldenName | WanGoldenName): GoldenCase {
   const { tensors, metadata } = decodeSafetensors(readFileSync(new URL(`../fixtures/golden/${name}.safetensors`, import.meta.url)));
   return {
     settings: JSON.parse(metadata["case"] ?? "{}") as GoldenSettings,

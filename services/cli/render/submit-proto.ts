@@ -8,7 +8,10 @@ import { FrameSelection, OutputKind, SchedulerKind } from "../../gen/proto/vapfa
 
 type Numbers<T extends string, N> = Readonly<Record<T, N>>;
 
-const schedulers: Numbers<Scheduler, SchedulerKind> = { ddim: SchedulerKind.SCHEDULER_KIND_DDIM, dpm: SchedulerKind.SCHEDULER_KIND_DPM };
+const schedulers: Partial<Numbers<Scheduler, SchedulerKind>> = {
+  ddim: SchedulerKind.SCHEDULER_KIND_DDIM,
+  dpm: SchedulerKind.SCHEDULER_KIND_DPM,
+};
 const selections: Numbers<Selection, FrameSelection> = {
   evenly: FrameSelection.FRAME_SELECTION_EVENLY,
   first: FrameSelection.FRAME_SELECTION_FIRST,
@@ -25,8 +28,8 @@ const classes: Numbers<"production" | "benchmark", JobClass> = {
 };
 
 /** Zero is every enum's "unspecified"; an unrecognized choice never gets here. */
-function numberOf<T extends string, N>(numbers: Numbers<T, N>, choice: Choice<T>): N | 0 {
-  return choice === "unspecified" || choice === "unrecognized" ? 0 : numbers[choice];
+function numberOf<T extends string, N>(numbers: Partial<Numbers<T, N>>, choice: Choice<T>): N | 0 {
+  return choice === "unspecified" || choice === "unrecognized" ? 0 : (numbers[choice] ?? 0);
 }
 
 /** The wire's request. */

@@ -57,11 +57,11 @@ export const reuses = {
   none: Reuse.REUSE_NONE,
 } as const satisfies WireNames<store.Reuse, Reuse>;
 
-/** Samplers of denoise. */
+/** Samplers of denoise that the wire names. */
 export const schedulers = {
   ddim: SchedulerKind.SCHEDULER_KIND_DDIM,
   dpm: SchedulerKind.SCHEDULER_KIND_DPM,
-} as const satisfies WireNames<RenderSpec["scheduler"], SchedulerKind>;
+} as const satisfies Partial<WireNames<RenderSpec["scheduler"], SchedulerKind>>;
 
 /** How frames of a reference are chosen. */
 export const frameSelections = {

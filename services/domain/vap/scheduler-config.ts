@@ -4,8 +4,8 @@
  * Every key is either used or known to change nothing; a value or key that is not understood is MODEL_INVALID, because guessing would render
  * something else than the model was trained for. Absent keys have the defaults of diffusers' CogVideoX schedulers.
  */
-import { FarmError } from "../errors.ts";
 import type { SchedulerKind } from "../render-spec.ts";
+import { ConfigReader, configRefused } from "./schedulers/config-reader.ts";
 
 type TimestepSpacing = "trailing" | "leading" | "linspace";
 
@@ -32,8 +32,7 @@ const unusedKeys: readonly string[] = ["clip_sample", "clip_sample_range", "samp
 
 /** Checks the parsed JSON of a scheduler_config.json. */
 export function parseSchedulerConfig(json: unknown): SchedulerConfig {
-  if (typeof json !== "object" || json === null || Array.isArray(json)) throw refused("it is no object");
-  const reader = new ConfigReader(json as Readonly<Record<string, unknown>>);
+  const reader = ConfigReader.open(json);
   reader.expect("beta_schedule", ["scaled_linear"], "scaled_linear");
   reader.expect("prediction_type", ["v_prediction"], "epsilon");
   reader.expect("trained_betas", [null], null);
@@ -48,65 +47,22 @@ export function parseSchedulerConfig(json: unknown): SchedulerConfig {
     stepsOffset: reader.number("steps_offset", 0),
     timestepSpacing: reader.expect("timestep_spacing", spacings, "leading"),
   };
-  reader.finish();
+  reader.finish(unusedKeys);
   requireSense(config);
   return config;
-}
-
-/** Takes keys one by one, so that those left over are known to be foreign. */
-class ConfigReader {
-  private readonly left: Map<string, unknown>;
-
-  constructor(json: Readonly<Record<string, unknown>>) {
-    this.left = new Map(Object.entries(json));
-  }
-
-  take(key: string, fallback: unknown): unknown {
-    const value = this.left.has(key) ? this.left.get(key) : fallback;
-    this.left.delete(key);
-    return value;
-  }
-
-  number(key: string, fallback: number): number {
-    const value = this.take(key, fallback);
-    if (typeof value !== "number" || !Number.isFinite(value)) throw refused(`${key} is no number`);
-    return value;
-  }
-
-  boolean(key: string, fallback: boolean): boolean {
-    const value = this.take(key, fallback);
-    if (typeof value !== "boolean") throw refused(`${key} is neither true nor false`);
-    return value;
-  }
-
-  expect<Value>(key: string, supported: readonly Value[], fallback: unknown): Value {
-    const value = this.take(key, fallback);
-    const match = supported.find((candidate) => candidate === value);
-    if (match === undefined) throw refused(`${key} ${JSON.stringify(value)} is not supported, only ${JSON.stringify(supported)}`);
-    return match;
-  }
-
-  finish(): void {
-    const foreign = [...this.left.keys()].filter((key) => !key.startsWith("_") && !unusedKeys.includes(key));
-    if (foreign.length > 0) throw refused(`unknown keys: ${foreign.join(", ")}`);
-  }
 }
 
 function kindOf(className: unknown): SchedulerKind {
   const kind = typeof className === "string" && Object.hasOwn(kinds, className) ? kinds[className] : undefined;
   if (kind === undefined)
-    throw refused(`_class_name ${JSON.stringify(className)} is not supported, only ${Object.keys(kinds).join(" and ")}`);
+    throw configRefused(`_class_name ${JSON.stringify(className)} is not supported, only ${Object.keys(kinds).join(" and ")}`);
   return kind;
 }
 
 function requireSense(config: SchedulerConfig): void {
-  if (!Number.isSafeInteger(config.trainTimesteps) || config.trainTimesteps < 2) throw refused("num_train_timesteps is too small");
+  if (!Number.isSafeInteger(config.trainTimesteps) || config.trainTimesteps < 2) throw configRefused("num_train_timesteps is too small");
   if (!(config.betaStart > 0 && config.betaStart < config.betaEnd && config.betaEnd < 1))
-    throw refused("beta_start and beta_end are no range in 0..1");
-  if (config.snrShiftScale <= 0) throw refused("snr_shift_scale is not positive");
-  if (!Number.isSafeInteger(config.stepsOffset) || config.stepsOffset < 0) throw refused("steps_offset is no count");
-}
-
-function refused(reason: string): FarmError {
-  return new FarmError("MODEL_INVALID", { message: `scheduler_config.json: ${reason}` });
+    throw configRefused("beta_start and beta_end are no range in 0..1");
+  if (config.snrShiftScale <= 0) throw configRefused("snr_shift_scale is not positive");
+  if (!Number.isSafeInteger(config.stepsOffset) || config.stepsOffset < 0) throw configRefused("steps_offset is no count");
 }

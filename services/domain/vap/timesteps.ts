@@ -6,9 +6,9 @@
  * So is another: for 62 values of N (61 is the first) numpy's arange in the reference yields one timestep too many, −1, which its table reads
  * from the end (ᾱ = 0) and which replaces the finished latents by −v. The numbers equal the reference's there too; callers warn.
  */
-import { FarmError } from "../errors.ts";
 import { roundHalfEven } from "./round-half-even.ts";
 import type { SchedulerConfig } from "./scheduler-config.ts";
+import { requireStepCount } from "./schedulers/step-count.ts";
 
 export type SamplingStep = {
   /** 0 .. N−1, or N where the reference's table has one entry more. */
@@ -23,7 +23,7 @@ export type SamplingStep = {
 
 /** The steps of a render in order; a count outside 1..trainTimesteps is FIELD_INVALID. */
 export function samplingSteps(config: SchedulerConfig, steps: number): readonly SamplingStep[] {
-  requireSteps(config, steps);
+  requireStepCount(config.trainTimesteps, steps);
   const timesteps = spacedTimesteps(config, steps);
   const stride = Math.trunc(config.trainTimesteps / steps);
   return timesteps.map((timestep, index) => ({ index, timestep, previous: timestep - stride, back: timesteps[index - 1] }));
@@ -32,15 +32,6 @@ export function samplingSteps(config: SchedulerConfig, steps: number): readonly 
 /** Whether steps lead into one another; where not, a render carries a warning. */
 export function stepsDivideSchedule(config: SchedulerConfig, steps: number): boolean {
   return config.trainTimesteps % steps === 0;
-}
-
-function requireSteps(config: SchedulerConfig, steps: number): void {
-  if (Number.isInteger(steps) && steps >= 1 && steps <= config.trainTimesteps) return;
-  const remedy = `choose 1 to ${config.trainTimesteps} steps`;
-  throw new FarmError("FIELD_INVALID", {
-    message: `${steps} steps are out of range`,
-    details: { fields: [{ field: "steps", reason: `${steps} is out of range`, remedy }] },
-  });
 }
 
 function spacedTimesteps(config: SchedulerConfig, steps: number): readonly number[] {

@@ -1,0 +1,94 @@
+/**
+ * `scheduler_config.json` of a flow-matching checkpoint, of class UniPCMultistepScheduler or FlowMatchEulerDiscreteScheduler.
+ *
+ * Every key is either used or known to change nothing for flow prediction; absent keys have diffusers' defaults. Refused beside what is not
+ * understood: "bh1", and an order above 1 up to the last step, because with σ = 0 at the end the reference's own latents are then not finite.
+ */
+import { FarmError } from "../../errors.ts";
+import type { SchedulerKind } from "../../render-spec.ts";
+import { ConfigReader, configRefused } from "./config-reader.ts";
+import { createFlowEuler } from "./flow-euler.ts";
+import type { FlowSchedule } from "./flow-sigmas.ts";
+import type { Scheduler, SchedulerFamily } from "./scheduler.ts";
+import { createUniPc, defaultSolver } from "./unipc.ts";
+import type { UniPcSolver } from "./unipc.ts";
+
+type FlowConfig = { readonly kind: "unipc" | "euler"; readonly schedule: FlowSchedule; readonly solver: UniPcSolver };
+
+/** Read only for noise schedules of β, for thresholding, or to spread timesteps that flow sigmas replace. */
+const unusedByUniPc: readonly string[] = [
+  ...["beta_start", "beta_end", "beta_schedule", "trained_betas", "rescale_betas_zero_snr", "timestep_spacing", "steps_offset"],
+  ...["dynamic_thresholding_ratio", "sample_max_value", "time_shift_type", "sigma_min", "sigma_max"],
+];
+/** Read only for shifts that depend on the picture's size. */
+const unusedByEuler: readonly string[] = ["base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len", "time_shift_type"];
+
+/** Class names that `parseFlowFamily` reads. */
+export const flowClassNames: readonly string[] = ["UniPCMultistepScheduler", "FlowMatchEulerDiscreteScheduler"];
+
+/** Checks the parsed JSON; a render may choose either kind on the config's shift. */
+export function parseFlowFamily(json: unknown): SchedulerFamily {
+  const { kind, schedule, solver } = parse(ConfigReader.open(json));
+  return {
+    kind,
+    kinds: ["unipc", "euler"],
+    trainTimesteps: schedule.trainTimesteps,
+    create: (chosen, steps) =>
+      create(
+        chosen,
+        () => createUniPc(schedule, solver, steps),
+        () => createFlowEuler(schedule, steps),
+      ),
+  };
+}
+
+function create(kind: SchedulerKind, unipc: () => Scheduler, euler: () => Scheduler): Scheduler {
+  if (kind === "unipc") return unipc();
+  if (kind === "euler") return euler();
+  const reason = `${kind} is of another family than the model's schedule`;
+  throw new FarmError("FIELD_INVALID", {
+    message: reason,
+    details: { fields: [{ field: "scheduler", reason, remedy: "choose unipc or euler" }] },
+  });
+}
+
+function parse(reader: ConfigReader): FlowConfig {
+  const className = reader.expect("_class_name", flowClassNames, undefined);
+  const config = className === "UniPCMultistepScheduler" ? parseUniPc(reader) : parseEuler(reader);
+  const { trainTimesteps, shift } = config.schedule;
+  if (!Number.isSafeInteger(trainTimesteps) || trainTimesteps < 2)
+    throw configRefused(`num_train_timesteps ${trainTimesteps} is too small or no count`);
+  if (shift <= 0) throw configRefused(`a shift of ${shift} is not positive`);
+  return config;
+}
+
+function parseUniPc(reader: ConfigReader): FlowConfig {
+  reader.expect("prediction_type", ["flow_prediction"], "epsilon");
+  reader.expect("use_flow_sigmas", [true], false);
+  reader.expect("predict_x0", [true], true);
+  reader.expect("solver_type", ["bh2"], "bh2");
+  reader.expect("final_sigmas_type", ["zero"], "zero");
+  reader.expect("solver_p", [null], null);
+  reader.expect("shift_terminal", [null], null);
+  for (const key of ["thresholding", "use_dynamic_shifting"]) reader.expect(key, [false], false);
+  refuseOtherSpreads(reader);
+  const order = reader.expect<UniPcSolver["order"]>("solver_order", [1, 2, 3], defaultSolver.order);
+  reader.expect("lower_order_final", order === 1 ? [true, false] : [true], true);
+  const uncorrected = reader.counts("disable_corrector", defaultSolver.uncorrected);
+  const schedule = { trainTimesteps: reader.number("num_train_timesteps", 1000), shift: reader.number("flow_shift", 1) };
+  reader.finish(unusedByUniPc);
+  return { kind: "unipc", schedule, solver: { order, uncorrected } };
+}
+
+function parseEuler(reader: ConfigReader): FlowConfig {
+  for (const key of ["use_dynamic_shifting", "invert_sigmas", "stochastic_sampling"]) reader.expect(key, [false], false);
+  reader.expect("shift_terminal", [null], null);
+  refuseOtherSpreads(reader);
+  const schedule = { trainTimesteps: reader.number("num_train_timesteps", 1000), shift: reader.number("shift", 1) };
+  reader.finish(unusedByEuler);
+  return { kind: "euler", schedule, solver: defaultSolver };
+}
+
+function refuseOtherSpreads(reader: ConfigReader): void {
+  for (const key of ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"]) reader.expect(key, [false], false);
+}
