@@ -1,7 +1,7 @@
 /**
  * Elementwise work of the released CogVideoX size on one core: what the stage runtime does beside the model.
  */
-import { resizeLanczos } from "../../services/domain/vap/lanczos.ts";
+import { resizeLanczos } from "../../services/domain/vap/pillow-resize.ts";
 import { TorchGenerator } from "../../services/domain/vap/torch-random.ts";
 import { type Bench, medianMs } from "./report.ts";
 

@@ -51,8 +51,9 @@ async function drawSheet(context: CliContext, options: RenderOptions, { facts, f
   const reader = await openMediaReader(context);
   const { size, fps } = facts;
   const { signal } = context.interrupts;
+  const resize = { kind: "stretch", height: size.height, width: size.width } as const;
   const clip = (path: string, frames: number): Promise<Uint8Tensor> =>
-    reader.decodeFrames(path, { selection: frames === 1 ? "first" : facts.frameSelection, count: frames, size, signal });
+    reader.decodeFrames(path, { selection: frames === 1 ? "first" : facts.frameSelection, count: frames, resize, signal });
   const references: SheetColumn[] = [];
   for (const [index, path] of options.reference.entries()) {
     const title = options.reference.length > 1 ? `reference ${index + 1}` : "reference";

@@ -9,7 +9,8 @@ import { FarmError } from "../../domain/errors.ts";
 import type { FrameSelection } from "../../domain/render-spec.ts";
 import { uint8, type Uint8Tensor } from "../../domain/tensors/tensor.ts";
 import { selectFrames } from "../../domain/vap/frames.ts";
-import { createLanczosResizer, type ImageResizer, type ImageSize } from "../../domain/vap/lanczos.ts";
+import { createFrameResizer, type FrameResize } from "../../domain/vap/frame-resize.ts";
+import type { ImageResizer, ImageSize } from "../../domain/vap/pillow-resize.ts";
 import { walkBoxes } from "./box-walk.ts";
 import { readImage } from "./image.ts";
 import type { MediaLimits } from "./limits.ts";
@@ -28,7 +29,7 @@ export type MediaInfo = {
 export type FrameRequest = {
   readonly selection: FrameSelection;
   readonly count: number;
-  readonly size: ImageSize;
+  readonly resize: FrameResize;
   readonly signal: AbortSignal;
   /** Called after each frame that is ready. */
   readonly onFrame?: (done: number) => void;
@@ -136,7 +137,7 @@ class FrameSink {
 
   constructor(request: FrameRequest) {
     this.#request = request;
-    this.#frameBytes = request.size.height * request.size.width * 3;
+    this.#frameBytes = request.resize.height * request.resize.width * 3;
     this.#bytes = new Uint8Array(this.#frameBytes * request.count);
   }
 
@@ -162,14 +163,14 @@ class FrameSink {
   };
 
   frames(): Uint8Tensor {
-    const { count, size } = this.#request;
-    return uint8([count, size.height, size.width, 3], this.#bytes);
+    const { count, resize } = this.#request;
+    return uint8([count, resize.height, resize.width, 3], this.#bytes);
   }
 
   #resizerFor(from: ImageSize): ImageResizer {
     const known = this.#resizer;
     if (known?.from.width === from.width && known.from.height === from.height) return known.resize;
-    const resize = createLanczosResizer(from, this.#request.size);
+    const resize = createFrameResizer(from, this.#request.resize);
     this.#resizer = { from, resize };
     return resize;
   }

@@ -48,7 +48,7 @@ describe("encodeMp4", () => {
     const read = await reader.decodeFrames(join(folder, "out.mp4"), {
       selection: "first",
       count: 17,
-      size: { width: 64, height: 48 },
+      resize: { kind: "stretch", width: 64, height: 48 },
       signal: never,
     });
     const mean = read.data.reduce((sum, value, index) => sum + Math.abs(value - (frames.data[index] ?? 0)), 0) / read.data.length;

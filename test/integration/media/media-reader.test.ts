@@ -12,7 +12,7 @@ import { makeClip, projectRoot, runTestFfmpeg, testFfmpegPath } from "../../supp
 
 const media = (name: string): string => join(projectRoot, "test/fixtures/media", name);
 const never = new AbortController().signal;
-const size = { height: 48, width: 64 };
+const resize = { kind: "stretch", height: 48, width: 64 } as const;
 const mebibyte = 1024 ** 2;
 
 let folder: string;
@@ -46,14 +46,14 @@ describe("golden media", () => {
     ["animal-2.jpg", "cogvideox-ddim-1ref"],
     ["woman-7.jpg", "cogvideox-dpm-1ref"],
   ] as const)("gives the reference's pixels of %s exactly", async (image, golden) => {
-    const frames = await reader.decodeFrames(media(image), { selection: "first", count: 1, size, signal: never });
+    const frames = await reader.decodeFrames(media(image), { selection: "first", count: 1, resize, signal: never });
     expect(frames.shape).toEqual([1, 48, 64, 3]);
     expect(maxDifference(frames.data, goldenPixels(openGolden(golden), "image_pixels").data)).toBe(0);
   });
 
   it("gives the reference's pixels of the clip within half a level", async ({ annotate }) => {
     const done: number[] = [];
-    const request = { selection: "evenly", count: 17, size, signal: never, onFrame: (count: number) => void done.push(count) } as const;
+    const request = { selection: "evenly", count: 17, resize, signal: never, onFrame: (count: number) => void done.push(count) } as const;
     const frames = await reader.decodeFrames(media("man-534.mp4"), request);
     const expected = goldenPixels(openGolden("cogvideox-ddim-1ref"), "ref0_pixels").data;
     const [mean, max] = [meanDifference(frames.data, expected), maxDifference(frames.data, expected)];
@@ -82,7 +82,7 @@ describe("golden media", () => {
 
 describe("images that PIL converts in its own way", () => {
   const rgb = (image: string) =>
-    reader.decodeFrames(at(image), { selection: "first", count: 1, size: { height: 2, width: 2 }, signal: never });
+    reader.decodeFrames(at(image), { selection: "first", count: 1, resize: { kind: "stretch", height: 2, width: 2 }, signal: never });
 
   it("drops alpha instead of blending it", async () => {
     await sharp({ create: { width: 2, height: 2, channels: 4, background: { r: 200, g: 100, b: 50, alpha: 0 } } })
@@ -116,7 +116,7 @@ describe("images that PIL converts in its own way", () => {
   });
 
   it("takes a still as a clip of one frame that repeats", async () => {
-    const frames = await reader.decodeFrames(media("animal-2.jpg"), { selection: "evenly", count: 3, size, signal: never });
+    const frames = await reader.decodeFrames(media("animal-2.jpg"), { selection: "evenly", count: 3, resize, signal: never });
     const bytes = 48 * 64 * 3;
     expect(frames.data.subarray(bytes, 2 * bytes)).toEqual(frames.data.subarray(0, bytes));
   });
@@ -156,7 +156,7 @@ describe("common containers", () => {
       "ffv1",
       at("lossless.mkv"),
     ]);
-    const frames = await reader.decodeFrames(at("lossless.mkv"), { selection: "first", count: 3, size, signal: never });
+    const frames = await reader.decodeFrames(at("lossless.mkv"), { selection: "first", count: 3, resize, signal: never });
     expect(maxDifference(frames.data, pixels)).toBe(0);
   });
 });
@@ -280,7 +280,7 @@ describe("bad media", () => {
 
   it("refuses a clip that is shorter than `first` must take", async () => {
     await makeClip(at("short.mp4"), { seconds: 0.5 });
-    expect(await codeOf(reader.decodeFrames(at("short.mp4"), { selection: "first", count: 17, size, signal: never }))).toBe(
+    expect(await codeOf(reader.decodeFrames(at("short.mp4"), { selection: "first", count: 17, resize, signal: never }))).toBe(
       "MEDIA_TOO_SHORT",
     );
   });

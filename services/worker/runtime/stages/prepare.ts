@@ -11,6 +11,7 @@ export async function prepare(context: StageContext, work: PrepareWork): Promise
   report(0);
   const media = await context.media();
   const path = await context.inputPath("media");
-  const pixels = await media.decodeFrames(path, { selection, count, size: { height, width }, signal: context.signal, onFrame: report });
+  const resize = { kind: "stretch", height, width } as const;
+  const pixels = await media.decodeFrames(path, { selection, count, resize, signal: context.signal, onFrame: report });
   return [await context.writeTensors("pixels", { pixels })];
 }
