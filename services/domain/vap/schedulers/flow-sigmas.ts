@@ -1,10 +1,10 @@
 /**
  * σ(i), how much noise is left before each step of a flow-matching render, and what the model is told of it (spec §3.4, §3.5).
  *
- * Sources: diffusers 0.34, scheduling_unipc_multistep.py:379-421 and scheduling_flow_match_euler_discrete.py:104-122, 293-356. float64 as numpy
+ * Sources: diffusers 0.34, scheduling_unipc_multistep.py:379-398 and scheduling_flow_match_euler_discrete.py:117-135, 294-345. float64 as numpy
  * there, rounded to float32 once at the end. Both shift alike, σ' = s·σ/(1 + (s − 1)·σ), but not the same σ: UniPC spreads 0.999 … 0 and drops
- * the 0; Euler spreads between bounds that are shifted already, so that its lower part is shifted twice. Later diffusers (0.36 and on) spread
- * UniPC's σ from 1 instead; the released checkpoint and the golden cases are of the older kind.
+ * the 0; Euler spreads between bounds that are shifted already, so that its lower part is shifted twice. Later diffusers (0.42) spread
+ * UniPC's σ from 1 instead; the reference and the golden cases are of the older kind.
  */
 
 export type FlowSchedule = {

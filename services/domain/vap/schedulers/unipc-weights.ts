@@ -1,5 +1,5 @@
 /**
- * The scalars of one UniPC update with B(h) = e^h − 1, "bh2" (spec §3.4; arXiv 2302.04867; scheduling_unipc_multistep.py:614-742, 744-882).
+ * The scalars of one UniPC update with B(h) = e^h − 1, "bh2" (spec §3.4; arXiv 2302.04867; scheduling_unipc_multistep.py:645-910).
  *
  *   λ(σ) = log((1−σ)/σ)     h = λ(to) − λ(from)     r_k = (λ(from−k) − λ(from))/h     φ = e^−h − 1     R·ρ = b
  *
@@ -39,7 +39,7 @@ export function updateWeights({ sigmas, from, to, order }: Stretch): UpdateWeigh
   };
 }
 
-/** λ = log(1−σ) − log σ: twice the log of what diffusers calls α/σ elsewhere, here with α = 1 − σ. */
+/** λ = log α − log σ with α = 1 − σ: −∞ at pure noise, +∞ at a clean picture. */
 function halfLogSnr(sigma: number): number {
   return fround(fround(Math.log(fround(1 - sigma))) - fround(Math.log(sigma)));
 }

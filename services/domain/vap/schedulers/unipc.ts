@@ -1,6 +1,6 @@
 /**
  * UniPCMultistepScheduler on flow sigmas: each step corrects the sample with the model's newest answer, then predicts the next one
- * (spec §3.4; scheduling_unipc_multistep.py:614-985, `predict_x0`, "bh2").
+ * (spec §3.4; scheduling_unipc_multistep.py:572-1023, `predict_x0`, "bh2").
  *
  *   m = x − σ_i·v                                                          the clean latents that the model's answer implies
  *   corrector, i > 0:  x ← a·x_last − w·m₁ − w·(Σ ρ_k·(m_{k+1} − m₁)/r_k + ρ·(m − m₁))      from σ_{i−1} to σ_i, order of the step before
