@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import Tokenizer
 from torch import nn
 
 from .checkpoint import read_json, sha256_file
@@ -39,7 +38,7 @@ from .folder import replaced_folder
 from .manifest import engine_entry, file_entry, triton_config, write_json
 from .memory import peak_activation_bytes, weight_bytes
 from .onnx_graphs import EXTERNAL_DATA_FROM_BYTES, TOLERANCE, Bounds, export_graph, random_inputs, save_graph, verify_graph
-from .tokenizer import build_tokenizer
+from .tokenizer import EOS_ID, PAD_ID, TokenizerFile, read_tokenizer
 
 Progress = Callable[[str], None]
 SCHEDULER_FILE = "scheduler_config.json"
@@ -86,7 +85,7 @@ def _check(request: ExportRequest, tokenizer_path: Path) -> _Checked:
     check_vae_config(vae, transformer)
     check_text_config(text, transformer)
     check_scheduler_config(scheduler)
-    _check_vocabulary(build_tokenizer(folder / "tokenizer"), text, tokenizer_path)
+    _check_vocabulary(read_tokenizer(folder / "tokenizer"), text, tokenizer_path)
     source = Source(
         transformer=transformer,
         vae=vae,
@@ -98,11 +97,15 @@ def _check(request: ExportRequest, tokenizer_path: Path) -> _Checked:
     return _Checked(folder, source, text, Sizes(height, width, transformer.sample_frames, request.max_references))
 
 
-def _check_vocabulary(tokenizer: Tokenizer, text: Json, path: Path) -> None:
-    rows, tokens = text.get("vocab_size"), tokenizer.get_vocab_size()
+def _check_vocabulary(tokenizer: TokenizerFile, text: Json, path: Path) -> None:
+    rows, tokens = text.get("vocab_size"), tokenizer.size
     if not isinstance(rows, int) or rows < tokens:
         raise UnsupportedConfigError(f"text_encoder/config.json: vocab_size = {rows!r}, the tokenizer has {tokens} tokens")
-    tokenizer.save(str(path), pretty=False)
+    if (tokenizer.pad_id, tokenizer.eos_id) != (PAD_ID, EOS_ID):
+        raise UnsupportedConfigError(
+            f"tokenizer_config.json: pads with {tokenizer.pad_id} and ends with {tokenizer.eos_id}, not as T5 does"
+        )
+    tokenizer.save(path)
 
 
 def _modules(checked: _Checked, references: int) -> Iterator[tuple[str, nn.Module]]:

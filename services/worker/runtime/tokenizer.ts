@@ -1,20 +1,27 @@
 /**
- * Prompt → token ids, as the reference's slow T5Tokenizer gives them (pipeline_cogvideox_image2video_mot.py:236-243: padding to the full length,
- * truncation, special tokens): equal ids on the golden prompts.
+ * Prompt → token ids and attention mask, as the reference's tokenizer call gives them: the slow T5Tokenizer with padding to the full length,
+ * truncation and special tokens (pipeline_cogvideox_image2video_mot.py:236-243, pipeline_wan_i2v_mot.py:197-209), on Wan after its cleaning.
  *
- * Truncation keeps the end token last; the model attends to padding too, so the length is always the full one.
+ * The length is always the full one: CogVideoX attends to padding too, Wan zeroes what the mask leaves out.
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Tokenizer } from "@huggingface/tokenizers";
 import { FarmError } from "../../domain/errors.ts";
 import { int64, type Int64Tensor } from "../../domain/tensors/tensor.ts";
+import type { FittedIds } from "../../domain/text/t5/t5-tokenizer.ts";
+import { cleanWanPrompt } from "../../domain/text/wan-prompt.ts";
 import type { Engine, ModelManifest } from "../../platform/models/manifest.ts";
+import { parseTokenizerFile } from "./tokenizer-file.ts";
+
+/** What is done to a prompt before it is tokenized: nothing, or Wan's prompt_clean. */
+export type TextCleaning = "none" | "wan";
 
 export type EncodedPrompt = {
   /** int64 [1,L], padded or cut to L. */
   readonly ids: Int64Tensor;
+  /** int64 [1,L]: 1 where `ids` are tokens of the prompt, 0 on padding. */
+  readonly mask: Int64Tensor;
   /** Tokens of the whole prompt with its end token. */
   readonly tokens: number;
   readonly isTruncated: boolean;
@@ -22,31 +29,33 @@ export type EncodedPrompt = {
 
 export type PromptTokenizer = { encode(prompt: string): EncodedPrompt };
 
-/** What is used of the library; its own declarations do not resolve under Node's module rules. */
-type TextTokenizer = { encode(text: string): { readonly ids: readonly number[] } };
-type TextTokenizerConstructor = new (tokenizer: object, config: object) => TextTokenizer;
+export type TokenizerOptions = { readonly cleaning: TextCleaning };
 
 /** Reads the model's tokenizer.json, which must be the file that the text engine's digest covers. */
-export async function openTokenizer(manifest: ModelManifest, textEngine: Engine): Promise<PromptTokenizer> {
+export async function openTokenizer(manifest: ModelManifest, textEngine: Engine, { cleaning }: TokenizerOptions): Promise<PromptTokenizer> {
   const path = join(manifest.folder, manifest.tokenizer);
+  const { tokenizer, padId, eosId } = parseTokenizerFile(await readChecked(path, textEngine), path);
+  const { text } = manifest;
+  if (padId !== text.padId || eosId !== text.eosId) {
+    throw new FarmError("MODEL_INVALID", { message: `${path} pads with ${padId} and ends with ${eosId}, farm.json says otherwise` });
+  }
+  const clean = cleaning === "wan" ? cleanWanPrompt : (prompt: string) => prompt;
+  return { encode: (prompt) => padded(tokenizer.encodeFor(clean(prompt), text.maxTokens), text) };
+}
+
+async function readChecked(path: string, textEngine: Engine): Promise<Uint8Array> {
   const bytes = await readFile(path).catch((cause: unknown) => {
     throw new FarmError("MODEL_INVALID", { message: `${path} cannot be read`, cause });
   });
   const expected = textEngine.constants["tokenizer_sha256"];
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   if (sha256 !== expected) throw new FarmError("MODEL_INVALID", { message: `${path} has SHA-256 ${sha256}, expected ${String(expected)}` });
-  const Library = Tokenizer as unknown as TextTokenizerConstructor;
-  const tokenizer = new Library(JSON.parse(bytes.toString("utf8")) as object, {});
-  return { encode: (prompt) => fit(tokenizer.encode(prompt).ids, manifest.text) };
+  return bytes;
 }
 
-/** `ids` end with the end token, which the tokenizer's post-processor appends. */
-function fit(ids: readonly number[], text: ModelManifest["text"]): EncodedPrompt {
-  const isTruncated = ids.length > text.maxTokens;
-  const kept = isTruncated ? [...ids.slice(0, text.maxTokens - 1), text.eosId] : ids;
-  const padded = new BigInt64Array(text.maxTokens).fill(BigInt(text.padId));
-  kept.forEach((id, index) => {
-    padded[index] = BigInt(id);
-  });
-  return { ids: int64([1, text.maxTokens], padded), tokens: ids.length, isTruncated };
+function padded({ ids, tokens, isTruncated }: FittedIds, { maxTokens, padId }: ModelManifest["text"]): EncodedPrompt {
+  const full = new BigInt64Array(maxTokens).fill(BigInt(padId));
+  full.set(ids.map(BigInt));
+  const mask = new BigInt64Array(maxTokens).fill(1n, 0, ids.length);
+  return { ids: int64([1, maxTokens], full), mask: int64([1, maxTokens], mask), tokens, isTruncated };
 }

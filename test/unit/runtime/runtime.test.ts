@@ -7,7 +7,6 @@ import { openModel } from "../../../services/platform/models/repository.ts";
 import { readRuntimeConfig, runtimeSettings } from "../../../services/worker/runtime/config.ts";
 import { createSessionCache } from "../../../services/worker/runtime/engines/session-cache.ts";
 import { stageRunFromProto } from "../../../services/worker/runtime/stage-run.ts";
-import { openTokenizer } from "../../../services/worker/runtime/tokenizer.ts";
 
 const demo = fileURLToPath(new URL("../../../models/demo", import.meta.url));
 const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error;
@@ -82,37 +81,6 @@ describe("a request", () => {
     expect(() => stageRunFromProto(request(parts as Parameters<typeof RunStageRequest.fromPartial>[0]))).toThrow(
       code("STAGE_INPUT_INVALID"),
     );
-  });
-});
-
-describe("the tokenizer", () => {
-  it("gives the ids of the reference library for tricky text", async () => {
-    // Made with the Python library tokenizers from the same tokenizer.json.
-    const fixture = await readFile(new URL("../../fixtures/tokenizer/tricky.json", import.meta.url), "utf8");
-    const model = await openModel(demo);
-    const tokenizer = await openTokenizer(model, engineOf(model, "text_encode"));
-    for (const { text, ids } of JSON.parse(fixture) as readonly { readonly text: string; readonly ids: readonly number[] }[]) {
-      const encoded = tokenizer.encode(text);
-      expect([...encoded.ids.data].slice(0, ids.length).map(Number), text).toEqual(ids);
-      expect(encoded.tokens).toBe(ids.length);
-    }
-  });
-
-  it("cuts at 226 tokens with the end token last, and says so only then", async () => {
-    const model = await openModel(demo);
-    const tokenizer = await openTokenizer(model, engineOf(model, "text_encode"));
-    const long = tokenizer.encode("long ".repeat(400));
-    expect(long.isTruncated).toBe(true);
-    expect(long.ids.shape).toEqual([1, 226]);
-    expect(long.ids.data.at(-1)).toBe(1n);
-    expect(tokenizer.encode("short").isTruncated).toBe(false);
-  });
-
-  it("is refused when it is not the file that the engine was exported with", async () => {
-    const model = await openModel(demo);
-    const engine = engineOf(model, "text_encode");
-    const other = { ...engine, constants: { ...engine.constants, tokenizer_sha256: "0".repeat(64) } };
-    await expect(openTokenizer(model, other)).rejects.toEqual(code("MODEL_INVALID"));
   });
 });
 

@@ -93,7 +93,7 @@ export class StageRunner {
     const engine = engineOf(model, "text_encode");
     if (this.#tokenizer?.digest === engine.digest) return this.#tokenizer.tokenizer;
     const startedMs = performance.now();
-    const tokenizer = await openTokenizer(model, engine);
+    const tokenizer = await openTokenizer(model, engine, { cleaning: "none" });
     this.#tokenizer = { digest: engine.digest, tokenizer };
     meter.loadMs += performance.now() - startedMs;
     return tokenizer;
