@@ -4,9 +4,9 @@
 import { createHash } from "node:crypto";
 import type { Pool } from "../../../services/platform/database/pool.ts";
 
-/** These tables and columns change by themselves while a coordinator runs. */
+/** These tables and columns change by themselves while a coordinator runs: events are sent, artifacts condemned. */
 const restless: ReadonlySet<string> = new Set(["canary", "duty", "session", "session_answer"]);
-const restlessColumns = "'{sent_event,condemned_at}'";
+const restlessColumns = "'{sent_event,has_unsent,condemned_at}'";
 
 /** Table → rows and a digest of them. */
 export async function printDatabase(pool: Pool): Promise<Readonly<Record<string, string>>> {
@@ -16,7 +16,8 @@ export async function printDatabase(pool: Pool): Promise<Readonly<Record<string,
   const names = rows.map(({ name }) => name).filter((name) => !restless.has(name));
   const parts = names.map(
     (name) =>
-      `select '${name}' as name, count(*)::int as rows, coalesce(string_agg((to_jsonb(t) - ${restlessColumns}::text[])::text, '|' order by t::text), '') as text from "${name}" t`,
+      `select '${name}' as name, count(*)::int as rows, coalesce(string_agg(line, '|' order by line), '') as text ` +
+      `from (select (to_jsonb(t) - ${restlessColumns}::text[])::text as line from "${name}" t) lines`,
   );
   const printed = await pool.query<{ readonly name: string; readonly rows: number; readonly text: string }>(parts.join(" union all "));
   return Object.fromEntries(printed.rows.map(({ name, rows: count, text }) => [name, `${count} rows, ${createHash("sha256").update(text).digest("hex").slice(0, 16)}`])); // prettier-ignore
