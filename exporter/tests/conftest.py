@@ -1,60 +1,21 @@
-"""Shared set-up: the tiny checkpoint's modules, the golden cases, and one export that many tests read."""
+"""Shared set-up: the tiny checkpoints' modules, the golden cases, and one export of each that many tests read."""
 
 import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
-from torch import Tensor, nn
+from golden_cases import COGVIDEOX_CASES, WAN_CASES, Golden, WanGolden, read_golden
+from tiny_models import COGVIDEOX, DEMO, GOLDEN, MODELS, ROOT, TINY, TINY_WAN, WAN, TinyModel, export_tiny
+from torch import nn
 
 from vapfarm_exporter.checkpoint import read_json
 from vapfarm_exporter.cogvideox_config import TransformerConfig, parse_transformer_config
-from vapfarm_exporter.cogvideox_engines import (
-    Denoise,
-    EngineSpec,
-    Sizes,
-    VaeDecode,
-    VaeEncode,
-    engine_specs,
-    load_text_encoder,
-    load_transformer,
-    load_vae,
-)
-from vapfarm_exporter.cogvideox_manifest import ModelName
-from vapfarm_exporter.repository import ExportRequest, export_repository
+from vapfarm_exporter.engine_spec import EngineSpec
+from vapfarm_exporter.variant import Plan
 
-ROOT = Path(__file__).resolve().parents[2]
-TINY = ROOT / "test/fixtures/vap-cogvideox-tiny"
-GOLDEN = ROOT / "test/fixtures/golden"
-DEMO = ROOT / "models/demo"
-CASES = ("cogvideox-ddim-1ref", "cogvideox-dpm-1ref", "cogvideox-ddim-2ref")
-
-
-@dataclass(frozen=True)
-class Golden:
-    """One golden case: tensors by name, and its description."""
-
-    tensors: dict[str, Tensor]
-    case: dict
-
-    def denoise_inputs(self, step: int) -> dict[str, Tensor]:
-        """The denoise engine's inputs at a step, taken apart from the reference's own transformer inputs."""
-        n, t = self.case["refs"], self.tensors
-        hidden, ref = t["step0_hidden_states"], t["step0_hidden_states_mot_ref"]
-        channels = hidden.shape[2] // 2
-        ref = ref[0].unflatten(0, (n, -1))
-        return {
-            "latents": t["initial_noise"] if step == 0 else t[f"step{step - 1}_latents"],
-            "image_latents": hidden[:1, :1, channels:].contiguous(),
-            "timestep": t["timesteps"][step : step + 1],
-            "prompt_embeds": t["step0_encoder_hidden_states"],
-            "ref_latents": ref[:, :, :channels].contiguous(),
-            "ref_image_latents": ref[:, :1, channels:].contiguous(),
-            "ref_prompt_embeds": t["step0_encoder_hidden_states_mot_ref"].unflatten(1, (n, -1)).transpose(0, 1).contiguous(),
-        }
+__all__ = ["DEMO", "GOLDEN", "ROOT", "TINY", "TINY_WAN", "Golden", "edit_json", "export_tiny"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -62,10 +23,14 @@ def _two_threads() -> None:
     torch.set_num_threads(2)
 
 
-@pytest.fixture(scope="session", params=CASES)
+@pytest.fixture(scope="session", params=COGVIDEOX_CASES)
 def golden(request: pytest.FixtureRequest) -> Golden:
-    with safe_open(GOLDEN / f"{request.param}.safetensors", framework="pt") as file:
-        return Golden({name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["case"]))  # noqa: SIM118
+    return Golden(*read_golden(request.param))
+
+
+@pytest.fixture(scope="session", params=WAN_CASES)
+def wan_golden(request: pytest.FixtureRequest) -> WanGolden:
+    return WanGolden(*read_golden(request.param))
 
 
 @pytest.fixture(scope="session")
@@ -74,41 +39,58 @@ def config() -> TransformerConfig:
 
 
 @pytest.fixture(scope="session")
-def specs(config: TransformerConfig) -> dict[str, EngineSpec]:
-    return {spec.name: spec for spec in engine_specs(config, Sizes(48, 64, 17, 3))}
+def specs() -> dict[str, EngineSpec]:
+    return {spec.name: spec for spec in COGVIDEOX.plan().specs}
 
 
 @pytest.fixture(scope="session")
-def modules(config: TransformerConfig) -> dict[str, nn.Module]:
-    vae = load_vae(TINY / "vae", read_json(TINY / "vae/config.json"))
-    return {
-        "text_encode": load_text_encoder(TINY / "text_encoder", read_json(TINY / "text_encoder/config.json")),
-        "vae_encode_image": VaeEncode(vae),
-        "vae_encode": VaeEncode(vae),
-        "vae_decode": VaeDecode(vae),
-        "denoise": Denoise(load_transformer(TINY / "transformer", config), 3),
-    }
+def modules() -> dict[str, nn.Module]:
+    return dict(COGVIDEOX.plan().modules())
 
 
-def export_tiny(out: Path, checkpoint: Path = TINY, **options: object) -> list[str]:
-    """Export a checkpoint as the demo is exported; the progress lines."""
-    lines: list[str] = []
-    request = ExportRequest(checkpoint, out, ModelName("demo", "1", "random", 16), **options)
-    export_repository(request, lines.append)
-    return lines
+@pytest.fixture(scope="session")
+def wan_plan() -> Plan:
+    return WAN.plan()
+
+
+@pytest.fixture(scope="session")
+def wan_modules(wan_plan: Plan) -> dict[str, nn.Module]:
+    return dict(wan_plan.modules())
+
+
+def _exported(model: TinyModel, factory: pytest.TempPathFactory) -> Path:
+    out = factory.mktemp("models") / model.name
+    export_tiny(out, model=model)
+    return out
 
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("models") / "demo"
-    export_tiny(out)
-    return out
+    return _exported(COGVIDEOX, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def wan_exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _exported(WAN, tmp_path_factory)
+
+
+@pytest.fixture(scope="session", params=MODELS, ids=lambda model: model.name)
+def made(request: pytest.FixtureRequest) -> tuple[TinyModel, Path]:
+    """Each tiny model and its export."""
+    name = "wan_exported" if request.param is WAN else "exported"
+    return request.param, request.getfixturevalue(name)
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A copy of the tiny checkpoint to spoil."""
+    """A copy of the tiny CogVideoX checkpoint to spoil."""
     return Path(shutil.copytree(TINY, tmp_path / "checkpoint"))
+
+
+@pytest.fixture
+def wan_checkpoint(tmp_path: Path) -> Path:
+    """A copy of the tiny Wan checkpoint to spoil."""
+    return Path(shutil.copytree(TINY_WAN, tmp_path / "wan-checkpoint"))
 
 
 def edit_json(path: Path, **changes: object) -> None:

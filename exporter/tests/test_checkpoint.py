@@ -120,7 +120,7 @@ def test_the_text_embedding_may_be_stored_under_either_name(tmp_path: Path, name
     )
     save_file(tensors, tmp_path / "model.safetensors")
     config = read_json(TINY / "text_encoder/config.json")
-    assert same_weights(load_text_encoder(tmp_path, config), load_text_encoder(TINY / "text_encoder", config))
+    assert same_weights(load_text_encoder(tmp_path, config, 226), load_text_encoder(TINY / "text_encoder", config, 226))
 
 
 def test_a_tensor_that_no_file_fills_is_refused(tmp_path: Path) -> None:

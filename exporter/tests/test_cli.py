@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TINY, edit_json
+from conftest import edit_json
+from tiny_models import TINY, TINY_WAN
 
 from vapfarm_exporter.cli import main
 
@@ -48,6 +49,29 @@ def test_refusals_have_their_exit_codes_and_one_clear_line(
     assert "vapfarm-export: transformer/config.json: ofs_embed_dim = 512 is not supported" in capsys.readouterr().err
     assert export(TINY, tmp_path) == 6
     assert "exists already; --force replaces it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--height", "50"), "height 50 and width 832 must be multiples of 16"),
+        (("--frames", "48"), "frames 48 must be 1 + a multiple of 4"),
+        (("--max-references", "3"), "max_references 3: this checkpoint renders max_references 1 only"),
+    ],
+)
+def test_sizes_that_a_wan_model_cannot_have_are_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], words: str
+) -> None:
+    assert export(TINY_WAN, tmp_path / "models/a", *options) == 2
+    assert f"vapfarm-export: {words}" in capsys.readouterr().err
+
+
+def test_a_cogvideox_model_has_its_checkpoints_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export(TINY, tmp_path / "models/a", "--height", "480") == 2
+    assert "vapfarm-export: height 480: this checkpoint renders height 48 only" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        export(TINY, tmp_path / "models/a", "--frames", "0")
+    assert ended.value.code == 2
 
 
 def test_the_export_has_a_name_as_a_command_too(tmp_path: Path) -> None:

@@ -1,32 +1,8 @@
 """Our modules and the exported graphs give what the reference's own code gave, within 1e-4."""
 
-from pathlib import Path
-
-import numpy as np
 import pytest
-import torch
-from conftest import Golden
-from torch import Tensor, nn
-
-from vapfarm_exporter.onnx_graphs import open_session
-
-TOLERANCE = 1e-4
-
-
-class Engines:
-    """Runs a stage by name: as a PyTorch module, or as an exported graph."""
-
-    def __init__(self, modules: dict[str, nn.Module] | None, folder: Path | None) -> None:
-        self.modules = modules
-        self.sessions = (
-            {} if folder is None else {p.name: open_session(p / "1/model.onnx", 2) for p in folder.iterdir() if p.is_dir()}
-        )
-
-    def run(self, name: str, **inputs: Tensor) -> Tensor:
-        if self.modules is not None:
-            with torch.no_grad():
-                return self.modules[name](**inputs)
-        return torch.from_numpy(self.sessions[name].run(None, {k: v.numpy() for k, v in inputs.items()})[0])
+from golden_cases import Golden
+from stage_engines import Engines, assert_near
 
 
 @pytest.fixture(scope="module", params=["module", "graph"])
@@ -34,10 +10,6 @@ def engines(request: pytest.FixtureRequest) -> Engines:
     if request.param == "module":
         return Engines(request.getfixturevalue("modules"), None)
     return Engines(None, request.getfixturevalue("exported"))
-
-
-def assert_near(found: Tensor, wanted: Tensor) -> None:
-    np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=0, atol=TOLERANCE)
 
 
 def test_text_embeddings_are_the_references(engines: Engines, golden: Golden) -> None:

@@ -10,11 +10,11 @@ from conftest import DEMO
 from onnx import numpy_helper
 from torch import nn
 
-from vapfarm_exporter.cogvideox_engines import EngineSpec
+from vapfarm_exporter.engine_spec import EngineSpec
 from vapfarm_exporter.errors import VerificationError
-from vapfarm_exporter.onnx_graphs import TOLERANCE, verify_graph
+from vapfarm_exporter.onnx_graphs import TOLERANCE, Bounds, verify_graph
 
-LIMITS = (3, 367)
+LIMITS = Bounds({"g": 2, "n": 3}, 367)
 Spoil = Callable[[np.ndarray], np.ndarray]
 
 

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from .errors import CheckpointError
+from .safetensors_header import cut_tensors
 
 # F64 occurs in position tables, which the reference computes in float64 and rounds when it uses them.
 _STORED_DTYPES = ("F32", "F16", "BF16", "F64")
@@ -57,7 +58,9 @@ def _open(path: Path) -> safe_open:
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing") from None
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
+        cut = cut_tensors(path)
+        problem = f"it ends before the data of {_listed(cut)}" if cut else str(error)
+        raise CheckpointError(f"{path} is not a readable safetensors file: {problem}") from error
 
 
 class Weights:
@@ -87,7 +90,14 @@ class Weights:
         dtype = reader.get_slice(name).get_dtype()
         if dtype not in _STORED_DTYPES:
             raise CheckpointError(f"{self.folder}: {name} is stored as {dtype}, not one of {', '.join(_STORED_DTYPES)}")
-        return reader.get_tensor(name).to(torch.float32)
+        value = reader.get_tensor(name).to(torch.float32)
+        if not torch.isfinite(value).all():
+            raise CheckpointError(f"{self.folder}: {name} holds values that are not finite in float32")
+        return value
+
+    def read_any(self, name: str) -> torch.Tensor:
+        """One tensor as it is stored."""
+        return self._readers[self._files[name]].get_tensor(name)
 
 
 def _listed(names: list[str]) -> str:
@@ -103,10 +113,20 @@ def _shape_problems(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, t
     return [f"{len(names)} {kind}: {_listed(names)}" for kind, names in kinds if names]
 
 
-def load_strictly(module: nn.Module, weights: Weights, tied: Mapping[str, str] | None = None) -> nn.Module:
-    """Fill `module` (on the meta device) with `weights`; `tied` maps names that share a tensor to the stored name."""
+def load_strictly(
+    module: nn.Module,
+    weights: Weights,
+    tied: Mapping[str, str] | None = None,
+    computed: Mapping[str, torch.Tensor] | None = None,
+) -> nn.Module:
+    """Fill `module` (on the meta device) with `weights`.
+
+    `tied` maps names that share a tensor to the stored name. `computed` are buffers that files need not hold; one that
+    does must hold the same numbers.
+    """
+    _fill_computed(module, weights, computed or {})
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    found = weights.shapes()
+    found = {name: shape for name, shape in weights.shapes().items() if name not in (computed or {})}
     source = {name: name if name in found else (tied or {}).get(name, name) for name in wanted}
     shared = {name: found[stored] for name, stored in source.items() if stored in found}
     problems = _shape_problems(wanted, {**found, **shared})
@@ -118,3 +138,11 @@ def load_strictly(module: nn.Module, weights: Weights, tied: Mapping[str, str] |
     if unfilled:
         raise CheckpointError(f"{weights.folder}: the model also needs {_listed(sorted(unfilled))}")
     return module.eval().requires_grad_(False)
+
+
+def _fill_computed(module: nn.Module, weights: Weights, computed: Mapping[str, torch.Tensor]) -> None:
+    for name, value in computed.items():
+        owner, _, buffer = name.rpartition(".")
+        module.get_submodule(owner).register_buffer(buffer, value, persistent=False)
+        if name in weights.shapes() and not torch.equal(weights.read_any(name), value):
+            raise CheckpointError(f"{weights.folder}: {name} does not hold the numbers that the model computes")

@@ -15,6 +15,7 @@ _DESCRIPTION = "Export a Video-As-Prompt checkpoint to a model repository (ONNX 
 _EXAMPLES = """\
 examples:
   vapfarm-export --checkpoint ckpts/Video-As-Prompt-CogVideoX-5B --out models/vap-cogvideox
+  vapfarm-export --checkpoint ckpts/Video-As-Prompt-Wan2.1-14B --out models/vap-wan --height 480 --width 832
   vapfarm-export --checkpoint test/fixtures/vap-cogvideox-tiny --out models/demo --weights random --force
 
 exit codes: 0 done, 2 wrong usage, 3 bad checkpoint, 4 unsupported checkpoint,
@@ -44,8 +45,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weights", choices=("trained", "random"), default="trained", help="what the weights are, for farm.json")
     parser.add_argument("--precision", choices=("fp32",), default="fp32", help="precision that engines compute in")
     parser.add_argument("--fps", type=_positive, default=16, help="frames per second of rendered videos (default: 16)")
-    parser.add_argument(
-        "--max-references", type=int, choices=(1, 2, 3), default=3, help="most references of one render (default: 3)"
+    sizes = parser.add_argument_group("sizes", "CogVideoX checkpoints have one size and length; Wan ones take any of these.")
+    sizes.add_argument("--height", type=_positive, help="pixels, a multiple of 16 (default: 480)")
+    sizes.add_argument("--width", type=_positive, help="pixels, a multiple of 16 (default: 832)")
+    sizes.add_argument("--frames", type=_positive, help="frames of a video, 1 + a multiple of 4 (default: 49)")
+    sizes.add_argument(
+        "--max-references", type=int, choices=(1, 2, 3), help="most references of one render (default: 3, Wan: 1 and no other)"
     )
     parser.add_argument("--force", action="store_true", help="replace --out if it exists")
     return parser
@@ -58,15 +63,16 @@ def _progress(line: str) -> None:
 def _export(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
     # torch takes seconds to import; --help and wrong usage need not wait for it.
-    from .cogvideox_manifest import ModelName
+    from .manifest import ModelName
     from .repository import ExportRequest, export_repository
+    from .variant import RequestedSizes
 
     out = options.out.absolute()
     request = ExportRequest(
         checkpoint=options.checkpoint,
         out=out,
         model=ModelName(options.name or out.name, options.model_version, options.weights, options.fps),
-        max_references=options.max_references,
+        sizes=RequestedSizes(options.height, options.width, options.frames, options.max_references),
         precision=options.precision,
         force=options.force,
     )

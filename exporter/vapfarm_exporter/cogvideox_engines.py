@@ -4,7 +4,6 @@ What a caller would have to repeat for every step is inside the denoise graph: r
 latents, and the doubling of the video inputs for guidance. All boundaries are float32 or int64.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,47 +12,23 @@ from torch import Tensor, nn
 from transformers import T5Config, T5EncoderModel
 
 from .checkpoint import Weights, load_strictly
-from .cogvideox_config import Json, TransformerConfig
+from .cogvideox_config import TransformerConfig
 from .cogvideox_transformer import CogVideoXMotTransformer
-from .positions import timestep_frequencies, timestep_sinusoid
+from .config_checks import Json
+from .engine_spec import EngineSpec, float_spec, int_spec
+from .relative_positions import fix_relative_positions
+from .timesteps import timestep_frequencies, timestep_sinusoid
+from .variant import Sizes
 
 GUIDANCE_ROWS = 2
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """A graph input or output: a dimension is a size or the name of a dynamic dimension."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | str, ...]
-
-
-@dataclass(frozen=True)
-class EngineSpec:
-    """What an engine is called, which stage it serves, and its boundary."""
-
-    name: str
-    stage: str
-    inputs: tuple[TensorSpec, ...]
-    output: TensorSpec
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Sizes of one exported variant: pixels, video frames, and how many references one render may have."""
-
-    height: int
-    width: int
-    frames: int
-    max_references: int
 
 
 class TextEncode(nn.Module):
     """T5 over the padded ids; no mask, as in the reference: pads are attended to and their embeddings kept."""
 
-    def __init__(self, encoder: T5EncoderModel) -> None:
+    def __init__(self, encoder: T5EncoderModel, tokens: int) -> None:
         super().__init__()
+        fix_relative_positions(encoder, tokens)
         self.encoder = encoder
 
     def forward(self, input_ids: Tensor) -> Tensor:
@@ -102,7 +77,6 @@ class Denoise(nn.Module):
         target, reference = transformer.rotary_tables(frames, max_references)
         self.register_buffer("cos", target[0], persistent=False)
         self.register_buffer("sin", target[1], persistent=False)
-        # Tables, not arithmetic in the graph: another runtime's exp would be a bit off, and t up to 999 magnifies it.
         self.register_buffer("frequencies", timestep_frequencies(transformer.config.inner_dim), persistent=False)
         by_reference = [table.reshape(max_references, -1, table.shape[-1]) for table in reference]
         self.register_buffer("ref_cos", by_reference[0], persistent=False)
@@ -141,14 +115,10 @@ def engine_specs(config: TransformerConfig, sizes: Sizes) -> tuple[EngineSpec, .
     pixels = (sizes.height, sizes.width)
     text = (config.text_tokens, config.text_dim)
 
-    def float_spec(name: str, *shape: int | str) -> TensorSpec:
-        return TensorSpec(name, "float32", shape)
-
-    def int_spec(name: str, *shape: int | str) -> TensorSpec:
-        return TensorSpec(name, "int64", shape)
-
     return (
-        EngineSpec("text_encode", "text_encode", (int_spec("input_ids", 1, text[0]),), float_spec("prompt_embeds", 1, *text)),
+        EngineSpec(
+            "text_encode", "text_encode", (int_spec("input_ids", 1, text[0], drawn="ids"),), float_spec("prompt_embeds", 1, *text)
+        ),
         EngineSpec(
             "vae_encode_image",
             "vae_encode",
@@ -167,7 +137,7 @@ def engine_specs(config: TransformerConfig, sizes: Sizes) -> tuple[EngineSpec, .
             (
                 float_spec("latents", 1, frames, channels, *cells),
                 float_spec("image_latents", 1, 1, channels, *cells),
-                int_spec("timestep", 1),
+                int_spec("timestep", 1, drawn="timestep"),
                 float_spec("prompt_embeds", "g", *text),
                 float_spec("ref_latents", "n", frames, channels, *cells),
                 float_spec("ref_image_latents", "n", 1, channels, *cells),
@@ -184,12 +154,12 @@ def engine_specs(config: TransformerConfig, sizes: Sizes) -> tuple[EngineSpec, .
     )
 
 
-def load_text_encoder(folder: Path, config: Json) -> TextEncode:
+def load_text_encoder(folder: Path, config: Json, tokens: int) -> TextEncode:
     """The checkpoint's T5 encoder; its embedding is stored once under either of two names."""
     with torch.device("meta"):
         encoder = T5EncoderModel(T5Config(**config))
     tied = {"encoder.embed_tokens.weight": "shared.weight", "shared.weight": "encoder.embed_tokens.weight"}
-    return TextEncode(load_strictly(encoder, Weights(folder, "model"), tied))
+    return TextEncode(load_strictly(encoder, Weights(folder, "model"), tied), tokens)
 
 
 def load_vae(folder: Path, config: Json) -> AutoencoderKLCogVideoX:

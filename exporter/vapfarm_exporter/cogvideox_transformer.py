@@ -14,24 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .cogvideox_config import TransformerConfig
+from .cogvideox_positions import reference_rotary, sincos_table, target_rotary
 from .errors import UnsupportedConfigError
-from .positions import reference_rotary, sincos_table, target_rotary
+from .layers import FeedForward, Rotary, TimestepEmbedding, attend, merge_heads, rotate, split_heads
 
-Rotary = tuple[Tensor, Tensor]
 Stream = tuple[Tensor, Tensor]  # text [g, L', D], video [g, S', D]
-
-
-class TimestepEmbedding(nn.Module):
-    """Linear, SiLU, linear: from the timestep's sinusoid of width D to the conditioning width."""
-
-    def __init__(self, config: TransformerConfig) -> None:
-        super().__init__()
-        self.linear_1 = nn.Linear(config.inner_dim, config.time_dim)
-        self.linear_2 = nn.Linear(config.time_dim, config.time_dim)
-
-    def forward(self, sinusoid: Tensor) -> Tensor:
-        """[1, D] -> [1, time_dim]."""
-        return self.linear_2(F.silu(self.linear_1(sinusoid)))
 
 
 class PatchEmbedding(nn.Module):
@@ -86,44 +73,13 @@ class LayerNormZero(nn.Module):
         return modulated, (text_gate, gate)
 
 
-class GeluProjection(nn.Module):
-    """Linear and tanh-approximated GELU, under the name that the checkpoint gives it."""
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        self.proj = nn.Linear(width, hidden)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[..., width] -> [..., hidden]."""
-        return F.gelu(self.proj(x), approximate="tanh")
-
-
-class FeedForward(nn.Module):
-    """Two linears around a GELU; index 1 of `net` is the reference's dropout."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.net = nn.Sequential(GeluProjection(width, 4 * width), nn.Identity(), nn.Linear(4 * width, width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[..., D] -> [..., D]."""
-        return self.net(x)
-
-
-def rotate(x: Tensor, rotary: Rotary) -> Tensor:
-    """Rotate (even, odd) pairs of x [g, heads, S, d] by the angles of cos, sin [S, d]."""
-    cos, sin = rotary
-    even, odd = x.reshape(*x.shape[:-1], -1, 2).unbind(-1)
-    return x * cos + torch.stack([-odd, even], dim=-1).flatten(-2) * sin
-
-
 class Attention(nn.Module):
     """Projections of one stream; the joint attention itself is the block's, since it spans both streams."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         width = config.inner_dim
-        self.heads, self.head_dim = config.heads, config.head_dim
+        self.heads = config.heads
         self.norm_q = nn.LayerNorm(config.head_dim, eps=1e-6)
         self.norm_k = nn.LayerNorm(config.head_dim, eps=1e-6)
         self.to_q = nn.Linear(width, width, bias=config.attention_bias)
@@ -131,33 +87,23 @@ class Attention(nn.Module):
         self.to_v = nn.Linear(width, width, bias=config.attention_bias)
         self.to_out = nn.ModuleList([nn.Linear(width, width)])
 
-    def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2)
-
     def query(self, stream: Stream, rotary: Rotary) -> list[Tensor]:
         """Text and video queries [g, heads, ., d], normalised per head, video ones rotated."""
-        text, video = (self.norm_q(self._heads(self.to_q(x))) for x in stream)
+        text, video = (self.norm_q(split_heads(self.to_q(x), self.heads)) for x in stream)
         return [text, rotate(video, rotary)]
 
     def key(self, stream: Stream, rotary: Rotary) -> list[Tensor]:
         """Text and video keys, like the queries."""
-        text, video = (self.norm_k(self._heads(self.to_k(x))) for x in stream)
+        text, video = (self.norm_k(split_heads(self.to_k(x), self.heads)) for x in stream)
         return [text, rotate(video, rotary)]
 
     def value(self, stream: Stream) -> list[Tensor]:
         """Text and video values [g, heads, ., d]."""
-        return [self._heads(self.to_v(x)) for x in stream]
+        return [split_heads(self.to_v(x), self.heads) for x in stream]
 
     def project(self, attended: Tensor) -> Tensor:
         """[g, heads, ., d] -> [g, ., D]."""
-        return self.to_out[0](attended.transpose(1, 2).flatten(2))
-
-
-def _attend(query: list[Tensor], key: list[Tensor], value: list[Tensor]) -> tuple[Tensor, ...]:
-    """Unmasked attention over the concatenated parts; returns one output for each part of the query."""
-    lengths = [part.shape[2] for part in query]
-    attended = F.scaled_dot_product_attention(torch.cat(query, 2), torch.cat(key, 2), torch.cat(value, 2))
-    return attended.split(lengths, dim=2)
+        return self.to_out[0](merge_heads(attended))
 
 
 def _add_gated(stream: Stream, gates: Stream, update: Stream) -> Stream:
@@ -175,7 +121,7 @@ class Block(nn.Module):
             self.add_module(f"norm1{suffix}", LayerNormZero(config))
             self.add_module(f"attn1{suffix}", Attention(config))
             self.add_module(f"norm2{suffix}", LayerNormZero(config))
-            self.add_module(f"ff{suffix}", FeedForward(config.inner_dim))
+            self.add_module(f"ff{suffix}", FeedForward((config.inner_dim, 4 * config.inner_dim, config.inner_dim)))
 
     def forward(
         self, streams: tuple[Stream, Stream], conditioning: tuple[Tensor, Tensor], rotary: tuple[Rotary, Rotary]
@@ -188,7 +134,7 @@ class Block(nn.Module):
     def _plain(self, stream: Stream, conditioning: Tensor, rotary: Rotary) -> Stream:
         normed, gates = self.norm1(stream, conditioning)
         attn = self.attn1
-        parts = _attend(attn.query(normed, rotary), attn.key(normed, rotary), attn.value(normed))
+        parts = attend(attn.query(normed, rotary), attn.key(normed, rotary), attn.value(normed))
         stream = _add_gated(stream, gates, (attn.project(parts[0]), attn.project(parts[1])))
         return self._feed_forward(stream, conditioning, "")
 
@@ -202,7 +148,7 @@ class Block(nn.Module):
         if not self.ends_reference:
             query += ref_attn.query(ref_normed, rotary[1])
         key = attn.key(normed, rotary[0]) + ref_attn.key(ref_normed, rotary[1])
-        parts = _attend(query, key, attn.value(normed) + ref_attn.value(ref_normed))
+        parts = attend(query, key, attn.value(normed) + ref_attn.value(ref_normed))
         target = _add_gated(streams[0], gates, (attn.project(parts[0]), attn.project(parts[1])))
         target = self._feed_forward(target, conditioning[0], "")
         if self.ends_reference:
@@ -238,8 +184,8 @@ class CogVideoXMotTransformer(nn.Module):
         self.config = config
         self.patch_embed = PatchEmbedding(config)
         self.patch_embed_mot_ref = PatchEmbedding(config)
-        self.time_embedding = TimestepEmbedding(config)
-        self.time_embedding_mot_ref = TimestepEmbedding(config)
+        self.time_embedding = TimestepEmbedding(config.inner_dim, config.time_dim)
+        self.time_embedding_mot_ref = TimestepEmbedding(config.inner_dim, config.time_dim)
         last = max(config.mot_blocks)
         self.transformer_blocks = nn.ModuleList(Block(config, i in config.mot_blocks, i == last) for i in range(config.layers))
         self.norm_final = nn.LayerNorm(config.inner_dim, config.norm_eps, config.norm_affine)

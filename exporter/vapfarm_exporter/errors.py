@@ -1,6 +1,6 @@
 """The exporter's errors: each kind has its own exit code, so that scripts can tell them apart.
 
-Exit code 2 is argparse's own (wrong usage). An error that is none of these is a defect and leaves a traceback.
+Exit code 2 is wrong usage, as with argparse. An error that is none of these is a defect and leaves a traceback.
 """
 
 
@@ -32,3 +32,9 @@ class OutputError(ExportError):
     """The output folder exists already or cannot be written."""
 
     exit_code = 6
+
+
+class RequestError(ExportError):
+    """The caller asks for sizes that the checkpoint cannot have."""
+
+    exit_code = 2

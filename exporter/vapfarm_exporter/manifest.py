@@ -6,16 +6,33 @@ when what a stage computes may change. Keys have a fixed order; the same export 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .checkpoint import sha256_file
-from .cogvideox_engines import EngineSpec, TensorSpec
+from .config_checks import Json
+from .engine_spec import EngineSpec, TensorSpec
+from .variant import Plan, Variant
 
-FORMAT = 1
+FORMAT = 2
+# The reference pipelines' default, the same string in each and for target and references alike.
+NEGATIVE_PROMPT = (
+    "Bright tones, overexposed, static, blurred details, subtitles, style, works, paintings, images, static, overall "
+    "gray, worst quality, low quality, JPEG compression residue, ugly, incomplete, extra fingers, poorly drawn hands, "
+    "poorly drawn faces, deformed, disfigured, misshapen limbs, fused fingers, still picture, messy background, three "
+    "legs, many people in the background, walking backwards"
+)
 _TRITON_DTYPES = {"float32": "TYPE_FP32", "int64": "TYPE_INT64"}
 
-Json = Mapping[str, object]
+
+@dataclass(frozen=True)
+class ModelName:
+    """How a repository calls itself and what its weights are: trained, or random (for tests and demos)."""
+
+    name: str
+    version: str
+    weights: str
+    fps: int
 
 
 def file_entry(root: Path, path: Path) -> dict[str, object]:
@@ -67,6 +84,31 @@ def triton_config(spec: EngineSpec) -> str:
         f'name: "{spec.name}"\nplatform: "onnxruntime_onnx"\nmax_batch_size: 0\n'
         f"input [\n{inputs}\n]\noutput [\n{_triton_tensor(spec.output)}\n]\n"
     )
+
+
+def model_manifest(model: ModelName, variant: Variant, plan: Plan, prepared: Json) -> dict[str, object]:
+    """farm.json; `prepared` holds what came about during the export: text, tokenizer, source and engines."""
+    return {
+        "format": FORMAT,
+        "name": model.name,
+        "version": model.version,
+        "variant": variant.name,
+        "weights": model.weights,
+        "height": plan.sizes.height,
+        "width": plan.sizes.width,
+        "frames": plan.sizes.frames,
+        "fps": model.fps,
+        "max_references": plan.sizes.max_references,
+        "latent": asdict(plan.latent),
+        "vae": dict(plan.vae),
+        "text": prepared["text"],
+        **plan.more,
+        "scheduler": dict(plan.scheduler),
+        "tokenizer": prepared["tokenizer"],
+        "defaults": dict(plan.defaults),
+        "source": prepared["source"],
+        "engines": prepared["engines"],
+    }
 
 
 def write_json(path: Path, value: Json) -> None:

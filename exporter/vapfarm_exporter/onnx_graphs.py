@@ -4,9 +4,10 @@ The graph has opset 23, whose Attention operator keeps attention in one piece fo
 and other traces of the exporting machine are removed, so that the same checkpoint gives the same bytes.
 """
 
+import itertools
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,49 +18,56 @@ import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor, nn
 
-from .cogvideox_engines import GUIDANCE_ROWS, EngineSpec, TensorSpec
+from .engine_spec import EngineSpec, TensorSpec
 from .errors import VerificationError
 
 OPSET = 23
 TOLERANCE = 5e-5
 EXTERNAL_DATA_FROM_BYTES = 1 << 30
 MODEL_FILE = "model.onnx"
+TIMESTEPS = 1000
 
 _TORCH_DTYPES = {"float32": torch.float32, "int64": torch.int64}
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What random inputs may be: dynamic dimensions' sizes, ids below the vocabulary's size, timesteps below 1000."""
+    """What inputs may be: dynamic dimensions' sizes (or largest sizes), ids below the vocabulary's size."""
 
-    dims: dict[str, int]
+    dims: Mapping[str, int]
     vocabulary: int
-    timesteps: int = 1000
 
 
 def _random_input(spec: TensorSpec, bounds: Bounds, generator: torch.Generator) -> Tensor:
     shape = [bounds.dims[dim] if isinstance(dim, str) else dim for dim in spec.shape]
-    if spec.dtype == "int64":
-        limit = bounds.timesteps if spec.name == "timestep" else bounds.vocabulary
-        return torch.randint(0, limit, shape, generator=generator)
-    return torch.randn(shape, generator=generator)
+    if spec.drawn == "normal":
+        return torch.randn(shape, generator=generator)
+    if spec.drawn == "ids":
+        return torch.randint(0, bounds.vocabulary, shape, generator=generator)
+    if spec.drawn == "mask":
+        length = torch.randint(1, shape[-1] + 1, (1,), generator=generator)
+        return (torch.arange(shape[-1]) < length).to(torch.int64).expand(shape).contiguous()
+    if spec.dtype == "float32":
+        return torch.rand(shape, generator=generator) * TIMESTEPS
+    return torch.randint(0, TIMESTEPS, shape, generator=generator)
 
 
 def random_inputs(spec: EngineSpec, bounds: Bounds, seed: int) -> dict[str, Tensor]:
-    """Inputs by name: standard normal floats, uniform ids."""
+    """Inputs by name, each drawn as its spec says."""
     generator = torch.Generator("cpu").manual_seed(seed)
     return {tensor.name: _random_input(tensor, bounds, generator) for tensor in spec.inputs}
 
 
-def _dynamic_shapes(spec: EngineSpec, max_references: int) -> dict[str, dict[int, torch.export.Dim]] | None:
-    dims = {"g": torch.export.Dim("g", min=1, max=GUIDANCE_ROWS), "n": torch.export.Dim("n", min=1, max=max_references)}
+def _dynamic_shapes(spec: EngineSpec, largest: Mapping[str, int]) -> dict[str, dict[int, torch.export.Dim]] | None:
+    dims = {name: torch.export.Dim(name, min=1, max=size) for name, size in largest.items()}
     shapes = {t.name: {i: dims[d] for i, d in enumerate(t.shape) if isinstance(d, str)} for t in spec.inputs}
     return shapes if any(shapes.values()) else None
 
 
-def export_graph(module: nn.Module, spec: EngineSpec, inputs: dict[str, Tensor], max_references: int) -> ir.Model:
-    """Trace `module` on example inputs (dynamic dimensions at least 2) to an ONNX model."""
+def export_graph(module: nn.Module, spec: EngineSpec, limits: Bounds) -> ir.Model:
+    """Trace `module` on example inputs to an ONNX model; dynamic dimensions are traced at 2, as 1 would become fixed."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    inputs = random_inputs(spec, Bounds(dict.fromkeys(limits.dims, 2), limits.vocabulary), seed=0)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -69,7 +77,7 @@ def export_graph(module: nn.Module, spec: EngineSpec, inputs: dict[str, Tensor],
             opset_version=OPSET,
             input_names=[tensor.name for tensor in spec.inputs],
             output_names=[spec.output.name],
-            dynamic_shapes=_dynamic_shapes(spec, max_references),
+            dynamic_shapes=_dynamic_shapes(spec, limits.dims),
             verbose=False,
         )
     model = program.model
@@ -88,14 +96,12 @@ def save_graph(model: ir.Model, folder: Path, external_from: int = EXTERNAL_DATA
     return sorted(folder.iterdir())
 
 
-def _combinations(spec: EngineSpec, max_references: int) -> Iterator[dict[str, int]]:
-    dynamic = {dim for tensor in spec.inputs for dim in tensor.shape if isinstance(dim, str)}
-    if not dynamic:
-        yield {}
-        return
-    for rows in range(1, GUIDANCE_ROWS + 1):
-        for references in range(1, max_references + 1):
-            yield {"g": rows, "n": references}
+def _combinations(spec: EngineSpec, largest: Mapping[str, int]) -> Iterator[dict[str, int]]:
+    """Every size of the dynamic dimensions that the engine has, from 1 on."""
+    used = {dim for tensor in spec.inputs for dim in tensor.shape if isinstance(dim, str)}
+    names = [name for name in largest if name in used]
+    for sizes in itertools.product(*(range(1, largest[name] + 1) for name in names)):
+        yield dict(zip(names, sizes, strict=True))
 
 
 def open_session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
@@ -119,19 +125,15 @@ def _boundary(session: onnxruntime.InferenceSession) -> list[tuple[str, list[int
     return [(value.name, value.shape) for value in [*session.get_inputs(), *session.get_outputs()]]
 
 
-def verify_graph(module: nn.Module, spec: EngineSpec, folder: Path, limits: tuple[int, int]) -> float:
-    """Largest difference between file and module over every size of the dynamic dimensions; above tolerance it raises.
-
-    `limits` are the most references and the vocabulary's size.
-    """
-    max_references, vocabulary = limits
+def verify_graph(module: nn.Module, spec: EngineSpec, folder: Path, limits: Bounds) -> float:
+    """Largest difference between file and module over every size of the dynamic dimensions; above tolerance it raises."""
     session = open_session(folder / MODEL_FILE)
     wanted = [(tensor.name, list(tensor.shape)) for tensor in (*spec.inputs, spec.output)]
     if _boundary(session) != wanted:
         raise VerificationError(f"{spec.name}: the graph's boundary is {_boundary(session)} instead of {wanted}")
     worst = 0.0
-    for seed, dims in enumerate(_combinations(spec, max_references)):
-        inputs = random_inputs(spec, Bounds(dims, vocabulary), 1000 + seed)
+    for seed, dims in enumerate(_combinations(spec, limits.dims)):
+        inputs = random_inputs(spec, Bounds(dims, limits.vocabulary), 1000 + seed)
         difference = _difference(module, session, inputs)
         if not difference <= TOLERANCE:
             sizes = ", ".join(f"{name}={size}" for name, size in dims.items()) or "fixed sizes"

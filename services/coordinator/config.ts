@@ -17,7 +17,7 @@ import { mediaSettings } from "../platform/media/limits.ts";
 import { roles } from "./rpc/caller.ts";
 
 const name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "must be 1 to 64 letters, digits, - or _");
-const pool = z.object({ name, profile: z.string().min(1) });
+const pool = z.object({ name, profile: z.string().min(1), models: z.array(z.string().min(1)).min(1).optional() });
 const caller = z.object({
   token: z
     .string()
@@ -52,7 +52,15 @@ export const coordinatorSchema = z.object({
     z
       .array(pool)
       .min(1)
-      .refine((pools) => hasDistinct(pools, (one) => one.name), "pools must have distinct names"),
+      .refine((pools) => hasDistinct(pools, (one) => one.name), "pools must have distinct names")
+      .refine(
+        (pools) =>
+          hasDistinct(
+            pools.flatMap(({ models = [] }) => models),
+            String,
+          ),
+        "a model must be named by one pool only",
+      ),
   ),
   VAPFARM_CALLERS: jsonSetting(z.array(caller).min(1)).optional(),
   VAPFARM_LEASE_MS: positiveInteger.default(15_000),

@@ -17,7 +17,6 @@ import { createModelCatalogue } from "./model-catalogue.ts";
 import { createServedModels } from "./served-models.ts";
 import { openStore } from "./store/store.ts";
 import type { Store } from "./store/store-contract.ts";
-import { FarmError } from "../domain/errors.ts";
 
 const projectFolder = join(import.meta.dirname, "../..");
 const connections = 10;
@@ -25,12 +24,11 @@ const beatConnections = 2;
 
 /** Opens everything; what was opened is closed again when something fails. */
 export async function openResources(config: CoordinatorConfig, logger: Logger): Promise<Resources & { readonly closing: Component }> {
-  const [pool] = config.VAPFARM_POOLS;
-  if (pool === undefined) throw new FarmError("CONFIG_INVALID", { message: "VAPFARM_POOLS names no pool" });
   const artifacts = await openArtifactStore(config.VAPFARM_ARTIFACTS);
   const catalogue = createModelCatalogue(config.VAPFARM_MODELS, logger);
-  const names = [...(await catalogue.models()).keys()];
-  logger.info({ models: names, pool: pool.name }, "models found");
+  const models = createServedModels(catalogue, config.VAPFARM_POOLS);
+  const found = [...(await models()).values()].map(({ manifest, pool }) => `${manifest.name} in ${pool}`);
+  logger.info({ models: found }, "models found");
   const media = await openMedia(config);
   const store = await openCoordinatorStore(config);
   try {
@@ -39,7 +37,7 @@ export async function openResources(config: CoordinatorConfig, logger: Logger): 
       await broker.close();
       await store.close();
     });
-    return { store, broker, artifacts, media, models: createServedModels(catalogue, pool), closing };
+    return { store, broker, artifacts, media, models, closing };
   } catch (thrown) {
     await store.close();
     throw thrown;

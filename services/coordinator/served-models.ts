@@ -1,33 +1,40 @@
 /**
- * Models of the catalogue as the pool serves them: what requests are checked against, and the planner of their graphs.
+ * Models of the catalogue as pools serve them: what requests are checked against, and the planner of their graphs.
  */
 import { createHash } from "node:crypto";
+import { type PoolOfModels, poolOfModel } from "../domain/pool-of-model.ts";
 import { planRender } from "../domain/stage-graph.ts";
 import type { ModelManifest } from "../platform/models/manifest.ts";
-import { digestsOf, factsOf } from "../platform/models/model-facts.ts";
+import { factsOf, plannedModelOf } from "../platform/models/model-facts.ts";
 import type { ModelCatalogue } from "./model-catalogue.ts";
 import type { ServedModel } from "./rpc/served-model.ts";
 
-/** For now one pool serves every model. */
-export type ServingPool = { readonly name: string; readonly profile: string };
+/** A pool with the profile that its workers have. */
+export type ServingPool = PoolOfModels & { readonly profile: string };
 
-/** The models as they are at each call. */
-export function createServedModels(catalogue: ModelCatalogue, pool: ServingPool): () => Promise<ReadonlyMap<string, ServedModel>> {
+/** The models as they are at each call; one that no pool serves is none of the farm's. */
+export function createServedModels(
+  catalogue: ModelCatalogue,
+  pools: readonly ServingPool[],
+): () => Promise<ReadonlyMap<string, ServedModel>> {
   return async () => {
-    const manifests = await catalogue.models();
-    return new Map([...manifests].map(([name, manifest]) => [name, servedModel(manifest, pool)]));
+    const served = new Map<string, ServedModel>();
+    for (const [name, manifest] of await catalogue.models()) {
+      const pool = poolOfModel(name, pools);
+      if (pool !== undefined) served.set(name, servedModel(manifest, pool));
+    }
+    return served;
   };
 }
 
 /** A manifest as a served model. */
 function servedModel(manifest: ModelManifest, pool: ServingPool): ServedModel {
-  const { name, fps } = manifest;
-  const engineDigests = digestsOf(manifest);
+  const model = plannedModelOf(manifest);
   return {
     facts: factsOf(manifest),
     manifest,
-    plan: (render, { jobId, tenant, reuse }) =>
-      planRender({ render, model: { name, fps, engineDigests }, pool: pool.name, profile: pool.profile, tenant, jobId, reuse, sha256 }),
+    pool: pool.name,
+    plan: (render, owner) => planRender({ render, model, pool: pool.name, profile: pool.profile, ...owner, sha256 }),
   };
 }
 

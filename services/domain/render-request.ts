@@ -48,6 +48,9 @@ export type JobRequest = {
 /** A job of one render. */
 export type SubmitRequest = JobRequest & { readonly render: RenderRequest | undefined };
 
+/** The model's own scheduler, and all that a render may choose. */
+export type SchedulerChoice = { readonly kind: SchedulerKind; readonly kinds: readonly SchedulerKind[] };
+
 /** What a request is checked against and completed from, taken from the model's manifest. */
 export type ModelFacts = {
   readonly name: string;
@@ -55,7 +58,9 @@ export type ModelFacts = {
   readonly height: number;
   readonly frames: number;
   readonly maxReferences: number;
-  readonly scheduler: SchedulerKind;
+  /** Whether guidance may change over the steps. */
+  readonly hasDynamicGuidance: boolean;
+  readonly schedulers: SchedulerChoice;
   readonly defaults: {
     readonly steps: number;
     readonly guidanceScale: number;
@@ -78,7 +83,7 @@ export function completeRender(request: RenderRequest, model: ModelFacts, drawnS
     steps: request.steps ?? model.defaults.steps,
     guidanceScale: request.guidance?.scale ?? model.defaults.guidanceScale,
     dynamicGuidance: request.guidance?.dynamic ?? model.defaults.dynamicGuidance,
-    scheduler: isKnown(request.scheduler) ? request.scheduler : model.scheduler,
+    scheduler: isKnown(request.scheduler) ? request.scheduler : model.schedulers.kind,
     frameSelection: isKnown(request.frameSelection) ? request.frameSelection : "evenly",
     outputs: outputs.length === 0 ? ["mp4"] : outputs,
     width: model.width,

@@ -57,7 +57,7 @@ export function renderViolations(render: RenderRequest, facts: RuleFacts, at: st
     ...referenceViolations(render, facts),
     ...samplerViolations(render),
     ...choiceViolations(render),
-    ...(model === undefined ? [] : sizeViolations(render, model)),
+    ...(model === undefined ? [] : [...sizeViolations(render, model), ...ownViolations(render, model)]),
   ];
   return found.map((one) => ({ ...one, field: `${at}.${one.field}` }));
 }
@@ -123,7 +123,7 @@ function referenceViolations(render: RenderRequest, facts: RuleFacts): RuleViola
   const { references, referencePrompts } = render;
   const found: RuleViolation[] = [];
   if (references.length < 1 || references.length > most) {
-    found.push(violation("references", `has ${references.length} references`, `name 1 to ${most}`));
+    found.push(violation("references", `has ${references.length} references`, most === 1 ? "name exactly 1" : `name 1 to ${most}`));
   }
   if (referencePrompts.length !== references.length) {
     const reason = `has ${referencePrompts.length} prompts for ${references.length} references`;
@@ -169,6 +169,20 @@ function choiceViolations(render: RenderRequest): RuleViolation[] {
     if (output === "unrecognized" || output === "unspecified") found.push(unknownValue(field));
     else if (render.outputs.indexOf(output) !== index) found.push(violation(field, `names ${output} again`, "name each output once"));
   });
+  return found;
+}
+
+/** What one variant has and another has not. */
+function ownViolations({ scheduler, guidance }: RenderRequest, { name, schedulers, hasDynamicGuidance }: ModelFacts): RuleViolation[] {
+  const found: RuleViolation[] = [];
+  const isKnown = scheduler !== "unspecified" && scheduler !== "unrecognized";
+  if (isKnown && !schedulers.kinds.includes(scheduler)) {
+    const remedy = `choose ${schedulers.kinds.join(" or ")}, or leave it out for ${schedulers.kind}`;
+    found.push(violation("scheduler", `${scheduler} does not run model ${name}`, remedy));
+  }
+  if (guidance?.dynamic === true && !hasDynamicGuidance) {
+    found.push(violation("guidance.dynamic", `is not what model ${name} has`, "leave it out: its guidance scale is constant"));
+  }
   return found;
 }
 

@@ -1,7 +1,8 @@
 /**
  * One video to make, with every default filled in: what a job stores and what its tasks are planned from.
  */
-export type SchedulerKind = "ddim" | "dpm" | "unipc" | "euler";
+export const schedulerKinds = ["ddim", "dpm", "unipc", "euler"] as const;
+export type SchedulerKind = (typeof schedulerKinds)[number];
 export type FrameSelection = "evenly" | "first";
 export type OutputKind = "mp4" | "latents" | "frames";
 
@@ -17,7 +18,7 @@ export type RenderSpec = {
   readonly image: MediaReference;
   readonly prompt: string;
   readonly negativePrompt: string;
-  /** 1 to 3, in the order in which the model sees them. */
+  /** As many as the model takes, in the order in which it sees them. */
   readonly references: readonly MediaReference[];
   /** One for each reference. */
   readonly referencePrompts: readonly string[];

@@ -1,70 +1,23 @@
 /**
- * The graph of one render as planned tasks (design §6).
+ * The graph of one render as planned tasks (design §6), from the variant's graph of nodes.
  *
  * Invariants: a plan is in dependency order and names each key once, so equal work within a render (one
  * negative prompt, the same clip twice) is one task with several labels; every key is known before anything
  * runs; a task's inputs are exactly those that stage.proto names.
  */
-import { contentKey, type Sha256Function } from "./content-key.ts";
+import { contentKey } from "./content-key.ts";
 import { FarmError } from "./errors.ts";
-import type { OutputKind, RenderSpec } from "./render-spec.ts";
-import type { StageName } from "./stage.ts";
-
-/** Where a task's input comes from: an upload, or an earlier task of the same plan. */
-export type TaskInputSource =
-  { readonly kind: "upload"; readonly sha256: string } | { readonly kind: "task"; readonly contentKey: string; readonly output: string };
-
-export type TaskInput = { readonly name: string; readonly source: TaskInputSource };
-
-export type PlannedTask = {
-  /** SHA-256 (hex) that names stage and inputs; equal keys are one task. */
-  readonly contentKey: string;
-  /** Whose results it may share: tenant, or tenant and job. */
-  readonly sharingDomain: string;
-  readonly stage: StageName;
-  /** What it is in this render, e.g. "reference 1". */
-  readonly label: string;
-  readonly pool: string;
-  /** What a worker must hold to run it: `<stage>/<engine digest>`, `prepare/-`. */
-  readonly shape: string;
-  readonly model: string;
-  /** Engine name → digest. */
-  readonly engineDigests: Readonly<Record<string, string>>;
-  /** Stage parameters as protobuf JSON of vapfarm.v1.StageParameters. */
-  readonly parameters: unknown;
-  readonly inputs: readonly TaskInput[];
-  /** Names that the render hands out from this task's outputs, e.g. "mp4". */
-  readonly artifacts: readonly string[];
-};
-
-/** What a model's manifest says that a plan needs. */
-export type ModelFacts = {
-  readonly name: string;
-  readonly fps: number;
-  /** Engine name → digest. */
-  readonly engineDigests: Readonly<Record<string, string>>;
-};
-
-export type PlanRequest = {
-  readonly render: RenderSpec;
-  readonly model: ModelFacts;
-  readonly pool: string;
-  /** The pool's profile: what may change the last bits. */
-  readonly profile: string;
-  readonly tenant: string;
-  readonly jobId: string;
-  /** What results of other jobs it may take: every stage's, those before denoise, none. */
-  readonly reuse: "all" | "inputs" | "none";
-  readonly sha256: Sha256Function;
-};
-
-/** How pixels are prepared; no engine's digest says it for `prepare`. */
-const preprocessing = "linspace-float32 lanczos3-8bit";
+import type { OutputKind } from "./render-spec.ts";
+import type { PlannedModel, PlannedTask, PlanRequest, TaskInput } from "./planned-task.ts";
+import type { EngineName, StageName } from "./stage.ts";
+import { nodeInput, nodeParameters, preparing } from "./stage-parameters.ts";
+import { variantOf } from "./variants/registry.ts";
+import { denoiseInputName, type GraphNode, type NodeInput, type RenderGraph } from "./variants/render-graph.ts";
 
 type Step = {
   readonly stage: StageName;
   readonly label: string;
-  readonly engine: string | undefined;
+  readonly engine: EngineName | undefined;
   readonly parameters: unknown;
   readonly constants?: unknown;
   readonly inputs?: readonly TaskInput[];
@@ -73,73 +26,65 @@ type Step = {
 
 type Plan = { readonly request: PlanRequest; readonly tasks: Map<string, PlannedTask> };
 
+/** Node name → key of its task, for the render or for one of its references. */
+type Keys = ReadonlyMap<string, string>;
+
 /** All tasks of one render, in dependency order. Throws MODEL_INVALID when the model lacks an engine. */
 export function planRender(request: PlanRequest): readonly PlannedTask[] {
-  const { render } = request;
+  const { graph } = variantOf(request.model.variant);
   const plan: Plan = { request, tasks: new Map() };
-  const imagePixels = prepare(plan, { label: "image", sha256: render.image.sha256, frames: 1 });
-  const prompt = textEncode(plan, "prompt", render.prompt);
-  const negative = textEncode(plan, "negative prompt", render.negativePrompt);
-  const image = vaeEncode(plan, { label: "image", pixels: imagePixels, firstFrameOnly: true });
-  const inputs = [
-    taskInput("image_moments", image, "moments"),
-    taskInput("prompt_embeds", prompt, "embeds"),
-    taskInput("negative_prompt_embeds", negative, "embeds"),
-    ...render.references.flatMap((reference, index) => planReference(plan, reference.sha256, index)),
-  ];
-  const latents = denoise(plan, inputs);
-  const decoded = render.outputs.filter((output) => output !== "latents");
+  const ofRender = addNodes(plan, graph, { per: "render", known: new Map() });
+  const ofReferences = request.render.references.map((_, reference) =>
+    addNodes(plan, graph, { per: "reference", known: ofRender, reference }),
+  );
+  const latents = denoise(plan, denoiseInputs(graph, ofRender, ofReferences));
+  const decoded = request.render.outputs.filter((output) => output !== "latents");
   if (decoded.length > 0) decode(plan, latents, decoded);
   return [...plan.tasks.values()];
 }
 
-function planReference(plan: Plan, sha256: string, index: number): readonly TaskInput[] {
-  const { render } = plan.request;
-  const label = `reference ${index + 1}`;
-  const pixels = prepare(plan, { label, sha256, frames: render.frames });
-  const clip = vaeEncode(plan, { label, pixels, firstFrameOnly: false });
-  const first = vaeEncode(plan, { label: `${label} first frame`, pixels, firstFrameOnly: true });
-  const prompt = textEncode(plan, `${label} prompt`, render.referencePrompts[index] ?? "");
-  const negative = textEncode(plan, `${label} negative prompt`, render.negativePrompt);
-  return [
-    taskInput(`ref${index}_moments`, clip, "moments"),
-    taskInput(`ref${index}_first_moments`, first, "moments"),
-    taskInput(`ref${index}_prompt_embeds`, prompt, "embeds"),
-    taskInput(`ref${index}_negative_prompt_embeds`, negative, "embeds"),
-  ];
+type NodeScope = { readonly per: GraphNode["per"]; readonly known: Keys; readonly reference?: number };
+
+/** Adds the nodes of one scope; the keys of these and of what was known before. */
+function addNodes(plan: Plan, graph: RenderGraph, { per, known, reference }: NodeScope): Keys {
+  const keys = new Map(known);
+  for (const node of graph.nodes.filter((each) => each.per === per)) keys.set(node.name, addNode(plan, node, { keys, reference }));
+  return keys;
 }
 
-function prepare(plan: Plan, media: { readonly label: string; readonly sha256: string; readonly frames: number }): string {
-  const { width, height, frameSelection } = plan.request.render;
-  const isFirst = media.frames === 1 || frameSelection === "first";
-  const selection = isFirst ? "FRAME_SELECTION_FIRST" : "FRAME_SELECTION_EVENLY";
+function addNode(
+  plan: Plan,
+  node: GraphNode,
+  { keys, reference }: { readonly keys: Keys; readonly reference: number | undefined },
+): string {
+  const { request } = plan;
+  const uploads = nodeInput(node.work, request.render, reference ?? 0);
   return addStep(plan, {
-    stage: "prepare",
-    label: media.label,
-    engine: undefined,
-    parameters: { prepare: { frames: media.frames, height, width, frameSelection: selection } },
-    constants: preprocessing,
-    inputs: [{ name: "media", source: { kind: "upload", sha256: media.sha256 } }],
+    stage: node.work.stage,
+    label: reference === undefined ? node.label : `reference ${reference + 1} ${node.label}`.trimEnd(),
+    engine: node.engine,
+    parameters: nodeParameters(node.work, request, reference ?? 0),
+    constants: preparing(node.work),
+    inputs: [...uploads, ...node.inputs.map((input) => taskInput(input.name, input, keys))],
   });
 }
 
-function textEncode(plan: Plan, label: string, prompt: string): string {
-  return addStep(plan, { stage: "text_encode", label, engine: "text_encode", parameters: { textEncode: { prompt } } });
+/** Those of the render, then those of each reference. */
+function denoiseInputs(graph: RenderGraph, ofRender: Keys, ofReferences: readonly Keys[]): readonly TaskInput[] {
+  const inputsOf = (per: GraphNode["per"], keys: Keys, reference: number): readonly TaskInput[] =>
+    graph.denoise.filter((input) => input.per === per).map((input) => taskInput(denoiseInputName(input, reference), input, keys));
+  return [...inputsOf("render", ofRender, 0), ...ofReferences.flatMap((keys, reference) => inputsOf("reference", keys, reference))];
 }
 
-function vaeEncode(plan: Plan, clip: { readonly label: string; readonly pixels: string; readonly firstFrameOnly: boolean }): string {
-  return addStep(plan, {
-    stage: "vae_encode",
-    label: clip.label,
-    engine: clip.firstFrameOnly ? "vae_encode_image" : "vae_encode",
-    parameters: { vaeEncode: { firstFrameOnly: clip.firstFrameOnly } },
-    inputs: [taskInput("pixels", clip.pixels, "pixels")],
-  });
+function taskInput(name: string, { node, output }: Omit<NodeInput, "name">, keys: Keys): TaskInput {
+  const key = keys.get(node);
+  if (key === undefined) throw new FarmError("INTERNAL", { message: `the graph takes ${output} of ${node}, which nothing gave` });
+  return { name, source: { kind: "task", contentKey: key, output } };
 }
 
 function denoise(plan: Plan, inputs: readonly TaskInput[]): string {
   const { seed, steps, guidanceScale, dynamicGuidance, scheduler, references, outputs } = plan.request.render;
-  const kind = scheduler === "ddim" ? "SCHEDULER_KIND_DDIM" : "SCHEDULER_KIND_DPM";
+  const kind = `SCHEDULER_KIND_${scheduler.toUpperCase()}`;
   return addStep(plan, {
     stage: "denoise",
     label: "denoise",
@@ -158,13 +103,9 @@ function decode(plan: Plan, latents: string, outputs: readonly OutputKind[]): vo
     engine: "vae_decode",
     parameters: { vaeDecode: { outputs: names.map((name) => `OUTPUT_KIND_${name.toUpperCase()}`) } },
     constants: { fps: plan.request.model.fps },
-    inputs: [taskInput("latents", latents, "latents")],
+    inputs: [{ name: "latents", source: { kind: "task", contentKey: latents, output: "latents" } }],
     artifacts: names,
   });
-}
-
-function taskInput(name: string, key: string, output: string): TaskInput {
-  return { name, source: { kind: "task", contentKey: key, output } };
 }
 
 /** Adds a step, or a label to the equal step that is there; returns its key. */
@@ -178,7 +119,8 @@ function addStep(plan: Plan, step: Step): string {
       sharingDomain,
       stage,
       engineDigests,
-      profile: step.engine === undefined ? "-" : profile,
+      // Without an engine any pool gives the same; named all the same, so that no render waits for another's pool.
+      profile: step.engine === undefined ? `pool ${pool}` : profile,
       parameters,
       constants: step.constants ?? null,
       inputs: Object.fromEntries(inputs.map(({ name, source }) => [name, source])),
@@ -188,24 +130,12 @@ function addStep(plan: Plan, step: Step): string {
   const equal = plan.tasks.get(key);
   const label = equal === undefined ? step.label : `${equal.label}, ${step.label}`;
   const shape = `${stage}/${Object.values(engineDigests)[0] ?? "-"}`;
-  const task = {
-    contentKey: key,
-    sharingDomain,
-    stage,
-    label,
-    pool,
-    shape,
-    model: model.name,
-    engineDigests,
-    parameters,
-    inputs,
-    artifacts,
-  };
-  plan.tasks.set(key, task);
+  const named = { contentKey: key, sharingDomain, stage, label, pool, shape, model: model.name };
+  plan.tasks.set(key, { ...named, engineDigests, parameters, inputs, artifacts });
   return key;
 }
 
-function digestsOf(model: ModelFacts, engine: string | undefined): Readonly<Record<string, string>> {
+function digestsOf(model: PlannedModel, engine: EngineName | undefined): Readonly<Record<string, string>> {
   if (engine === undefined) return {};
   const digest = model.engineDigests[engine];
   if (digest === undefined) throw new FarmError("MODEL_INVALID", { message: `model ${model.name} has no engine ${engine}` });

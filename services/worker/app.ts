@@ -103,7 +103,7 @@ class Worker implements Component {
   async start(): Promise<void> {
     const { config, logger } = this.options;
     const identity = await startIdentity(config.folder);
-    const models = await listModels(config.modelsFolder);
+    const models = heldModels(await listModels(config.modelsFolder), config);
     const transfer = await this.openTransfer();
     this.supervisor = await this.createSupervisor();
     await this.supervisor.start();
@@ -188,6 +188,14 @@ class Worker implements Component {
       worker: () => describeWorker(facts, runtime.description()),
     });
   }
+}
+
+/** Those of the folder that this worker is for; one that is named and not there is MODEL_INVALID. */
+function heldModels(found: readonly ModelManifest[], { models: wanted, modelsFolder }: WorkerConfig): readonly ModelManifest[] {
+  if (wanted === undefined) return found;
+  const missing = wanted.filter((name) => !found.some((model) => model.name === name));
+  if (missing.length > 0) throw new FarmError("MODEL_INVALID", { message: `${modelsFolder} has no model ${missing.join(", ")}` });
+  return found.filter(({ name }) => wanted.includes(name));
 }
 
 function folderOf(models: readonly ModelManifest[], name: string): string {

@@ -10,6 +10,10 @@ import type { LogLevel } from "../platform/logging.ts";
 const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const satisfies readonly LogLevel[];
 const subjectToken = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be letters, digits, "-" and "_"');
 const absolutePath = z.string().refine(isAbsolute, "must be an absolute path");
+const nameList = z
+  .string()
+  .transform((text) => text.split(",").map((name) => name.trim()))
+  .pipe(z.array(z.string().min(1, "must be names separated by commas")).min(1));
 const providerList = z
   .string()
   .transform((text) => text.split(",").map((name) => name.trim()))
@@ -23,6 +27,7 @@ export const workerSettings = z.object({
   VAPFARM_WORKER_NAME: z.string().min(1).max(200).optional(),
   VAPFARM_WORKER_FOLDER: absolutePath,
   VAPFARM_MODELS: absolutePath,
+  VAPFARM_WORKER_MODELS: nameList.optional(),
   VAPFARM_ARTIFACTS: z.string().min(1),
   VAPFARM_PROVIDERS: providerList.default(["cpu"]),
   VAPFARM_THREADS: positiveInteger.default(1),
@@ -50,6 +55,8 @@ export type WorkerConfig = {
   /** Holds the worker's id, the runtime's pid file, scratch and cache. */
   readonly folder: string;
   readonly modelsFolder: string;
+  /** Names of the models that it takes work of; undefined for all of the folder. */
+  readonly models: readonly string[] | undefined;
   readonly artifacts: string;
   /** Execution providers in order; every one must be accepted. */
   readonly providers: readonly string[];
@@ -76,6 +83,7 @@ export function readWorkerConfig(environment: Environment): WorkerConfig {
     name: settings.VAPFARM_WORKER_NAME ?? hostname(),
     folder: settings.VAPFARM_WORKER_FOLDER,
     modelsFolder: settings.VAPFARM_MODELS,
+    models: settings.VAPFARM_WORKER_MODELS,
     artifacts: settings.VAPFARM_ARTIFACTS,
     providers: settings.VAPFARM_PROVIDERS,
     threads: settings.VAPFARM_THREADS,

@@ -124,7 +124,7 @@ describe("completion on a farm", () => {
     const ask = async (kind: string): Promise<string> =>
       (await runCli(["__complete", kind, "job", "--address", description.grpcAddress])).stdout;
     expect(await ask("jobs")).toMatch(/^[0-9a-f-]{36}\tsucceeded /m);
-    expect(await ask("models")).toBe("demo\tcogvideox\n");
+    expect(await ask("models")).toBe("demo\tcogvideox\ndemo-wan\twan\n");
     expect((await ask("workers")).trim().split("\n")).toHaveLength(2);
     expect(await ask("pools")).toMatch(/^\S+\t\S+/);
   });

@@ -11,18 +11,23 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe("vapfarm demo", { timeout: 180_000 }, () => {
-  it("renders on a farm of its own, shows where everything is and what landed in Postgres, and leaves nothing running", async () => {
+  it("renders with a model of each variant on a farm of its own, shows where everything is and what landed in Postgres, and leaves nothing running", async () => {
     const { code, stdout, stderr } = await runCli(["demo", "--out", folder]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/gRPC +127\.0\.0\.1:\d+/);
     expect(stdout).toContain("random weights: output is noise by design");
     for (const name of ["mp4", "contact sheet"]) {
-      const path = new RegExp(`^${name}: +(\\S+)$`, "m").exec(stdout)?.[1] ?? "";
-      expect(path.startsWith(folder)).toBe(true);
-      expect((await stat(path)).size).toBeGreaterThan(1000);
+      const paths = [...stdout.matchAll(new RegExp(`^${name}: +(\\S+)$`, "gm"))].map(([, path = ""]) => path);
+      expect(paths).toHaveLength(2);
+      for (const path of paths) {
+        expect(path.startsWith(folder)).toBe(true);
+        expect((await stat(path)).size).toBeGreaterThan(1000);
+      }
     }
-    expect(stdout).toMatch(/denoise +succeeded +1 +1 /);
-    expect(stdout).toMatch(/usage +10 /);
+    expect(stdout).toMatch(/denoise +succeeded +2 +2 /);
+    expect(stdout).toMatch(/clip_encode +succeeded +2 +2 /);
+    // 10 tasks of CogVideoX, 14 of Wan; the pixels of image and clip are prepared once for both.
+    expect(stdout).toMatch(/usage +22 /);
     expect(stderr).toMatch(/stopped; the whole demo took [\d.]+ s/);
     const data = /^ +data +(\S+)$/m.exec(stdout)?.[1] ?? "";
     await expect(stat(data)).rejects.toThrow();

@@ -3,11 +3,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { JobState } from "../../services/gen/proto/vapfarm/v1/farm.ts";
-import { OutputKind, SchedulerKind } from "../../services/gen/proto/vapfarm/v1/stage.ts";
+import { OutputKind } from "../../services/gen/proto/vapfarm/v1/stage.ts";
+import { projectRoot } from "../support/ffmpeg.ts";
 import { startTestFarm, type TestFarm } from "../support/farm.ts";
 import { downloadTensor, submission, submit, upload, watchUntilEnd, writeLosslessClip, writePng } from "../support/farm-render.ts";
-import { type GoldenCase, goldenNames, type GoldenName, maxDifference, openGolden } from "../support/golden.ts";
+import {
+  type GoldenCase,
+  type GoldenName,
+  goldenNames,
+  goldenReferences,
+  maxDifference,
+  openGolden,
+  schedulerKindOf,
+} from "../support/golden.ts";
 import { goldenPixels } from "../support/golden-pixels.ts";
+import { schedulerNumbers } from "../support/golden-stages.ts";
 
 let farm: TestFarm;
 let folder = "";
@@ -20,28 +30,53 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** Renders a golden case from its own pixels. */
+type Media = { readonly image: string; readonly references: readonly string[] };
+
+/** Lossless files of the case's own pixels: CogVideoX sees nothing else. */
+async function pixelMedia(name: GoldenName, golden: GoldenCase): Promise<Media> {
+  const image = await writePng(join(folder, `${name}.png`), goldenPixels(golden, "image_pixels"));
+  const references: string[] = [];
+  for (const index of goldenReferences(golden)) {
+    references.push(await writeLosslessClip(join(folder, `${name}-${index}.mkv`), goldenPixels(golden, `ref${index}_pixels`)));
+  }
+  return { image, references };
+}
+
+/** The files that the reference read: Wan's CLIP sees them at their own size. */
+function wholeMedia(image: string): Media {
+  const media = (file: string): string => `${projectRoot}test/fixtures/media/${file}`;
+  return { image: media(image), references: [media("man-534.mp4")] };
+}
+
+async function mediaOf(name: GoldenName, golden: GoldenCase): Promise<Media> {
+  if (name === "wan-unipc") return wholeMedia("woman-7.jpg");
+  if (name === "wan-euler") return wholeMedia("animal-2.jpg");
+  return pixelMedia(name, golden);
+}
+
+/** Renders a golden case from files and its seed. */
 async function render(name: GoldenName, golden: GoldenCase) {
   const { settings } = golden;
-  const image = await upload(farm.client, await writePng(join(folder, `${name}.png`), goldenPixels(golden, "image_pixels")));
+  const media = await mediaOf(name, golden);
+  const image = await upload(farm.client, media.image);
   const references: { sha256: string }[] = [];
-  for (let index = 0; index < settings.refs; index += 1) {
-    const clip = await writeLosslessClip(join(folder, `${name}-${index}.mkv`), goldenPixels(golden, `ref${index}_pixels`));
+  for (const clip of media.references) {
     const uploaded = await upload(farm.client, clip);
-    expect(uploaded).toMatchObject({ kind: "video", frames: 17, width: 64, height: 48 });
+    expect(uploaded.kind).toBe("video");
     references.push({ sha256: uploaded.sha256 });
   }
   const submitted = await submit(
     farm.client,
     submission({
+      model: settings.variant === "wan" ? "demo-wan" : "demo",
       image: { sha256: image.sha256 },
       references,
       prompt: settings.prompt,
       referencePrompts: [...settings.ref_prompts],
       seed: BigInt(settings.seed),
       steps: settings.steps,
-      guidance: { scale: settings.guidance_scale, dynamic: settings.use_dynamic_cfg },
-      scheduler: settings.scheduler === "CogVideoXDPMScheduler" ? SchedulerKind.SCHEDULER_KIND_DPM : SchedulerKind.SCHEDULER_KIND_DDIM,
+      guidance: { scale: settings.guidance_scale, dynamic: settings.use_dynamic_cfg ?? false },
+      scheduler: schedulerNumbers[schedulerKindOf(golden)],
       outputs: [OutputKind.OUTPUT_KIND_LATENTS, OutputKind.OUTPUT_KIND_FRAMES],
     }),
   );

@@ -137,7 +137,7 @@ async function openTestResources({ databaseUrl, natsUrl, artifacts }: Place, lea
     broker: await connectBroker({ url: natsUrl, name: "coordinator", logger }),
     artifacts,
     media: { inspect: inspectPlayed },
-    models: createServedModels(createModelCatalogue(modelsFolder, logger), testPool),
+    models: createServedModels(createModelCatalogue(modelsFolder, logger), [testPool]),
   };
 }
 

@@ -3,20 +3,28 @@
  */
 import { readFileSync } from "node:fs";
 import { decodeSafetensors } from "../../services/domain/tensors/safetensors.ts";
+import type { SchedulerKind } from "../../services/domain/render-spec.ts";
+import type { VariantName } from "../../services/domain/variants/registry.ts";
 import { requireFloat32, requireInt64, requireUint8 } from "../../services/domain/tensors/tensor.ts";
 import type { Float32Tensor, Int64Tensor, Uint8Tensor } from "../../services/domain/tensors/tensor.ts";
 
-export const goldenNames = ["cogvideox-ddim-1ref", "cogvideox-dpm-1ref", "cogvideox-ddim-2ref"] as const;
-export const wanGoldenNames = ["wan-unipc", "wan-euler"] as const;
+/** Cases of the CogVideoX variant. */
+export const cogvideoxNames = ["cogvideox-ddim-1ref", "cogvideox-dpm-1ref", "cogvideox-ddim-2ref"] as const;
+/** Cases of the Wan variant. */
+export const wanNames = ["wan-unipc", "wan-euler"] as const;
+/** Every case. */
+export const goldenNames = [...cogvideoxNames, ...wanNames] as const;
 export type GoldenName = (typeof goldenNames)[number];
-export type WanGoldenName = (typeof wanGoldenNames)[number];
 
 /** Settings that a case was rendered with, as its metadata names them. */
 type GoldenSettings = {
+  readonly variant: VariantName;
+  /** Class of the reference's scheduler. */
   readonly scheduler: string;
   readonly steps: number;
   readonly guidance_scale: number;
-  readonly use_dynamic_cfg: boolean;
+  /** CogVideoX only. */
+  readonly use_dynamic_cfg?: boolean;
   readonly num_frames: number;
   readonly height: number;
   readonly width: number;
@@ -35,7 +43,7 @@ export type GoldenCase = {
 };
 
 /** Reads a case; asking for a tensor that it does not have is an error. */
-export function openGolden(name: GoldenName | WanGoldenName): GoldenCase {
+export function openGolden(name: GoldenName): GoldenCase {
   const { tensors, metadata } = decodeSafetensors(readFileSync(new URL(`../fixtures/golden/${name}.safetensors`, import.meta.url)));
   return {
     settings: JSON.parse(metadata["case"] ?? "{}") as GoldenSettings,
@@ -44,6 +52,30 @@ export function openGolden(name: GoldenName | WanGoldenName): GoldenCase {
     int64: (tensor) => requireInt64(tensor, tensors.get(tensor)),
     uint8: (tensor) => requireUint8(tensor, tensors.get(tensor)),
   };
+}
+
+const kinds: Readonly<Record<string, SchedulerKind>> = {
+  CogVideoXDDIMScheduler: "ddim",
+  CogVideoXDPMScheduler: "dpm",
+  UniPCMultistepScheduler: "unipc",
+  FlowMatchEulerDiscreteScheduler: "euler",
+};
+
+/** What a render asks for to be denoised as the case was. */
+export function schedulerKindOf({ settings }: GoldenCase): SchedulerKind {
+  const kind = kinds[settings.scheduler];
+  if (kind === undefined) throw new TypeError(`the case names ${settings.scheduler}`);
+  return kind;
+}
+
+/** The case's texts in the order of its text{i}_*: prompt, negative, then each reference's prompt and negative. */
+export function goldenTexts({ settings }: GoldenCase, negativePrompt: string): readonly string[] {
+  return [settings.prompt, negativePrompt, ...settings.ref_prompts.flatMap((prompt) => [prompt, negativePrompt])];
+}
+
+/** Numbers of its references, from 0. */
+export function goldenReferences({ settings }: GoldenCase): readonly number[] {
+  return Array.from({ length: settings.refs }, (_, index) => index);
 }
 
 /** Largest absolute difference; NaN where a value is NaN or the lengths differ. */

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FarmError, isErrorCode } from "../../services/domain/errors.ts";
 import { decodeSafetensors } from "../../services/domain/tensors/safetensors.ts";
+import type { VariantName } from "../../services/domain/variants/registry.ts";
 import type { Tensor } from "../../services/domain/tensors/tensor.ts";
 import {
   RunStageRequest,
@@ -20,7 +21,12 @@ import { callServerStream, connectClient } from "../../services/platform/grpc/cl
 import { openModel } from "../../services/platform/models/repository.ts";
 import { projectRoot, testFfmpegPath } from "./ffmpeg.ts";
 
-export const demoModelFolder = join(projectRoot, "models/demo");
+/** Folder of the demo model of a variant. */
+export function demoFolderOf(variant: VariantName): string {
+  return join(projectRoot, "models", { cogvideox: "demo", wan: "demo-wan" }[variant]);
+}
+
+export const demoModelFolder = demoFolderOf("cogvideox");
 
 type ReadyMessage = { readonly kind: "ready"; readonly address: string; readonly processId: number };
 type FailedMessage = { readonly kind: "failed"; readonly code: string; readonly message: string };

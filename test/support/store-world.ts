@@ -5,7 +5,7 @@
  */
 import { createHash, randomUUID } from "node:crypto";
 import type { RenderSpec } from "../../services/domain/render-spec.ts";
-import type { PlannedTask } from "../../services/domain/stage-graph.ts";
+import type { PlannedTask } from "../../services/domain/planned-task.ts";
 import { openPool, type Pool } from "../../services/platform/database/pool.ts";
 import type {
   AttemptReport,

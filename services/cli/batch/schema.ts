@@ -5,6 +5,7 @@
  * Only shapes are judged here; what a model allows is the farm's to say.
  */
 import { z } from "zod";
+import { schedulerKinds } from "../../domain/render-spec.ts";
 
 const maxSeed = 2n ** 63n - 1n;
 
@@ -51,7 +52,7 @@ const renderFields = {
   steps: whole(1, 1_000),
   guidance_scale: amount,
   dynamic_guidance: z.boolean({ error: "true or false" }),
-  scheduler: choice(["ddim", "dpm"]),
+  scheduler: choice(schedulerKinds),
   frame_selection: choice(["evenly", "first"]),
   outputs: list(choice(["mp4", "latents", "frames"]), "outputs: mp4, latents, frames").min(1, { error: "at least one output" }),
   width: whole(1, 65_536),

@@ -1,5 +1,6 @@
 /**
- * `vapfarm demo`: a whole farm comes up, renders the bundled clip and image, shows what it made and what landed where, and goes.
+ * `vapfarm demo`: a whole farm comes up, renders the bundled clip and image with a model of each variant, shows what it made and what
+ * landed where, and goes.
  */
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
@@ -21,11 +22,16 @@ type DemoOptions = { readonly out: string; readonly steps: string; readonly work
 const text = {
   name: "demo",
   group: "machine",
-  summary: "show a render on a farm of this machine, from start to stop",
+  summary: "show renders on a farm of this machine, from start to stop",
   description:
-    "Starts an ephemeral farm with two workers, renders the bundled clip and image with models/demo, prints where everything is and what landed in Postgres, and stops. The demo model has random weights: its output is noise by design.",
+    "Starts an ephemeral farm with two workers, renders the bundled clip and image with models/demo (the CogVideoX variant) and models/demo-wan (the Wan variant), prints where everything is and what landed in Postgres, and stops. The demo models have random weights: their output is noise by design.",
   examples: ["vapfarm demo", "vapfarm demo --steps 50 --out /tmp/demo"],
 } as const;
+
+const demoModels = [
+  { model: "demo", what: "the CogVideoX variant" },
+  { model: "demo-wan", what: "the Wan variant" },
+] as const;
 
 /** Adds the command. */
 export function demoCommand(context: CliContext, finish: Finish): Command {
@@ -68,30 +74,31 @@ async function show(context: CliContext, options: DemoOptions, farm: RunningFarm
   const { grpcAddress, databaseUrl } = farm.describe();
   const client = connectFarm({ address: grpcAddress, origin: "the demo's farm" });
   try {
-    const report = await renderOnFarm(context, renderOptions(context, options), client);
-    if (report === undefined) return exitCodes.interrupted;
-    const landed = await readLanded(databaseUrl);
-    if (options.json === true) {
-      output.json({ report, landed });
-      return codeOf(report);
+    const reports: RenderReport[] = [];
+    for (const { model, what } of demoModels) {
+      if (options.json !== true) output.line(`\nA render of ${what} (models/${model}):`);
+      const report = await renderOnFarm(context, renderOptions(context, options, model), client);
+      if (report === undefined) return exitCodes.interrupted;
+      reports.push(report);
+      if (options.json !== true) printReport(output, report, false);
     }
-    output.line();
-    const code = printReport(output, report, false);
-    output.line(`\nWhat landed in Postgres (the farm's only truth):\n\n${landedText(landed)}\n`);
-    return code;
+    const landed = await readLanded(databaseUrl);
+    if (options.json === true) output.json({ reports, landed });
+    else output.line(`\nWhat landed in Postgres (the farm's only truth):\n\n${landedText(landed)}\n`);
+    return codeOf(reports);
   } finally {
     client.close();
   }
 }
 
-function codeOf(report: RenderReport): ExitCode {
-  return report.state === "succeeded" ? exitCodes.ok : exitCodes.failed;
+function codeOf(reports: readonly RenderReport[]): ExitCode {
+  return reports.every(({ state }) => state === "succeeded") ? exitCodes.ok : exitCodes.failed;
 }
 
-function renderOptions({ projectFolder, workingFolder }: CliContext, options: DemoOptions): RenderOptions {
+function renderOptions({ projectFolder, workingFolder }: CliContext, options: DemoOptions, model: string): RenderOptions {
   const media = join(projectFolder, "demo");
   return {
-    model: "demo",
+    model,
     image: join(media, "image.png"),
     prompt: "The pot begins to inflate like a balloon and rises straight up from the table. The camera remains completely static.",
     reference: [join(media, "clip.mp4")],

@@ -59,6 +59,7 @@ const modelColumns: readonly Column<Model>[] = [
   { title: "frames", cell: ({ frames }) => String(frames), weight: 6, align: "right" },
   { title: "fps", cell: ({ fps }) => String(fps), weight: 2, align: "right" },
   { title: "steps", cell: ({ defaults }) => String(defaults?.steps ?? ""), weight: 2, align: "right" },
+  { title: "pool", cell: ({ pool }) => pool, weight: 3 },
   { title: "workers", cell: ({ workers }) => String(workers), weight: 8, align: "right" },
 ];
 
@@ -72,12 +73,15 @@ function printModel(output: Output, model: Model): void {
   output.line(
     plainText(`model ${model.name} ${model.version} (${model.variant}), ${model.weights} weights, on ${model.workers} live workers`),
   );
-  output.line(`${model.width}x${model.height}, ${model.frames} frames at ${model.fps} fps, at most ${model.maxReferences} references`);
+  const references = model.maxReferences === 1 ? "exactly 1 reference" : `1 to ${model.maxReferences} references`;
+  output.line(`${model.width}x${model.height}, ${model.frames} frames at ${model.fps} fps, ${references}, pool ${model.pool}`);
   const { defaults } = model;
   if (defaults !== undefined) {
     const dynamic = defaults.dynamicGuidance ? ", dynamic" : "";
     output.line(
-      plainText(`defaults: ${defaults.steps} steps, guidance ${defaults.guidanceScale}${dynamic}, scheduler ${defaults.scheduler}`),
+      plainText(
+        `defaults: ${defaults.steps} steps, guidance ${defaults.guidanceScale}${dynamic}, scheduler ${defaults.scheduler} (of ${model.schedulers.join(", ")})`,
+      ),
     );
     if (defaults.negativePrompt !== "") output.line(plainText(`negative prompt: ${defaults.negativePrompt}`));
   }

@@ -3,7 +3,7 @@
  */
 import { once } from "node:events";
 import type { Command } from "commander";
-import { describeCommand, type Finish, runBody } from "../command-line.ts";
+import { describeCommand, type Finish, repeated, runBody } from "../command-line.ts";
 import type { CliContext } from "../context.ts";
 import type { FarmFile } from "../data-folder.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
@@ -21,6 +21,7 @@ restart. With DATABASE_URL, NATS_URL or VAPFARM_ARTIFACTS set, those are used in
   examples: [
     "vapfarm up",
     "vapfarm up --ephemeral --workers 4",
+    "vapfarm up --pool cog=demo:2 --pool wan=demo-wan:1",
     "vapfarm up --data /srv/vapfarm --grpc-address 127.0.0.1:7443 --http-address 127.0.0.1:7480",
   ],
 } as const;
@@ -30,7 +31,13 @@ export function upCommand(context: CliContext, finish: Finish): Command {
   return describeCommand(text)
     .option("--data <folder>", "data folder (else VAPFARM_DATA, else as root /var/lib/vapfarm, else ~/.local/share/vapfarm)")
     .option("--ephemeral", "keep nothing: a temporary folder, removed at the end; fsync is relaxed")
-    .option("--workers <number>", "workers to run", "2")
+    .option("--workers <number>", "workers of each pool", "2")
+    .addOption(
+      repeated(
+        "--pool <name=model>",
+        "a pool of its own for some models: name=model,model and :workers behind it; one without models renders the rest (else one pool, `local`, renders all)",
+      ),
+    )
     .option("--threads <number>", "threads of each worker's runtime", "1")
     .option("--models <folder>", "model repository (else VAPFARM_MODELS, else the project's models)")
     .option("--grpc-address <host:port>", "where the farm answers (else 127.0.0.1 and a free port)")

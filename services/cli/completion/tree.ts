@@ -5,6 +5,7 @@
  * completion by naming it as the others are named.
  */
 import type { Argument, Command, Option } from "commander";
+import { schedulerKinds } from "../../domain/render-spec.ts";
 
 /** What only a farm or the configuration knows; `vapfarm __complete` answers these. */
 export const dynamicKinds = ["jobs", "workers", "models", "contexts", "pools"] as const;
@@ -94,7 +95,7 @@ const dynamicWords: Readonly<Record<string, DynamicKind>> = {
 
 /** What the farm, not the command line, judges, and what is known of it all the same. */
 const listed: Readonly<Record<string, readonly string[]>> = {
-  scheduler: ["ddim", "dpm"],
+  scheduler: schedulerKinds,
   "frames-selection": ["evenly", "first"],
   outputs: ["mp4", "latents", "frames"],
   reuse: ["all", "inputs", "none"],

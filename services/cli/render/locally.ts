@@ -8,7 +8,7 @@ import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { FarmError } from "../../domain/errors.ts";
-import type { PlannedTask } from "../../domain/stage-graph.ts";
+import type { PlannedTask } from "../../domain/planned-task.ts";
 import { RunStageRequest, type StageProgress, type StageResult } from "../../gen/proto/vapfarm/v1/stage.ts";
 import type { CliContext } from "../context.ts";
 import type { ExitCode } from "../exit-codes.ts";

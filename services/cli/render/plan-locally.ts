@@ -8,12 +8,12 @@ import { refusalOf } from "../../domain/field-rules.ts";
 import { type UploadFacts, violationsOf } from "../../domain/render-rules.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
 import { renderWarnings, type RenderWarning } from "../../domain/render-warnings.ts";
-import { type PlannedTask, planRender } from "../../domain/stage-graph.ts";
-import { parseSchedulerConfig } from "../../domain/vap/scheduler-config.ts";
+import type { PlannedTask } from "../../domain/planned-task.ts";
+import { planRender } from "../../domain/stage-graph.ts";
 import { hashFile } from "../../platform/artifacts/fetch.ts";
 import type { MediaReader } from "../../platform/media/media-reader.ts";
 import type { ModelManifest } from "../../platform/models/manifest.ts";
-import { digestsOf, factsOf } from "../../platform/models/model-facts.ts";
+import { factsOf, plannedModelOf } from "../../platform/models/model-facts.ts";
 import { listModels } from "../../platform/models/repository.ts";
 import type { CliContext } from "../context.ts";
 import { type RenderOptions, requestOf } from "./render-options.ts";
@@ -43,7 +43,7 @@ export async function planLocally(context: CliContext, options: RenderOptions, p
   const render = completeRender(request.render, factsOf(manifest), BigInt.asUintN(63, randomBytes(8).readBigUInt64LE()));
   const tasks = planRender({
     render,
-    model: { name: manifest.name, fps: manifest.fps, engineDigests: digestsOf(manifest) },
+    model: plannedModelOf(manifest),
     pool: "local",
     profile: planning.profile,
     tenant: "local",
@@ -51,7 +51,7 @@ export async function planLocally(context: CliContext, options: RenderOptions, p
     reuse: "none",
     sha256: (bytes) => createHash("sha256").update(bytes).digest("hex"),
   });
-  return { manifest, render, tasks, warnings: renderWarnings(render, parseSchedulerConfig(manifest.scheduler)), media };
+  return { manifest, render, tasks, warnings: renderWarnings(render, manifest.schedulers), media };
 }
 
 async function inspectAll(options: RenderOptions, reader: MediaReader, signal: AbortSignal) {

@@ -55,7 +55,7 @@ export type StageRow = {
 };
 
 /** The order in which a render goes through its stages. */
-const stageOrder = ["prepare", "text_encode", "vae_encode", "denoise", "vae_decode"];
+const stageOrder = ["prepare", "text_encode", "clip_encode", "vae_encode", "denoise", "vae_decode"];
 
 /** A board before anything ran. */
 export function createBoard(tasks: readonly BoardTask[]): Board {

@@ -6,6 +6,7 @@
  */
 import { FarmError, type FieldViolation, toFarmError } from "../../domain/errors.ts";
 import type { Choice, MediaSource, RenderRequest, SubmitRequest } from "../../domain/render-request.ts";
+import { schedulerKinds } from "../../domain/render-spec.ts";
 import { parseTime } from "../ages.ts";
 
 /** As commander hands them over. */
@@ -45,7 +46,6 @@ export type RenderOptions = {
 /** SHA-256 of what was uploaded, or the address of what the farm fetches, in the order of the flags. */
 export type UploadedMedia = { readonly image: string; readonly references: readonly string[] };
 
-const schedulers = ["ddim", "dpm"] as const;
 const selections = ["evenly", "first"] as const;
 const outputKinds = ["mp4", "latents", "frames"] as const;
 const jobClasses = ["production", "benchmark"] as const;
@@ -84,7 +84,7 @@ function renderOf(options: RenderOptions, media: UploadedMedia, violations: Fiel
     seed: seedOf(options.seed, violations),
     steps: whole(options.steps, "render.steps", violations),
     guidance: guidanceOf(options, violations),
-    scheduler: choice({ field: "render.scheduler", value: options.scheduler, choices: schedulers }, violations),
+    scheduler: choice({ field: "render.scheduler", value: options.scheduler, choices: schedulerKinds }, violations),
     frameSelection: choice({ field: "render.frame_selection", value: options.framesSelection, choices: selections }, violations),
     outputs: named.map((value, index) => choice({ field: `render.outputs[${index}]`, value, choices: outputKinds }, violations)),
     width: undefined,

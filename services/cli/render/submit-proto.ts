@@ -8,9 +8,11 @@ import { FrameSelection, OutputKind, SchedulerKind } from "../../gen/proto/vapfa
 
 type Numbers<T extends string, N> = Readonly<Record<T, N>>;
 
-const schedulers: Partial<Numbers<Scheduler, SchedulerKind>> = {
+const schedulers: Numbers<Scheduler, SchedulerKind> = {
   ddim: SchedulerKind.SCHEDULER_KIND_DDIM,
   dpm: SchedulerKind.SCHEDULER_KIND_DPM,
+  unipc: SchedulerKind.SCHEDULER_KIND_UNIPC,
+  euler: SchedulerKind.SCHEDULER_KIND_EULER,
 };
 const selections: Numbers<Selection, FrameSelection> = {
   evenly: FrameSelection.FRAME_SELECTION_EVENLY,
@@ -28,8 +30,8 @@ const classes: Numbers<"production" | "benchmark", JobClass> = {
 };
 
 /** Zero is every enum's "unspecified"; an unrecognized choice never gets here. */
-function numberOf<T extends string, N>(numbers: Partial<Numbers<T, N>>, choice: Choice<T>): N | 0 {
-  return choice === "unspecified" || choice === "unrecognized" ? 0 : (numbers[choice] ?? 0);
+function numberOf<T extends string, N>(numbers: Numbers<T, N>, choice: Choice<T>): N | 0 {
+  return choice === "unspecified" || choice === "unrecognized" ? 0 : numbers[choice];
 }
 
 /** The wire's request. */

@@ -17,7 +17,7 @@ import { beginNats, beginPostgres, type Embedded } from "./embedded.ts";
 import { createKeeper, type Keeper, type KeeperEvent, type Life } from "./keeper.ts";
 import { Publication, runningOf } from "./publication.ts";
 import { startService } from "./service-child.ts";
-import { coordinatorEnvironment, drainMs, type Foundation, workerEnvironment } from "./service-environment.ts";
+import { coordinatorEnvironment, drainMs, type Foundation, plannedWorkers, workerEnvironment } from "./service-environment.ts";
 import type { UpSettings } from "./settings.ts";
 
 /** The farm that is wanted. */
@@ -117,9 +117,9 @@ async function startServices(request: FarmRequest, foundation: Foundation, start
   );
   await started.publication.publish();
   request.signal.throwIfAborted();
-  request.onNote(`starting ${settings.workers} worker${settings.workers === 1 ? "" : "s"}`);
-  const names = Array.from({ length: settings.workers }, (_, index) => `worker-${index + 1}`);
-  const workers = names.map((name) => keep(name, "worker", (previous) => workerEnvironment(foundation, name, previous)));
+  const planned = plannedWorkers(settings);
+  request.onNote(`starting ${planned.length} worker${planned.length === 1 ? "" : "s"}`);
+  const workers = planned.map((worker) => keep(worker.name, "worker", (previous) => workerEnvironment(foundation, worker, previous)));
   const all: Component = {
     start: () => settleAll(workers.map((worker) => worker.start())),
     stop: () => settleAll(workers.map((worker) => worker.stop())),

@@ -5,7 +5,7 @@
  */
 import type { Environment } from "../../platform/config.ts";
 import type { DataLayout } from "../data-folder.ts";
-import type { UpSettings } from "./settings.ts";
+import type { PoolSettings, UpSettings } from "./settings.ts";
 
 /** What runs before any service does. */
 export type Foundation = {
@@ -15,13 +15,10 @@ export type Foundation = {
   readonly natsUrl: string;
   readonly artifacts: string;
   readonly ffmpegPath: string;
-  /** Of the one pool: what all workers of this machine run with. */
+  /** Of every pool: what all workers of this machine run with. */
   readonly profile: string;
   readonly callerEnvironment: Environment;
 };
-
-/** Name of the one pool that `up` has. */
-export const poolName = "local";
 
 /** A worker of `up` gives its running task back after this, so that Ctrl-C takes seconds. */
 export const drainMs = 3_000;
@@ -49,19 +46,31 @@ export function coordinatorEnvironment(foundation: Foundation, previous: Previou
     DATABASE_URL: databaseUrl,
     VAPFARM_GRPC_ADDRESS: previous?.["grpcAddress"] ?? settings.grpcAddress,
     VAPFARM_HTTP_ADDRESS: previous?.["httpAddress"] ?? settings.httpAddress,
-    VAPFARM_POOLS: JSON.stringify([{ name: poolName, profile }]),
+    VAPFARM_POOLS: JSON.stringify(settings.pools.map(({ name, models }) => ({ name, profile, models }))),
     VAPFARM_STATE_FOLDER: layout.coordinator,
   };
 }
 
+/** A worker of a pool. */
+export type PlannedWorker = { readonly name: string; readonly pool: PoolSettings };
+
+/** Every worker that is wanted: `worker-1` and so on where there is one pool, else `<pool>-1`. */
+export function plannedWorkers({ pools }: Pick<UpSettings, "pools">): readonly PlannedWorker[] {
+  return pools.flatMap((pool) => {
+    const prefix = pools.length === 1 ? "worker" : pool.name;
+    return Array.from({ length: pool.workers }, (_, index) => ({ name: `${prefix}-${index + 1}`, pool }));
+  });
+}
+
 /** A worker knows nothing of the database. */
-export function workerEnvironment(foundation: Foundation, name: string, previous: Previous): Environment {
+export function workerEnvironment(foundation: Foundation, { name, pool }: PlannedWorker, previous: Previous): Environment {
   const { settings, layout } = foundation;
   return {
     ...shared(foundation),
     DATABASE_URL: undefined,
     VAPFARM_HTTP_ADDRESS: previous?.["httpAddress"] ?? anyLoopbackPort,
-    VAPFARM_POOL: poolName,
+    VAPFARM_POOL: pool.name,
+    VAPFARM_WORKER_MODELS: pool.models?.join(","),
     VAPFARM_WORKER_NAME: name,
     VAPFARM_WORKER_FOLDER: layout.worker(name),
     VAPFARM_THREADS: String(settings.threads),

@@ -10,6 +10,7 @@ export type UpOptions = {
   readonly data?: string;
   readonly ephemeral?: boolean;
   readonly workers?: string;
+  readonly pool?: readonly string[];
   readonly threads?: string;
   readonly models?: string;
   readonly grpcAddress?: string;
@@ -17,12 +18,16 @@ export type UpOptions = {
   readonly json?: boolean;
 };
 
+/** A pool of `up`; without `models` it renders every model that no other pool names. */
+export type PoolSettings = { readonly name: string; readonly workers: number; readonly models?: readonly string[] };
+
 /** What they mean together with the environment. */
 export type UpSettings = {
   /** Undefined: the default folder, or with `isEphemeral` a temporary one. */
   readonly dataFolder: string | undefined;
   readonly isEphemeral: boolean;
-  readonly workers: number;
+  /** At least one. */
+  readonly pools: readonly PoolSettings[];
   /** Threads of each worker's runtime; part of the profile. */
   readonly threads: number;
   readonly modelsFolder: string;
@@ -52,7 +57,7 @@ export function settingsOf(options: UpOptions, environment: Environment, folders
   const settings: UpSettings = {
     dataFolder: inWork(options.data ?? (options.ephemeral === true ? undefined : text("VAPFARM_DATA"))),
     isEphemeral: options.ephemeral === true,
-    workers: count("--workers", options.workers ?? "2", violations),
+    pools: poolsOf(options, violations),
     threads: count("--threads", options.threads ?? "1", violations),
     modelsFolder: inWork(options.models ?? text("VAPFARM_MODELS")) ?? resolve(folders.projectFolder, "models"),
     grpcAddress: addressOf("--grpc-address", options.grpcAddress ?? text("VAPFARM_GRPC_ADDRESS"), violations),
@@ -66,6 +71,32 @@ export function settingsOf(options: UpOptions, environment: Environment, folders
   };
   if (violations.length > 0) throw invalid(violations);
   return settings;
+}
+
+/** Name of the pool that there is when none is named. */
+export const defaultPoolName = "local";
+
+function poolsOf({ pool = [], workers = "2" }: UpOptions, violations: FieldViolation[]): readonly PoolSettings[] {
+  const each = count("--workers", workers, violations);
+  if (pool.length === 0) return [{ name: defaultPoolName, workers: each }];
+  const pools = pool.map((text) => poolOf(text, each, violations));
+  const refuse = (reason: string): void => void violations.push({ field: "--pool", reason, remedy: "name each pool and each model once" });
+  if (new Set(pools.map(({ name }) => name)).size < pools.length) refuse("names a pool again");
+  const models = pools.flatMap((one) => one.models ?? []);
+  if (new Set(models).size < models.length) refuse("gives a model to two pools");
+  return pools;
+}
+
+/** `name`, `name=model,model`, either with `:workers` behind it. */
+function poolOf(text: string, workers: number, violations: FieldViolation[]): PoolSettings {
+  const found = /^(?<name>[A-Za-z0-9_-]{1,64})(?:=(?<models>[^,:=]+(?:,[^,:=]+)*))?(?::(?<count>\d{1,4}))?$/.exec(text)?.groups;
+  if (found?.["name"] === undefined) {
+    violations.push({ field: "--pool", reason: `"${text}" is no pool`, remedy: "for example wan=demo-wan or wan=demo-wan:2" });
+    return { name: text, workers };
+  }
+  const own = found["count"] === undefined ? workers : count("--pool", found["count"], violations);
+  const models = found["models"]?.split(",");
+  return { name: found["name"], workers: own, ...(models === undefined ? {} : { models }) };
 }
 
 function count(field: string, text: string, violations: FieldViolation[]): number {

@@ -28,11 +28,12 @@ function card(model: Model): Html {
     ${facts([
       ["Variant", model.variant],
       ["Size", `${model.width} × ${model.height}, ${model.frames} frames at ${model.fps} per second`],
-      ["References", `up to ${model.maxReferences}`],
+      ["References", model.maxReferences === 1 ? "exactly 1" : `1 to ${model.maxReferences}`],
+      ["Pool", model.pool],
       ["Workers that hold it", model.workers],
       ["Steps", defaults?.steps],
       ["Guidance", defaults !== undefined && `${defaults.guidanceScale}${defaults.dynamicGuidance ? ", dynamic" : ""}`],
-      ["Scheduler", defaults?.scheduler],
+      ["Scheduler", defaults !== undefined && `${defaults.scheduler} (of ${model.schedulers.join(", ")})`],
       [
         "Negative prompt",
         defaults !== undefined && defaults.negativePrompt !== "" && html`<span class="wrap" dir="auto">${defaults.negativePrompt}</span>`,

@@ -7,7 +7,7 @@ import type { ServedModel } from "./served-model.ts";
 import { isLive } from "./worker-mapping.ts";
 
 /** A model with its engines in order of name. */
-export function modelToProto({ manifest, facts }: ServedModel, workers: readonly WorkerView[]): Model {
+export function modelToProto({ manifest, facts, pool }: ServedModel, workers: readonly WorkerView[]): Model {
   const { name, version, variant, weights, width, height, frames, fps, maxReferences, defaults, engines } = manifest;
   return Model.create({
     name,
@@ -19,7 +19,9 @@ export function modelToProto({ manifest, facts }: ServedModel, workers: readonly
     frames,
     fps,
     maxReferences,
-    defaults: { ...defaults, scheduler: facts.scheduler },
+    defaults: { ...defaults, scheduler: facts.schedulers.kind },
+    schedulers: [...facts.schedulers.kinds],
+    pool,
     engines: Object.values(engines)
       .sort((left, right) => (left.name < right.name ? -1 : 1))
       .map(({ name: engine, stage, digest, precision, memoryBytes }) => ({

@@ -3,7 +3,7 @@
  */
 import type { ModelFacts } from "../../domain/render-request.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
-import type { PlannedTask } from "../../domain/stage-graph.ts";
+import type { PlannedTask } from "../../domain/planned-task.ts";
 import type { ModelManifest } from "../../platform/models/manifest.ts";
 import type { Reuse } from "../store/store-contract.ts";
 
@@ -14,6 +14,8 @@ export type PlanOwner = { readonly jobId: string; readonly tenant: string; reado
 export type ServedModel = {
   readonly facts: ModelFacts;
   readonly manifest: ModelManifest;
+  /** Name of the pool that renders it. */
+  readonly pool: string;
   plan(render: RenderSpec, owner: PlanOwner): readonly PlannedTask[];
 };
 

@@ -65,7 +65,7 @@ export function renderSpecToProto(spec: RenderSpec): WireRender {
     seed: BigInt(spec.seed),
     steps: spec.steps,
     guidance: { scale: spec.guidanceScale, dynamic: spec.dynamicGuidance },
-    scheduler: spec.scheduler in schedulers ? schedulers[spec.scheduler as keyof typeof schedulers] : 0,
+    scheduler: schedulers[spec.scheduler],
     frameSelection: frameSelections[spec.frameSelection],
     outputs: spec.outputs.map((output) => outputKinds[output]),
     width: spec.width,

@@ -57,11 +57,13 @@ export const reuses = {
   none: Reuse.REUSE_NONE,
 } as const satisfies WireNames<store.Reuse, Reuse>;
 
-/** Samplers of denoise that the wire names. */
+/** Samplers of denoise. */
 export const schedulers = {
   ddim: SchedulerKind.SCHEDULER_KIND_DDIM,
   dpm: SchedulerKind.SCHEDULER_KIND_DPM,
-} as const satisfies Partial<WireNames<RenderSpec["scheduler"], SchedulerKind>>;
+  unipc: SchedulerKind.SCHEDULER_KIND_UNIPC,
+  euler: SchedulerKind.SCHEDULER_KIND_EULER,
+} as const satisfies WireNames<RenderSpec["scheduler"], SchedulerKind>;
 
 /** How frames of a reference are chosen. */
 export const frameSelections = {

@@ -3,7 +3,7 @@
  */
 import type { FieldViolation } from "../../domain/errors.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
-import type { PlannedTask } from "../../domain/stage-graph.ts";
+import type { PlannedTask } from "../../domain/planned-task.ts";
 import type { TaskState } from "../../domain/task-state.ts";
 import type { Aftermath, ReadyCount } from "./aftermath-contract.ts";
 

@@ -5,7 +5,7 @@
  */
 import type { FieldViolation } from "../../domain/errors.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
-import type { PlannedTask } from "../../domain/stage-graph.ts";
+import type { PlannedTask } from "../../domain/planned-task.ts";
 import type { MissingUpload, SubmitJob } from "./store-contract.ts";
 
 /** Each key once, in dependency order: plans are, and a task's producers come before it in its own. Its label and artifacts are not read. */

@@ -1,12 +1,41 @@
 /**
- * Classifier-free guidance over text (spec §1.1.9; pipeline_cogvideox_image2video_mot.py:839, 1033-1042).
+ * Classifier-free guidance over text (spec §1.1.9, §1.2.6; pipeline_cogvideox_image2video_mot.py:839, 1033-1042, pipeline_wan_i2v_mot.py:826-874).
  *
  * Guided only when the base scale is above 1. Dynamic guidance takes g = 1 + scale · (1 − cos(π · ((N − t)/N)⁵)) / 2 with t up to 999 against N
  * steps: the cosine's argument reaches millions, so the values look random, and the last bit of the power decides them. Hence the power is
  * exact here and the terms of N = 50, the default, are stored as Python computed them.
  */
 import { FarmError } from "../errors.ts";
-import type { SamplingStep } from "./timesteps.ts";
+
+/** Both prompts as rows of one call, negative first; or a call for each, positive first. */
+export type GuidanceForm = "rows" | "calls";
+
+type FormOfGuidance = {
+  /** Of a guided step; an unguided one is one call of one row in every form. */
+  readonly calls: number;
+  readonly rows: number;
+  /** Tells the answers apart, float32 [n] each. */
+  readonly split: (answers: readonly Float32Array[]) => { readonly negative: Float32Array; readonly positive: Float32Array };
+};
+
+const forms: Readonly<Record<GuidanceForm, FormOfGuidance>> = {
+  rows: { calls: 1, rows: 2, split: ([rows]) => halves(rows ?? new Float32Array()) },
+  calls: {
+    calls: 2,
+    rows: 1,
+    split: ([positive = new Float32Array(), negative = new Float32Array()]) => ({ negative, positive }),
+  },
+};
+
+/** Calls of the model in a step, and rows in the answer of each. */
+export function callsOf(form: GuidanceForm, isGuidedStep: boolean): { readonly calls: number; readonly rows: number } {
+  return isGuidedStep ? forms[form] : { calls: 1, rows: 1 };
+}
+
+function halves(rows: Float32Array): { readonly negative: Float32Array; readonly positive: Float32Array } {
+  const count = rows.length / 2;
+  return { negative: rows.subarray(0, count), positive: rows.subarray(count) };
+}
 
 export type GuidanceSettings = {
   readonly steps: number;
@@ -33,24 +62,24 @@ export function isGuided(guidanceScale: number): boolean {
 }
 
 /** The scale of each step, float64. */
-export function guidanceScales(settings: GuidanceSettings, steps: readonly SamplingStep[]): readonly number[] {
+export function guidanceScales(settings: GuidanceSettings, timesteps: readonly number[]): readonly number[] {
   requireFinite(settings.guidanceScale);
-  if (!settings.dynamicGuidance) return steps.map(() => settings.guidanceScale);
-  return steps.map(({ timestep }) => 1 + settings.guidanceScale * cosineTerm(settings.steps, timestep));
+  if (!settings.dynamicGuidance) return timesteps.map(() => settings.guidanceScale);
+  return timesteps.map((timestep) => 1 + settings.guidanceScale * cosineTerm(settings.steps, timestep));
 }
 
 /**
  * negative + g · (positive − negative) in float32, as torch does with a Python float: g is rounded first, then each operation.
- * `noisePred` is float32 [2·n]: negative, then positive; the result is float32 [n].
+ * `answers` are those of a guided step's calls, float32; the result is float32 [n].
  */
-export function applyGuidance(noisePred: Float32Array, scale: number): Float32Array {
-  const count = noisePred.length / 2;
+export function applyGuidance(form: GuidanceForm, answers: readonly Float32Array[], scale: number): Float32Array {
+  const { negative, positive } = forms[form].split(answers);
   const scale32 = Math.fround(scale);
-  const guided = new Float32Array(count);
-  for (let index = 0; index < count; index += 1) {
-    const negative = noisePred[index] as number;
-    const difference = Math.fround((noisePred[count + index] as number) - negative);
-    guided[index] = negative + Math.fround(scale32 * difference);
+  const guided = new Float32Array(negative.length);
+  for (let index = 0; index < guided.length; index += 1) {
+    const from = negative[index] as number;
+    const difference = Math.fround((positive[index] as number) - from);
+    guided[index] = from + Math.fround(scale32 * difference);
   }
   return guided;
 }

@@ -14,21 +14,25 @@ const channels = 3;
 /** What each byte becomes, float32 [256]. */
 const levelToUnit: Float32Array = Float32Array.from({ length: 256 }, (_, level) => Math.fround(2 * Math.fround(level / 255)) - 1);
 
-/** uint8 [F,H,W,3] → float32 [1,3,F,H,W] in −1..1: a VAE encoder's input. */
-export function pixelsToVaeInput(pixels: Uint8Tensor): Float32Tensor {
-  const { frames, height, width } = clipSize(pixels.shape);
+/**
+ * uint8 [f,H,W,3] → float32 [1,3,F,H,W] in −1..1: a VAE encoder's input of `total` = F frames. Those beyond the clip's own f are 0, which
+ * is mid-grey (spec §1.2.5).
+ */
+export function pixelsToVaeInput(pixels: Uint8Tensor, total: number): Float32Tensor {
+  const { frames: given, height, width } = clipSize(pixels.shape);
+  if (given > total) throw wrongShape(pixels.shape, `at most ${total} frames`);
   const plane = height * width;
-  const input = new Float32Array(channels * frames * plane);
+  const input = new Float32Array(channels * total * plane);
   for (let channel = 0; channel < channels; channel += 1) {
-    for (let frame = 0; frame < frames; frame += 1) {
-      const target = (channel * frames + frame) * plane;
+    for (let frame = 0; frame < given; frame += 1) {
+      const target = (channel * total + frame) * plane;
       const source = frame * plane * channels + channel;
       for (let index = 0; index < plane; index += 1) {
         input[target + index] = levelToUnit[pixels.data[source + index * channels] as number] as number;
       }
     }
   }
-  return float32([1, channels, frames, height, width], input);
+  return float32([1, channels, total, height, width], input);
 }
 
 /** Frame 0 of uint8 [F,H,W,3] as uint8 [1,H,W,3], sharing memory. */

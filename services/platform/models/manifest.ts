@@ -6,8 +6,10 @@
  */
 import { z } from "zod";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
-import type { StageName } from "../../domain/stage.ts";
-import { parseSchedulerConfig } from "../../domain/vap/scheduler-config.ts";
+import { type EngineName, stageOfEngine, type StageName } from "../../domain/stage.ts";
+import { type VariantName, variantNames, variantOf } from "../../domain/variants/registry.ts";
+import type { LatentSize } from "../../domain/variants/variant.ts";
+import type { SchedulerFamily } from "../../domain/vap/schedulers/scheduler.ts";
 import { engineDigests } from "./engine-digest.ts";
 
 export type TensorPort = {
@@ -35,14 +37,27 @@ export type Engine = {
   readonly memoryBytes: number;
 };
 
-export type LatentSize = { readonly channels: number; readonly frames: number; readonly height: number; readonly width: number };
+/** How an image becomes what the CLIP engine reads, and what that gives. */
+export type ClipManifest = {
+  /** P and D of an image's embedding [1,P,D]. */
+  readonly tokens: number;
+  readonly width: number;
+  /** Pixels. */
+  readonly shortestEdge: number;
+  readonly cropHeight: number;
+  readonly cropWidth: number;
+  /** Of each channel, after the bytes were multiplied by `rescale`. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  readonly rescale: number;
+};
 
 export type ModelManifest = {
   /** Absolute folder that the manifest was read from. */
   readonly folder: string;
   readonly name: string;
   readonly version: string;
-  readonly variant: "cogvideox";
+  readonly variant: VariantName;
   readonly weights: "random" | "trained";
   readonly height: number;
   readonly width: number;
@@ -51,9 +66,18 @@ export type ModelManifest = {
   readonly maxReferences: number;
   readonly latent: LatentSize;
   readonly vae: { readonly scalingFactor: number; readonly invertScaleLatents: boolean };
-  readonly text: { readonly maxTokens: number; readonly width: number; readonly padId: number; readonly eosId: number };
-  /** scheduler_config.json as it is; domain/vap reads it, and has found nothing that it does not know. */
-  readonly scheduler: Readonly<Record<string, unknown>>;
+  readonly text: {
+    readonly maxTokens: number;
+    readonly width: number;
+    readonly padId: number;
+    readonly eosId: number;
+    /** What is done to a prompt before it is tokenized. */
+    readonly cleaning: "none" | "wan";
+  };
+  /** Absent where the variant reads no image by CLIP. */
+  readonly clip?: ClipManifest;
+  /** What scheduler_config.json says: nothing in it is unknown to domain/vap. */
+  readonly schedulers: SchedulerFamily;
   /** Tokenizer file, relative to the model's folder. */
   readonly tokenizer: string;
   readonly defaults: {
@@ -69,7 +93,8 @@ const count = z.number().int().positive();
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in hex");
 const innerPath = z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$)).+$/, "must stay inside the model's folder");
 const port = z.object({ name: z.string().min(1), dtype: z.enum(["float32", "int64"]), shape: z.array(z.number().int().min(-1)) });
-const stages = ["text_encode", "vae_encode", "denoise", "vae_decode"] as const satisfies readonly StageName[];
+const stages = [...new Set(Object.values(stageOfEngine))];
+const channels = z.array(z.number()).length(3);
 
 const engineSchema = z.object({
   stage: z.enum(stages),
@@ -84,10 +109,10 @@ const engineSchema = z.object({
 });
 
 const manifestSchema = z.object({
-  format: z.literal(1),
+  format: z.literal(2, { error: "is not 2: export the model again" }),
   name: z.string().min(1),
   version: z.string().min(1),
-  variant: z.literal("cogvideox"),
+  variant: z.enum(variantNames),
   weights: z.enum(["random", "trained"]),
   height: count,
   width: count,
@@ -96,7 +121,25 @@ const manifestSchema = z.object({
   max_references: count,
   latent: z.object({ channels: count, frames: count, height: count, width: count }),
   vae: z.object({ scaling_factor: z.number().positive(), invert_scale_latents: z.boolean() }),
-  text: z.object({ max_tokens: count, width: count, pad_id: z.number().int().nonnegative(), eos_id: z.number().int().nonnegative() }),
+  text: z.object({
+    max_tokens: count,
+    width: count,
+    pad_id: z.number().int().nonnegative(),
+    eos_id: z.number().int().nonnegative(),
+    cleaning: z.enum(["none", "wan"]),
+  }),
+  clip: z
+    .object({
+      tokens: count,
+      embed_width: count,
+      shortest_edge: count,
+      crop_height: count,
+      crop_width: count,
+      mean: channels,
+      std: channels,
+      rescale: z.number().positive(),
+    })
+    .optional(),
   scheduler: z.record(z.string(), z.unknown()),
   tokenizer: innerPath,
   defaults: z.object({ steps: count, guidance_scale: z.number(), dynamic_guidance: z.boolean(), negative_prompt: z.string() }),
@@ -105,35 +148,28 @@ const manifestSchema = z.object({
 
 type EngineJson = z.output<typeof engineSchema>;
 
-/** Engines that every model of the CogVideoX variant has. */
-export const engineNames = ["text_encode", "vae_encode_image", "vae_encode", "denoise", "vae_decode"] as const;
-export type EngineName = (typeof engineNames)[number];
+const pixelsPerLatent = 8;
+const framesPerLatent = 4;
+
+type ManifestJson = z.output<typeof manifestSchema>;
 
 /** Reads a manifest's text; MODEL_INVALID names the field and the reason. */
 export function parseManifest(text: string, folder: string): ModelManifest {
   const json = manifestSchema.safeParse(parseJson(text, folder));
   if (!json.success) throw invalid(folder, z.prettifyError(json.error));
   const { data } = json;
-  for (const name of engineNames) if (data.engines[name] === undefined) throw invalid(folder, `engine ${name} is missing`);
-  checkScheduler(data.scheduler, folder);
+  requireFit(data, folder);
   const digests = engineDigests(text);
   const engines = Object.entries(data.engines).map(([name, engine]) => [name, engineFrom({ name, folder, digests }, engine)] as const);
+  const { max_tokens: maxTokens, pad_id: padId, eos_id: eosId, ...otherText } = data.text;
   return {
     folder,
-    name: data.name,
-    version: data.version,
-    variant: data.variant,
-    weights: data.weights,
-    height: data.height,
-    width: data.width,
-    frames: data.frames,
-    fps: data.fps,
+    ...pick(data),
     maxReferences: data.max_references,
-    latent: data.latent,
     vae: { scalingFactor: data.vae.scaling_factor, invertScaleLatents: data.vae.invert_scale_latents },
-    text: { maxTokens: data.text.max_tokens, width: data.text.width, padId: data.text.pad_id, eosId: data.text.eos_id },
-    scheduler: data.scheduler,
-    tokenizer: data.tokenizer,
+    text: { ...otherText, maxTokens, padId, eosId },
+    ...(data.clip === undefined ? {} : { clip: clipFrom(data.clip) }),
+    schedulers: schedulersOf(data, folder),
     defaults: {
       steps: data.defaults.steps,
       guidanceScale: data.defaults.guidance_scale,
@@ -142,6 +178,32 @@ export function parseManifest(text: string, folder: string): ModelManifest {
     },
     engines: Object.fromEntries(engines),
   };
+}
+
+/** What is called the same in both. */
+function pick({ name, version, variant, weights, height, width, frames, fps, latent, tokenizer }: ManifestJson) {
+  return { name, version, variant, weights, height, width, frames, fps, latent, tokenizer };
+}
+
+function clipFrom(clip: NonNullable<ManifestJson["clip"]>): ClipManifest {
+  const { embed_width: width, shortest_edge: shortestEdge, crop_height: cropHeight, crop_width: cropWidth, ...rest } = clip;
+  return { ...rest, width, shortestEdge, cropHeight, cropWidth };
+}
+
+/** Holds a manifest to what its variant is. */
+function requireFit(data: ManifestJson, folder: string): void {
+  const { name, engines, sizeMultiple, maxReferences, hasDynamicGuidance } = variantOf(data.variant);
+  const { width, height, frames, latent } = data;
+  for (const engine of engines) if (data.engines[engine] === undefined) throw invalid(folder, `engine ${engine} is missing`);
+  if (engines.includes("clip_encode") && data.clip === undefined) throw invalid(folder, `clip is missing, which ${name} reads images by`);
+  const checks: readonly (readonly [isRight: boolean, reason: string])[] = [
+    [width % sizeMultiple === 0 && height % sizeMultiple === 0, `${width}x${height} does not divide by ${sizeMultiple}`],
+    [latent.width * pixelsPerLatent === width && latent.height * pixelsPerLatent === height, "latents do not have an eighth of its size"],
+    [(latent.frames - 1) * framesPerLatent + 1 === frames, `${frames} frames are not those of ${latent.frames} latent frames, 4 each after the first`],
+    [data.max_references <= maxReferences, `${data.max_references} references are more than ${name} takes (${maxReferences})`],
+    [hasDynamicGuidance || !data.defaults.dynamic_guidance, `${name} has no dynamic guidance`],
+  ];
+  for (const [isRight, reason] of checks) if (!isRight) throw invalid(folder, reason);
 }
 
 /** An engine that every model has; `parseManifest` made sure of it. */
@@ -159,9 +221,9 @@ function parseJson(text: string, folder: string): unknown {
   }
 }
 
-function checkScheduler(scheduler: unknown, folder: string): void {
+function schedulersOf({ variant, scheduler }: ManifestJson, folder: string): SchedulerFamily {
   try {
-    parseSchedulerConfig(scheduler);
+    return variantOf(variant).schedulers(scheduler);
   } catch (cause) {
     throw invalid(folder, toFarmError(cause).message, cause);
   }

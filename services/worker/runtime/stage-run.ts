@@ -6,17 +6,18 @@
 import { isAbsolute } from "node:path";
 import { FarmError } from "../../domain/errors.ts";
 import type { FrameSelection, SchedulerKind } from "../../domain/render-spec.ts";
+import type { FrameResize } from "../../domain/vap/frame-resize.ts";
 import * as wire from "../../gen/proto/vapfarm/v1/stage.ts";
 
 export type PrepareWork = {
   readonly stage: "prepare";
   readonly frames: number;
-  readonly height: number;
-  readonly width: number;
+  readonly resize: FrameResize;
   readonly selection: FrameSelection;
 };
 export type TextEncodeWork = { readonly stage: "text_encode"; readonly prompt: string };
 export type VaeEncodeWork = { readonly stage: "vae_encode"; readonly firstFrameOnly: boolean };
+export type ClipEncodeWork = { readonly stage: "clip_encode" };
 export type DenoiseWork = {
   readonly stage: "denoise";
   readonly seed: bigint;
@@ -30,7 +31,7 @@ export type DenoiseWork = {
 export type DecodedOutput = "mp4" | "frames";
 export type VaeDecodeWork = { readonly stage: "vae_decode"; readonly outputs: readonly DecodedOutput[] };
 
-export type StageWork = PrepareWork | TextEncodeWork | VaeEncodeWork | DenoiseWork | VaeDecodeWork;
+export type StageWork = PrepareWork | TextEncodeWork | VaeEncodeWork | ClipEncodeWork | DenoiseWork | VaeDecodeWork;
 
 export type StageInputSource = { readonly kind: "path"; readonly path: string } | { readonly kind: "inline"; readonly bytes: Uint8Array };
 
@@ -105,6 +106,8 @@ function workFromProto(kind: wire.StageParameters["kind"]): StageWork {
       return { stage: "text_encode", prompt: kind.value.prompt };
     case "vaeEncode":
       return { stage: "vae_encode", firstFrameOnly: kind.value.firstFrameOnly };
+    case "clipEncode":
+      return { stage: "clip_encode" };
     case "denoise":
       return denoiseFromProto(kind.value);
     case "vaeDecode":
@@ -112,9 +115,19 @@ function workFromProto(kind: wire.StageParameters["kind"]): StageWork {
   }
 }
 
-function prepareFromProto({ frames, height, width, frameSelection }: wire.PrepareParameters): PrepareWork {
+function prepareFromProto(parameters: wire.PrepareParameters): PrepareWork {
+  const { frames, height, width, frameSelection } = parameters;
   if (frames < 1 || height < 1 || width < 1) throw invalid(`${frames} frames of ${width}x${height} cannot be prepared`);
-  return { stage: "prepare", frames, height, width, selection: selectionFromProto(frameSelection) };
+  return { stage: "prepare", frames, resize: resizeFromProto(parameters), selection: selectionFromProto(frameSelection) };
+}
+
+function resizeFromProto({ resize, height, width, shortestEdge }: wire.PrepareParameters): FrameResize {
+  if (resize === wire.ResizeKind.RESIZE_KIND_UNSPECIFIED || resize === wire.ResizeKind.RESIZE_KIND_STRETCH_LANCZOS) {
+    return { kind: "stretch", height, width };
+  }
+  if (resize !== wire.ResizeKind.RESIZE_KIND_COVER_BICUBIC) throw invalid("resize is of a kind that this runtime does not know");
+  if (shortestEdge < Math.max(height, width)) throw invalid(`${width}x${height} cannot be cut out of a shortest edge of ${shortestEdge}`);
+  return { kind: "cover", height, width, shortestEdge };
 }
 
 function selectionFromProto(selection: wire.FrameSelection): FrameSelection {
@@ -129,11 +142,17 @@ function denoiseFromProto(parameters: wire.DenoiseParameters): DenoiseWork {
   return { stage: "denoise", seed, steps, guidanceScale, dynamicGuidance, references, scheduler: schedulerFromProto(parameters.scheduler) };
 }
 
+const schedulers: ReadonlyMap<wire.SchedulerKind, SchedulerKind | undefined> = new Map([
+  [wire.SchedulerKind.SCHEDULER_KIND_UNSPECIFIED, undefined],
+  [wire.SchedulerKind.SCHEDULER_KIND_DDIM, "ddim"],
+  [wire.SchedulerKind.SCHEDULER_KIND_DPM, "dpm"],
+  [wire.SchedulerKind.SCHEDULER_KIND_UNIPC, "unipc"],
+  [wire.SchedulerKind.SCHEDULER_KIND_EULER, "euler"],
+]);
+
 function schedulerFromProto(scheduler: wire.SchedulerKind): SchedulerKind | undefined {
-  if (scheduler === wire.SchedulerKind.SCHEDULER_KIND_DDIM) return "ddim";
-  if (scheduler === wire.SchedulerKind.SCHEDULER_KIND_DPM) return "dpm";
-  if (scheduler === wire.SchedulerKind.SCHEDULER_KIND_UNSPECIFIED) return undefined;
-  throw invalid("scheduler is of a kind that this runtime does not know");
+  if (!schedulers.has(scheduler)) throw invalid("scheduler is of a kind that this runtime does not know");
+  return schedulers.get(scheduler);
 }
 
 function decodedOutput(output: wire.OutputKind): DecodedOutput {

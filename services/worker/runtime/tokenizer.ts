@@ -14,9 +14,6 @@ import { cleanWanPrompt } from "../../domain/text/wan-prompt.ts";
 import type { Engine, ModelManifest } from "../../platform/models/manifest.ts";
 import { parseTokenizerFile } from "./tokenizer-file.ts";
 
-/** What is done to a prompt before it is tokenized: nothing, or Wan's prompt_clean. */
-export type TextCleaning = "none" | "wan";
-
 export type EncodedPrompt = {
   /** int64 [1,L], padded or cut to L. */
   readonly ids: Int64Tensor;
@@ -29,17 +26,21 @@ export type EncodedPrompt = {
 
 export type PromptTokenizer = { encode(prompt: string): EncodedPrompt };
 
-export type TokenizerOptions = { readonly cleaning: TextCleaning };
+/** What is done to a prompt before it is tokenized. */
+const cleanings: Readonly<Record<ModelManifest["text"]["cleaning"], (prompt: string) => string>> = {
+  none: (prompt) => prompt,
+  wan: cleanWanPrompt,
+};
 
 /** Reads the model's tokenizer.json, which must be the file that the text engine's digest covers. */
-export async function openTokenizer(manifest: ModelManifest, textEngine: Engine, { cleaning }: TokenizerOptions): Promise<PromptTokenizer> {
+export async function openTokenizer(manifest: ModelManifest, textEngine: Engine): Promise<PromptTokenizer> {
   const path = join(manifest.folder, manifest.tokenizer);
   const { tokenizer, padId, eosId } = parseTokenizerFile(await readChecked(path, textEngine), path);
   const { text } = manifest;
   if (padId !== text.padId || eosId !== text.eosId) {
     throw new FarmError("MODEL_INVALID", { message: `${path} pads with ${padId} and ends with ${eosId}, farm.json says otherwise` });
   }
-  const clean = cleaning === "wan" ? cleanWanPrompt : (prompt: string) => prompt;
+  const clean = cleanings[text.cleaning];
   return { encode: (prompt) => padded(tokenizer.encodeFor(clean(prompt), text.maxTokens), text) };
 }
 

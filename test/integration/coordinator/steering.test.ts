@@ -137,7 +137,11 @@ describe("operating the farm", () => {
     const { farm: glance } = await call(client.getFarm.bind(client), GetFarmRequest.create());
     expect(glance).toMatchObject({ name: "local", pools: [{ name: "test", profile: "cpu;test" }], holds: [] });
     const { models } = await call(client.listModels.bind(client), ListModelsRequest.create());
-    expect(models).toMatchObject([{ name: "demo", weights: "random", width: 64, height: 48, frames: 17, defaults: { steps: 50 } }]);
+    const shared = { weights: "random", width: 64, height: 48, frames: 17, defaults: { steps: 50 }, pool: "test" };
+    expect(models).toMatchObject([
+      { name: "demo", variant: "cogvideox", schedulers: ["ddim", "dpm"], ...shared },
+      { name: "demo-wan", variant: "wan", schedulers: ["unipc", "euler"], ...shared },
+    ]);
     const { model } = await call(client.getModel.bind(client), GetModelRequest.create({ name: "demo" }));
     expect(model).toEqual(models[0]);
     expect(await codeOf(call(client.getModel.bind(client), GetModelRequest.create({ name: "none" })))).toBe("MODEL_NOT_FOUND");

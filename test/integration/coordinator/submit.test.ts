@@ -107,7 +107,7 @@ describe("submitting a render", () => {
     await expect(submit(client, SubmitRenderRequest.create())).rejects.toMatchObject({ code: "FIELD_INVALID" });
     await expect(submit(client, renderRequest(media, { model: "none" }))).rejects.toMatchObject({
       code: "MODEL_UNKNOWN",
-      details: { grpcStatus: "INVALID_ARGUMENT", fields: [{ field: "render.model", remedy: "choose one of: demo" }] },
+      details: { grpcStatus: "INVALID_ARGUMENT", fields: [{ field: "render.model", remedy: "choose one of: demo, demo-wan" }] },
     });
   });
 

@@ -142,7 +142,14 @@ describe("a running runtime", () => {
     ["an empty file", { media: new Uint8Array() }, "MEDIA_EMPTY"],
     ["a path that is not there", { media: "/nonexistent/clip.mp4" }, "ARTIFACT_MISSING"],
   ])("refuses %s by name", async (_what, { media }, code) => {
-    const value = { frames: 1, height: 48, width: 64, frameSelection: FrameSelection.FRAME_SELECTION_FIRST };
+    const value = {
+      frames: 1,
+      height: 48,
+      width: 64,
+      frameSelection: FrameSelection.FRAME_SELECTION_FIRST,
+      resize: 0 as const,
+      shortestEdge: 0,
+    };
     const inputs = media === undefined ? {} : { media };
     expect((await errorOf(runtime.run({ parameters: { $case: "prepare", value }, inputs }))).code).toBe(code);
   });

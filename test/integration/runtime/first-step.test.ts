@@ -4,8 +4,9 @@ import { float32, type Float32Tensor, int64 } from "../../../services/domain/ten
 import { openSession } from "../../../services/worker/runtime/engines/onnx-session.ts";
 import { engineOf } from "../../../services/platform/models/manifest.ts";
 import { openModel } from "../../../services/platform/models/repository.ts";
-import { type GoldenCase, goldenNames, maxDifference, openGolden } from "../../support/golden.ts";
-import { demoModelFolder } from "../../support/runtime-process.ts";
+import { cogvideoxNames, type GoldenCase, maxDifference, openGolden, wanNames } from "../../support/golden.ts";
+import { answersOf, beginGolden } from "../../support/denoise-case.ts";
+import { demoFolderOf, demoModelFolder } from "../../support/runtime-process.ts";
 
 type Slice = { readonly start: number; readonly frames: number; readonly channel: number };
 
@@ -26,7 +27,7 @@ function stack(parts: readonly Float32Tensor[], shape: readonly number[]): Float
   return float32(shape, new Float32Array(parts.flatMap(({ data }) => [...data])));
 }
 
-describe.each(goldenNames)("the denoise engine on the first step of %s", (name) => {
+describe.each(cogvideoxNames)("the denoise engine on the first step of %s", (name) => {
   it("predicts the reference's noise within 1e-4", async ({ annotate }) => {
     const golden = openGolden(name);
     const model = await openModel(demoModelFolder);
@@ -58,5 +59,26 @@ describe.each(goldenNames)("the denoise engine on the first step of %s", (name) 
     const worst = maxDifference(noisePred?.data ?? [], golden.float32("step0_noise_pred").data);
     await annotate(`largest difference ${worst}`);
     expect(worst).toBeLessThanOrEqual(1e-4);
+  });
+});
+
+describe.each(wanNames)("the denoise engine on the first step of %s", (name) => {
+  it("predicts the reference's noise of both calls within 1e-4", async ({ annotate }) => {
+    const golden = openGolden(name);
+    const model = await openModel(demoFolderOf("wan"));
+    const engine = engineOf(model, "denoise");
+    const session = await openSession(join(model.folder, engine.path), engine, { providers: ["cpu"], threads: 1, deviceId: 0 });
+    const { plan, calls, state } = beginGolden(golden);
+    const timestep = float32([1], Float32Array.of(plan.steps[0]?.timestep ?? NaN));
+    const expected = answersOf(golden, 0);
+    const differences: number[] = [];
+    for (const [index, call] of calls.entries()) {
+      const { noise_pred: noisePred } = await session.run({ ...call, latents: state.latents, timestep });
+      differences.push(maxDifference(noisePred?.data ?? [], expected[index]?.data ?? []));
+    }
+    await session.close();
+    await annotate(`largest differences ${differences.join(", ")}`);
+    expect(differences).toHaveLength(2);
+    expect(Math.max(...differences)).toBeLessThanOrEqual(1e-4);
   });
 });

@@ -27,6 +27,14 @@ async function committed(attemptId: string) {
 }
 
 describe("a worker", () => {
+  it("takes work of the models that it is for only, and does not start for one that is not there", async () => {
+    await farm.startWorker({ settings: { VAPFARM_WORKER_MODELS: "demo-wan" } });
+    await until("it asked", () => Promise.resolve(farm.coordinator.nexts.length > 0));
+    expect(farm.coordinator.nexts[0]?.worker?.models.map(({ name }) => name)).toEqual(["demo-wan"]);
+    const missing = farm.startWorker({ settings: { VAPFARM_WORKER_MODELS: "demo,none" } });
+    await expect(missing).rejects.toMatchObject({ code: "MODEL_INVALID", message: expect.stringContaining("none") as string });
+  });
+
   it("describes itself, runs what it claims, and stores the outputs under their hash", async () => {
     const attemptId = farm.addScript({ steps: 3 });
     const worker = await farm.startWorker();
@@ -38,7 +46,8 @@ describe("a worker", () => {
     expect(createHash("sha256").update(bytes).digest("hex")).toBe(output?.sha256);
     expect(outcome.value).toMatchObject({ provider: "cpu", profile: "fake" });
     expect(report).toMatchObject({ computeMs: 2, loadMs: 1, deviceMs: 3 });
-    expect(farm.coordinator.nexts[0]?.worker).toMatchObject({ name: "tested", pool: "p", profile: "fake", models: [{ name: "demo" }] });
+    const { worker: described } = farm.coordinator.nexts[0] ?? {};
+    expect(described).toMatchObject({ name: "tested", pool: "p", profile: "fake", models: [{ name: "demo" }, { name: "demo-wan" }] });
     // The answer to the report reaches the agent after the coordinator knows.
     await until("its scratch is gone", async () => (await readdir(join(farm.folder, "worker/scratch"))).length === 0);
     const counted = 'vapfarm_worker_attempts_total{stage="text_encode",outcome="succeeded"} 1';

@@ -61,7 +61,7 @@ describe("the flags of render", () => {
     ["a seed that is no number", { seed: "many" }, ["render.seed"]],
     ["steps that are no whole number", { steps: "2.5" }, ["render.steps"]],
     ["steps that no 32-bit number holds", { steps: "4294967297" }, ["render.steps"]],
-    ["an unknown scheduler", { scheduler: "euler" }, ["render.scheduler"]],
+    ["an unknown scheduler", { scheduler: "heun" }, ["render.scheduler"]],
     ["an unknown output", { outputs: "mp4,gif" }, ["render.outputs[1]"]],
     ["a name that every object has", { scheduler: "toString" }, ["render.scheduler"]],
     ["guidance that is not finite", { guidanceScale: "Infinity", dynamicGuidance: true }, ["render.guidance.scale"]],

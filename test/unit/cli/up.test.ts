@@ -1,7 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { createKeeper, type KeeperEvent, type Life, restartDelayMs } from "../../../services/cli/up/keeper.ts";
 import { settingsOf } from "../../../services/cli/up/settings.ts";
-import { coordinatorEnvironment, type Foundation, workerEnvironment } from "../../../services/cli/up/service-environment.ts";
+import {
+  coordinatorEnvironment,
+  type Foundation,
+  plannedWorkers,
+  workerEnvironment,
+} from "../../../services/cli/up/service-environment.ts";
 import { dataFolderOf, defaultDataFolder, layoutOf } from "../../../services/cli/data-folder.ts";
 import { FarmError } from "../../../services/domain/errors.ts";
 
@@ -12,7 +17,7 @@ describe("the settings of up", () => {
     expect(settingsOf({}, {}, folders)).toMatchObject({
       dataFolder: undefined,
       isEphemeral: false,
-      workers: 2,
+      pools: [{ name: "local", workers: 2 }],
       threads: 1,
       modelsFolder: "/project/models",
       grpcAddress: "127.0.0.1:0",
@@ -59,9 +64,48 @@ const foundation: Foundation = {
   callerEnvironment: { VAPFARM_LEASE_MS: "4000", VAPFARM_HTTP_ADDRESS: "0.0.0.0:80", DATABASE_URL: "postgres://theirs" },
 };
 
+describe("the pools of up", () => {
+  const poolsOf = (pool: readonly string[], workers?: string) =>
+    settingsOf({ pool, ...(workers === undefined ? {} : { workers }) }, {}, folders);
+
+  it("have models and workers of their own, or those that are left", () => {
+    const { pools } = poolsOf(["cog=demo,other:3", "wan=demo-wan", "rest"], "1");
+    expect(pools).toEqual([
+      { name: "cog", workers: 3, models: ["demo", "other"] },
+      { name: "wan", workers: 1, models: ["demo-wan"] },
+      { name: "rest", workers: 1 },
+    ]);
+  });
+
+  it.each([[["a b"]], [["wan=:2"]], [["wan=x:0"]], [["one", "one"]], [["one=demo", "two=demo"]], [["one=demo,,x"]]])(
+    "are refused when they make no sense: %j",
+    (pool) => {
+      expect(() => poolsOf(pool)).toThrow(/--pool/);
+    },
+  );
+
+  it("tell the coordinator which models they render, and each worker its own", () => {
+    const settings = poolsOf(["cog=demo:2", "wan=demo-wan:1"]);
+    const planned = plannedWorkers(settings);
+    expect(planned.map(({ name }) => name)).toEqual(["cog-1", "cog-2", "wan-1"]);
+    expect(JSON.parse(coordinatorEnvironment({ ...foundation, settings }, undefined)["VAPFARM_POOLS"] ?? "")).toEqual([
+      { name: "cog", profile: "cpu;x", models: ["demo"] },
+      { name: "wan", profile: "cpu;x", models: ["demo-wan"] },
+    ]);
+    const [, , wan] = planned;
+    if (wan === undefined) expect.unreachable("three workers are planned");
+    expect(workerEnvironment(foundation, wan, undefined)).toMatchObject({ VAPFARM_POOL: "wan", VAPFARM_WORKER_MODELS: "demo-wan" });
+  });
+
+  it("are one where none is named, for every model", () => {
+    expect(plannedWorkers(settingsOf({ workers: "2" }, {}, folders)).map(({ name }) => name)).toEqual(["worker-1", "worker-2"]);
+    expect(coordinatorEnvironment(foundation, undefined)["VAPFARM_POOLS"]).toBe('[{"name":"local","profile":"cpu;x"}]');
+  });
+});
+
 describe("the environment of a service", () => {
   it("keeps the database from workers", () => {
-    const environment = workerEnvironment(foundation, "worker-1", undefined);
+    const environment = workerEnvironment(foundation, { name: "worker-1", pool: { name: "local", workers: 2 } }, undefined);
     expect(environment["DATABASE_URL"]).toBeUndefined();
     expect(environment).toMatchObject({ VAPFARM_WORKER_NAME: "worker-1", VAPFARM_WORKER_FOLDER: "/data/workers/worker-1" });
   });

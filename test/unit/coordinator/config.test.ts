@@ -46,6 +46,8 @@ describe("the coordinator's settings", () => {
   it("refuse pools of one name and short tokens", () => {
     const pools = '[{"name":"a","profile":"x"},{"name":"a","profile":"y"}]';
     expect(() => readCoordinatorConfig({ ...least, VAPFARM_POOLS: pools })).toThrow(/distinct/);
+    const shared = '[{"name":"a","profile":"x","models":["m"]},{"name":"b","profile":"x","models":["n","m"]}]';
+    expect(() => readCoordinatorConfig({ ...least, VAPFARM_POOLS: shared })).toThrow(/one pool only/);
     const short = '[{"token":"short","tenant":"one","role":"member"}]';
     expect(() => readCoordinatorConfig({ ...least, VAPFARM_CALLERS: short })).toThrow(/16 characters/);
   });

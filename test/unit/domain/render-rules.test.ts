@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { completeRender, type ModelFacts, type RenderRequest, type SubmitRequest } from "../../../services/domain/render-request.ts";
 import { renderWarnings } from "../../../services/domain/render-warnings.ts";
-import { parseSchedulerConfig } from "../../../services/domain/vap/scheduler-config.ts";
+import { parseCogvideoxFamily } from "../../../services/domain/vap/schedulers/cogvideox-family.ts";
 import { maxTextCharacters, type RuleFacts, violationsOf } from "../../../services/domain/render-rules.ts";
 import { releasedSchedulerConfig } from "../../support/scheduler-config.ts";
 
@@ -14,11 +14,23 @@ const model: ModelFacts = {
   height: 48,
   frames: 17,
   maxReferences: 3,
-  scheduler: "ddim",
+  hasDynamicGuidance: true,
+  schedulers: { kind: "ddim", kinds: ["ddim", "dpm"] },
   defaults: { steps: 50, guidanceScale: 6, dynamicGuidance: true, negativePrompt: "worst quality" },
 };
+const wanModel: ModelFacts = {
+  ...model,
+  name: "wan",
+  maxReferences: 1,
+  hasDynamicGuidance: false,
+  schedulers: { kind: "unipc", kinds: ["unipc", "euler"] },
+  defaults: { ...model.defaults, guidanceScale: 5, dynamicGuidance: false },
+};
 const facts: RuleFacts = {
-  models: new Map([["demo", model]]),
+  models: new Map([
+    ["demo", model],
+    ["wan", wanModel],
+  ]),
   uploads: new Map([
     [image, { kind: "image", frames: 1 }],
     [clip, { kind: "video", frames: 40 }],
@@ -68,6 +80,16 @@ const wrongRenders: readonly (readonly [string, Partial<RenderRequest>, string, 
   ["an image that was never uploaded", { image: { sha256: "d".repeat(64) } }, "render.image", "MEDIA_UNKNOWN"],
   ["a reference that was never uploaded", { references: [{ sha256: "d".repeat(64) }] }, "render.references[0]", "MEDIA_UNKNOWN"],
   ["a reference that is an image", { references: [{ sha256: image }] }, "render.references[0]", "FIELD_INVALID"],
+  ["a scheduler of another variant", { scheduler: "unipc" }, "render.scheduler", "FIELD_INVALID"],
+  ["CogVideoX's scheduler for Wan", { model: "wan", scheduler: "dpm" }, "render.scheduler", "FIELD_INVALID"],
+  ["dynamic guidance of a model that has none", { model: "wan", guidance: { dynamic: true } }, "render.guidance.dynamic", "FIELD_INVALID"],
+  [
+    "two references of a model that takes one",
+    { model: "wan", references: [{ sha256: clip }, { sha256: clip }], referencePrompts: ["x", "y"] },
+    "render.references",
+    "FIELD_INVALID",
+  ],
+  ["two prompts for the one reference", { model: "wan", referencePrompts: ["x", "y"] }, "render.reference_prompts", "FIELD_INVALID"],
   ["no reference", { references: [], referencePrompts: [] }, "render.references", "FIELD_INVALID"],
   [
     "four references",
@@ -201,23 +223,41 @@ describe("completing a render", () => {
     expect(completeRender({ ...render, guidance: { scale: 0 } }, model, 7n)).toMatchObject({ guidanceScale: 0, dynamicGuidance: true });
   });
 
+  it("fills in what the model's variant has", () => {
+    expect(completeRender({ ...render, model: "wan" }, wanModel, 7n)).toMatchObject({
+      scheduler: "unipc",
+      guidanceScale: 5,
+      dynamicGuidance: false,
+    });
+    expect(found({ model: "wan", scheduler: "euler", guidance: { dynamic: false } })).toEqual([]);
+    expect(completeRender({ ...render, model: "wan", scheduler: "euler" }, wanModel, 7n).scheduler).toBe("euler");
+  });
+
+  it("warns of steps that the reference of a flow scheduler fails at, from 501 on", () => {
+    const codesOf = (steps: number, scheduler: "unipc" | "euler") => renderWarnings({ steps, scheduler }).map(({ code }) => code);
+    expect([codesOf(30, "unipc"), codesOf(500, "unipc"), codesOf(1000, "euler")]).toEqual([[], [], []]);
+    expect([codesOf(501, "unipc"), codesOf(1000, "unipc")]).toEqual([["STEPS_BEYOND_REFERENCE"], ["STEPS_BEYOND_REFERENCE"]]);
+  });
+
+  const warningsOf = (steps: number) => renderWarnings({ steps, scheduler: "ddim" });
+
   it("warns of steps that do not divide 1000, and only of those", () => {
-    expect(renderWarnings({ steps: 30 }).map(({ code }) => code)).toEqual(["STEPS_DO_NOT_DIVIDE_1000"]);
-    expect(renderWarnings({ steps: 50 })).toEqual([]);
+    expect(warningsOf(30).map(({ code }) => code)).toEqual(["STEPS_DO_NOT_DIVIDE_1000"]);
+    expect(warningsOf(50)).toEqual([]);
   });
 
   it("warns besides of the 62 step counts whose result the reference's surplus timestep replaces by noise", () => {
     const counts = Array.from({ length: 1000 }, (_one, index) => index + 1);
-    const codesOf = (steps: number) => renderWarnings({ steps }).map(({ code }) => code);
+    const codesOf = (steps: number) => warningsOf(steps).map(({ code }) => code);
     const surplus = counts.filter((steps) => codesOf(steps).includes("STEPS_SURPLUS_TIMESTEP"));
     expect([surplus.length, surplus[0]]).toEqual([62, 61]);
     expect(surplus.every((steps) => codesOf(steps).includes("STEPS_DO_NOT_DIVIDE_1000"))).toBe(true);
-    expect(renderWarnings({ steps: 61 })[1]?.message).toContain("replaces the result by noise");
+    expect(warningsOf(61)[1]?.message).toContain("replaces the result by noise");
   });
 
   it("goes by the model's own schedule where that is known", () => {
-    const leading = parseSchedulerConfig({ ...releasedSchedulerConfig, timestep_spacing: "leading", num_train_timesteps: 900 });
-    expect(renderWarnings({ steps: 30 }, leading)).toEqual([]);
-    expect(renderWarnings({ steps: 61 }, leading).map(({ code }) => code)).toEqual(["STEPS_DO_NOT_DIVIDE_1000"]);
+    const leading = parseCogvideoxFamily({ ...releasedSchedulerConfig, timestep_spacing: "leading", num_train_timesteps: 900 });
+    expect(renderWarnings({ steps: 30, scheduler: "ddim" }, leading)).toEqual([]);
+    expect(renderWarnings({ steps: 61, scheduler: "ddim" }, leading).map(({ code }) => code)).toEqual(["STEPS_DO_NOT_DIVIDE_1000"]);
   });
 });

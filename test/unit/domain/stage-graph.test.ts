@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { RenderSpec } from "../../../services/domain/render-spec.ts";
-import { planRender, type PlannedTask, type PlanRequest } from "../../../services/domain/stage-graph.ts";
+import type { PlannedTask, PlanRequest } from "../../../services/domain/planned-task.ts";
+import { planRender } from "../../../services/domain/stage-graph.ts";
+import { variantNames, variantOf } from "../../../services/domain/variants/registry.ts";
 import { StageParameters } from "../../../services/gen/proto/vapfarm/v1/stage.ts";
 
 const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
@@ -30,6 +32,7 @@ const request: PlanRequest = {
   render,
   model: {
     name: "demo",
+    variant: "cogvideox",
     fps: 16,
     engineDigests: { text_encode: "t", vae_encode_image: "i", vae_encode: "v", denoise: "d", vae_decode: "o" },
   },
@@ -188,8 +191,96 @@ test("an engine's digest or the pool's profile changes the keys of the stages th
   expect(ofEngine.map(({ stage }) => stage)).toEqual(["denoise", "vae_decode"]);
 });
 
+test("two pools share no task, not even those that need no engine", () => {
+  const old = new Set(keysOf(plan()));
+  expect(keysOf(plan({}, { pool: "other", profile: "other" })).filter((key) => old.has(key))).toEqual([]);
+});
+
 test("a model without an engine that is needed is refused", () => {
   expect(() => plan({}, { model: { ...request.model, engineDigests: {} } })).toThrow("model demo has no engine text_encode");
+});
+
+describe("a render of the Wan variant", () => {
+  const wanRequest: Partial<PlanRequest> = {
+    model: {
+      name: "wan",
+      variant: "wan",
+      fps: 16,
+      engineDigests: { text_encode: "wt", clip_encode: "wc", vae_encode: "wv", denoise: "wd", vae_decode: "wo" },
+      clip: { shortestEdge: 224, height: 224, width: 224 },
+    },
+  };
+  const one: Partial<RenderSpec> = { references: [{ sha256: hash("clip") }], referencePrompts: ["a dog"], scheduler: "unipc" };
+  const planWan = (overrides: Partial<RenderSpec> = {}) => plan({ ...one, ...overrides }, wanRequest);
+
+  test("is 14 tasks, in dependency order, images seen by CLIP at their own size", () => {
+    const tasks = planWan();
+    expect(tasks.map(({ stage, label }) => `${stage}: ${label}`)).toEqual([
+      "prepare: image",
+      "prepare: image for CLIP",
+      "text_encode: prompt",
+      "text_encode: negative prompt, reference 1 negative prompt",
+      "clip_encode: image",
+      "vae_encode: image",
+      "prepare: reference 1",
+      "prepare: reference 1 first frame for CLIP",
+      "clip_encode: reference 1 first frame",
+      "vae_encode: reference 1",
+      "vae_encode: reference 1 first frame",
+      "text_encode: reference 1 prompt",
+      "denoise: denoise",
+      "vae_decode: decode",
+    ]);
+    const views = tasks.filter(({ label }) => label.endsWith("for CLIP"));
+    expect(views.map(({ parameters }) => StageParameters.fromJSON(parameters).kind?.value)).toEqual(
+      views.map(() => expect.objectContaining({ frames: 1, height: 224, width: 224, resize: 2, shortestEdge: 224 }) as unknown),
+    );
+    expect(views.map(({ inputs }) => inputs[0]?.source)).toEqual([
+      { kind: "upload", sha256: hash("image") },
+      { kind: "upload", sha256: hash("clip") },
+    ]);
+  });
+
+  test("denoises from latents, what CLIP saw, and prompts", () => {
+    const denoise = planWan().find(({ stage }) => stage === "denoise");
+    expect(denoise?.inputs.map(({ name }) => name)).toEqual([
+      "image_latents",
+      "image_embeds",
+      "prompt_embeds",
+      "negative_prompt_embeds",
+      "ref0_latents",
+      "ref0_first_latents",
+      "ref0_image_embeds",
+      "ref0_prompt_embeds",
+      "ref0_negative_prompt_embeds",
+    ]);
+    expect(StageParameters.fromJSON(denoise?.parameters).kind?.value).toMatchObject({ scheduler: 3, references: 1 });
+  });
+
+  test("shares the pixels of one picture with a render of another variant, and nothing else", () => {
+    const cogvideox = new Set(keysOf(plan()));
+    const shared = planWan({ references: [{ sha256: hash("clip 0") }] }).filter(({ contentKey }) => cogvideox.has(contentKey));
+    expect(shared.map(({ label }) => label)).toEqual(["image", "reference 1"]);
+  });
+
+  test("is refused where the manifest does not say what CLIP reads", () => {
+    const blind = { ...(wanRequest.model ?? request.model), clip: undefined };
+    expect(() => plan(one, { model: blind })).toThrow("does not say what CLIP reads");
+  });
+});
+
+test("every graph takes only what earlier nodes give, under names of its own", () => {
+  for (const name of variantNames) {
+    const { graph, engines } = variantOf(name);
+    const known = new Set<string>();
+    for (const node of [...graph.nodes.filter(({ per }) => per === "render"), ...graph.nodes.filter(({ per }) => per === "reference")]) {
+      expect(known.has(node.name)).toBe(false);
+      for (const input of node.inputs) expect([node.name, known.has(input.node)]).toEqual([node.name, true]);
+      if (node.engine !== undefined) expect(engines).toContain(node.engine);
+      known.add(node.name);
+    }
+    for (const input of graph.denoise) expect([input.name, known.has(input.node)]).toEqual([input.name, true]);
+  }
 });
 
 test("two renders have the same plan exactly when they ask for the same", () => {

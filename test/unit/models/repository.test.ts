@@ -8,6 +8,7 @@ import { createEngineVerifier, listModels, openModel } from "../../../services/p
 import { instructionSet, runtimeProfile } from "../../../services/platform/profile.ts";
 
 const demo = fileURLToPath(new URL("../../../models/demo", import.meta.url));
+const wan = fileURLToPath(new URL("../../../models/demo-wan", import.meta.url));
 const invalid = (text: string): Error =>
   expect.objectContaining({ code: "MODEL_INVALID", message: expect.stringContaining(text) as string }) as Error;
 
@@ -29,7 +30,11 @@ describe("a model", () => {
 
   it.each([
     ["a changed constant", (text: string) => text.replace('"max_tokens": 226,\n        "pad_id"', '"max_tokens": 225,\n        "pad_id"'), "digest"],
-    ["another format", (text: string) => text.replace('"format": 1', '"format": 2'), "format"],
+    ["an earlier format", (text: string) => text.replace('"format": 2', '"format": 1'), "export the model again"],
+    ["a variant that nobody knows", (text: string) => text.replace('"variant": "cogvideox"', '"variant": "sora"'), "variant"],
+    ["a size that latents do not fit", (text: string) => text.replace('"width": 64', '"width": 72'), "an eighth"],
+    ["frames that are not 4k + 1", (text: string) => text.replace('"frames": 17', '"frames": 18'), "18 frames"],
+    ["more references than the variant takes", (text: string) => text.replace('"max_references": 3,\n  "latent"', '"max_references": 4,\n  "latent"'), "4 references"],
     ["a path out of its folder", (text: string) => text.replace('"tokenizer": "tokenizer.json"', '"tokenizer": "../x.json"'), "inside"],
     ["an engine under another name", (text: string) => text.replace('"vae_decode": {', '"vae_other": {'), "vae_decode is missing"],
     ["a scheduler that nobody knows", (text: string) => text.replace('"CogVideoXDDIMScheduler"', '"EulerScheduler"'), "EulerScheduler"],
@@ -38,6 +43,32 @@ describe("a model", () => {
     const text = await readFile(join(demo, "farm.json"), "utf8");
     expect(change(text)).not.toBe(text);
     expect(() => parseManifest(change(text), demo)).toThrow(invalid(reason));
+  });
+
+  it("of the Wan variant opens with what CLIP reads, and its files have their hashes", async () => {
+    const model = await openModel(wan);
+    expect(model).toMatchObject({
+      name: "demo-wan",
+      variant: "wan",
+      maxReferences: 1,
+      clip: { tokens: 257, shortestEdge: 224, cropHeight: 224, cropWidth: 224 },
+      text: { maxTokens: 512, cleaning: "wan" },
+      schedulers: { kind: "unipc", kinds: ["unipc", "euler"] },
+    });
+    for (const engine of Object.values(model.engines)) await createEngineVerifier().verify(model, engine);
+  });
+
+  it.each([
+    ["a width that does not divide by 16", (text: string) => text.replaceAll('"width": 64', '"width": 72').replace('"width": 8', '"width": 9'), "divide by 16"],
+    ["two references", (text: string) => text.replace('"max_references": 1,\n  "latent"', '"max_references": 2,\n  "latent"'), "takes (1)"],
+    ["dynamic guidance", (text: string) => text.replace('"dynamic_guidance": false', '"dynamic_guidance": true'), "no dynamic guidance"],
+    ["a scheduler of CogVideoX", (text: string) => text.replace('"UniPCMultistepScheduler"', '"CogVideoXDDIMScheduler"'), "CogVideoXDDIMScheduler"],
+    ["nothing said of CLIP", (text: string) => text.replace('"clip": {', '"chip": {'), "clip is missing"],
+    ["no engine for CLIP", (text: string) => text.replace('"clip_encode": {', '"clip_other": {'), "clip_encode is missing"],
+  ])("of the Wan variant is refused for %s", async (_what, change, reason) => {
+    const text = await readFile(join(wan, "farm.json"), "utf8");
+    expect(change(text)).not.toBe(text);
+    expect(() => parseManifest(change(text), wan)).toThrow(invalid(reason));
   });
 
   it("is refused when it is not there", async () => {

@@ -3,51 +3,26 @@ import { encodeSafetensors } from "../../../services/domain/tensors/safetensors.
 import { float32 } from "../../../services/domain/tensors/tensor.ts";
 import type { Float32Tensor } from "../../../services/domain/tensors/tensor.ts";
 import { decodeDenoiseState, encodeDenoiseState } from "../../../services/domain/vap/denoise-checkpoint.ts";
-import { beginDenoise, nextStep, stepDenoise } from "../../../services/domain/vap/denoise.ts";
-import type { DenoiseBeginning, DenoiseSettings, DenoiseState } from "../../../services/domain/vap/denoise.ts";
-import { latentsToDecoderInput } from "../../../services/domain/vap/moments.ts";
-import { parseSchedulerConfig } from "../../../services/domain/vap/scheduler-config.ts";
+import { nextStep, stepDenoise } from "../../../services/domain/vap/denoise.ts";
 import { TorchGenerator } from "../../../services/domain/vap/torch-random.ts";
-import { goldenNames, maxDifference, openGolden } from "../../support/golden.ts";
+import { answersOf, beginGolden, finishGolden, inputsOf, settingsOf } from "../../support/denoise-case.ts";
+import {
+  cogvideoxNames,
+  goldenNames,
+  goldenReferences,
+  maxDifference,
+  openGolden,
+  schedulerKindOf,
+  wanNames,
+} from "../../support/golden.ts";
 import type { GoldenCase } from "../../support/golden.ts";
-import { releasedSchedulerConfig } from "../../support/scheduler-config.ts";
 
-const latentShape = { frames: 5, channels: 16, height: 6, width: 8 };
-const plane = latentShape.height * latentShape.width;
+const plane = 6 * 8;
+const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error;
 
-function settingsOf({ settings }: GoldenCase): DenoiseSettings {
-  return {
-    seed: BigInt(settings.seed),
-    steps: settings.steps,
-    guidanceScale: settings.guidance_scale,
-    dynamicGuidance: settings.use_dynamic_cfg,
-    scheduler: parseSchedulerConfig({ ...releasedSchedulerConfig, _class_name: settings.scheduler }),
-    latentShape,
-    scalingFactor: 0.7,
-    invertScaleLatents: false,
-  };
-}
-
-function references(golden: GoldenCase): number[] {
-  return Array.from({ length: golden.settings.refs }, (_, index) => index);
-}
-
-function momentsOf(golden: GoldenCase): Parameters<typeof beginDenoise>[1] {
-  return {
-    image: golden.float32("image_moments"),
-    references: references(golden).map((index) => ({
-      moments: golden.float32(`ref${index}_moments`),
-      firstMoments: golden.float32(`ref${index}_first_moments`),
-    })),
-  };
-}
-
-function begin(golden: GoldenCase, change: Partial<DenoiseSettings> = {}): DenoiseBeginning {
-  return beginDenoise({ ...settingsOf(golden), ...change }, momentsOf(golden));
-}
-
-/** The transformer's input of one guidance half: per frame the noisy or clean channels, then the condition's, zero after its first frame. */
-function transformerInput(latents: Float32Tensor, condition: Float32Tensor): Float32Array {
+/** CogVideoX's input of one guidance row: per frame the noisy or clean channels, then the condition's, zero after its first frame. */
+function cogvideoxInput(latents: Float32Tensor | undefined, condition: Float32Tensor | undefined): Float32Array {
+  if (latents === undefined || condition === undefined) throw new TypeError("the call lacks latents");
   const [clips = 0, frames = 0, channels = 0] = latents.shape;
   const row = channels * plane;
   const input = new Float32Array(clips * frames * 2 * row);
@@ -61,25 +36,53 @@ function transformerInput(latents: Float32Tensor, condition: Float32Tensor): Flo
   return input;
 }
 
-function noisePred(golden: GoldenCase, index: number): Float32Tensor {
-  return golden.float32(`step${index}_noise_pred`);
-}
-
-/** Runs the recorded answers of the model from a state to the end. */
-function finish(golden: GoldenCase, { plan, state }: Pick<DenoiseBeginning, "plan" | "state">): DenoiseState {
-  let current = state;
-  for (let step = nextStep(plan, current); step !== undefined; step = nextStep(plan, current)) {
-    current = stepDenoise(plan, current, noisePred(golden, step.index));
-  }
-  return current;
+/** Wan's input: latents, four mask channels that are 1 in the first latent frame, the condition. */
+function wanInput(latents: Float32Tensor | undefined, condition: Float32Tensor | undefined): readonly number[] {
+  if (latents === undefined || condition === undefined) throw new TypeError("the call lacks latents");
+  const mask = Array.from({ length: 4 * 5 * plane }, (_, place) => (place % (5 * plane) < plane ? 1 : 0));
+  return [...latents.data, ...mask, ...condition.data];
 }
 
 describe.each(goldenNames)("the golden case %s", (name) => {
   const golden = openGolden(name);
 
+  test("has the reference's timesteps", () => {
+    const { plan } = beginGolden(golden);
+    const expected = golden.settings.variant === "wan" ? golden.float32("timesteps") : golden.int64("timesteps");
+    expect(plan.steps.map(({ timestep }) => timestep)).toEqual([...expected.data].map(Number));
+  });
+
+  test("takes the model's recorded answers to the reference's latents, step by step", () => {
+    const { plan, state } = beginGolden(golden);
+    let current = state;
+    for (const step of plan.steps) {
+      current = stepDenoise(plan, current, answersOf(golden, step.index));
+      expect(maxDifference(current.latents.data, golden.float32(`step${step.index}_latents`).data)).toBeLessThanOrEqual(5e-6);
+    }
+    expect(nextStep(plan, current)).toBeUndefined();
+    expect(current.latents.shape).toEqual(golden.float32("step0_latents").shape);
+  });
+
+  test("ends bit-equal when resumed from a checkpoint at any step", () => {
+    const { plan, state } = beginGolden(golden);
+    const expected = finishGolden(golden, plan, state);
+    let current = state;
+    for (const step of plan.steps) {
+      const again = beginGolden(golden).plan;
+      const resumed = decodeDenoiseState(again, encodeDenoiseState(plan, current));
+      expect(resumed).toEqual(current);
+      expect(finishGolden(golden, again, resumed)).toEqual(expected);
+      current = stepDenoise(plan, current, answersOf(golden, step.index));
+    }
+  });
+});
+
+describe.each(cogvideoxNames)("CogVideoX's golden case %s", (name) => {
+  const golden = openGolden(name);
+
   test("has every draw from its seed, in order", () => {
     const generator = TorchGenerator.seeded(BigInt(golden.settings.seed));
-    const refs = references(golden);
+    const refs = goldenReferences(golden);
     const scheduled = golden.names.filter((tensor) => tensor.startsWith("scheduler_noise_")).length;
     const order = [
       "image_eps",
@@ -94,129 +97,180 @@ describe.each(goldenNames)("the golden case %s", (name) => {
     }
   });
 
-  test("has the reference's timesteps", () => {
-    const { plan } = begin(golden);
-    expect(plan.steps.map(({ timestep }) => BigInt(timestep))).toEqual([...golden.int64("timesteps").data]);
-  });
-
-  test("gives the transformer's first inputs from moments and seed", () => {
-    const { conditions, state } = begin(golden);
-    const main = transformerInput(state.latents, conditions.imageLatents);
-    const reference = transformerInput(conditions.refLatents, conditions.refImageLatents);
+  test("gives the transformer's first inputs from moments and seed, both prompts in one call", () => {
+    const { calls, state } = beginGolden(golden);
+    expect(calls).toHaveLength(1);
+    const [call = {}] = calls;
+    const main = cogvideoxInput(state.latents, call["image_latents"]);
+    const reference = cogvideoxInput(call["ref_latents"], call["ref_image_latents"]);
     expect(maxDifference([...main, ...main], golden.float32("step0_hidden_states").data)).toBeLessThanOrEqual(1e-5);
     expect(maxDifference([...reference, ...reference], golden.float32("step0_hidden_states_mot_ref").data)).toBeLessThanOrEqual(1e-5);
+    expect(maxDifference(call["prompt_embeds"]?.data ?? [], golden.float32("step0_encoder_hidden_states").data)).toBe(0);
   });
 
-  test("takes the model's recorded answers to the reference's latents, step by step", () => {
-    const { plan, state } = begin(golden);
-    let current = state;
-    for (const step of plan.steps) {
-      current = stepDenoise(plan, current, noisePred(golden, step.index));
-      expect(maxDifference(current.latents.data, golden.float32(`step${step.index}_latents`).data)).toBeLessThanOrEqual(5e-6);
-    }
-    expect(nextStep(plan, current)).toBeUndefined();
-    const input = latentsToDecoderInput(current.latents, 0.7);
+  test("ends at the reference's decoder input", () => {
+    const { plan, state } = beginGolden(golden);
+    const { variant, model } = settingsOf(golden);
+    const input = variant.decoderInput(finishGolden(golden, plan, state).latents, model);
     expect(input.shape).toEqual(golden.float32("decode_input").shape);
     expect(maxDifference(input.data, golden.float32("decode_input").data)).toBeLessThanOrEqual(1e-5);
   });
+});
 
-  test("ends bit-equal when resumed from a checkpoint at any step", () => {
-    const beginning = begin(golden);
-    const expected = finish(golden, beginning);
-    let current = beginning.state;
-    for (const step of beginning.plan.steps) {
-      const { plan } = begin(golden);
-      const resumed = decodeDenoiseState(plan, encodeDenoiseState(current));
-      expect(resumed).toEqual(current);
-      expect(finish(golden, { plan, state: resumed })).toEqual(expected);
-      current = stepDenoise(beginning.plan, current, noisePred(golden, step.index));
+describe.each(wanNames)("Wan's golden case %s", (name) => {
+  const golden = openGolden(name);
+
+  test("has its one draw from its seed", () => {
+    const { state } = beginGolden(golden);
+    expect(maxDifference(state.latents.data, golden.float32("initial_noise").data)).toBeLessThanOrEqual(1e-6);
+    expect(state.random.draws).toBe(state.latents.data.length);
+  });
+
+  test("gives the transformer's first inputs, the positive prompt in the first call and the negative one in the second", () => {
+    const { calls, state } = beginGolden(golden);
+    const [positive = {}, negative = {}] = calls;
+    expect(calls).toHaveLength(2);
+    expect(
+      maxDifference(wanInput(state.latents, positive["image_latents"]), golden.float32("step0_hidden_states").data),
+    ).toBeLessThanOrEqual(1e-5);
+    const reference = wanInput(positive["ref_latents"], positive["ref_image_latents"]);
+    expect(maxDifference(reference, golden.float32("step0_hidden_states_mot_ref").data)).toBeLessThanOrEqual(1e-5);
+    for (const [tensor, call, expected] of [
+      ["prompt_embeds", positive, "step0_encoder_hidden_states"],
+      ["ref_prompt_embeds", positive, "step0_encoder_hidden_states_mot_ref"],
+      ["prompt_embeds", negative, "step0_uncond_encoder_hidden_states"],
+      ["ref_prompt_embeds", negative, "step0_uncond_encoder_hidden_states_mot_ref"],
+      ["image_embeds", positive, "step0_encoder_hidden_states_image"],
+      ["ref_image_embeds", negative, "step0_encoder_hidden_states_image_mot_ref"],
+    ] as const) {
+      expect(maxDifference(call[tensor]?.data ?? [], golden.float32(expected).data), expected).toBe(0);
     }
+  });
+
+  test("is refused with another number of references, and without what CLIP said", () => {
+    expect(() => beginGolden(golden, { references: 2 })).toThrow(/exactly one/);
+    expect(() => beginGolden(golden, { references: 0 })).toThrow(code("STAGE_INPUT_INVALID"));
+    const { model } = settingsOf(golden);
+    expect(() => beginGolden(golden, { model: { ...model, clip: undefined } })).toThrow(code("MODEL_INVALID"));
+    expect(() => beginGolden(golden, {}, { image_embeds: float32([1, 1, 32], new Float32Array(32)) })).toThrow(code("STAGE_INPUT_INVALID"));
   });
 });
 
-describe("denoising", () => {
-  const golden = openGolden("cogvideox-dpm-1ref");
-  const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error;
+describe.each([
+  ["cogvideox-dpm-1ref", "ddim"],
+  ["cogvideox-ddim-1ref", "dpm"],
+  ["wan-unipc", "euler"],
+  ["wan-euler", "unipc"],
+] as const)("denoising %s", (name, other) => {
+  const golden = openGolden(name);
 
-  test("runs on the positive prompt alone when the guidance scale is 1 or less", () => {
-    const { plan, state } = begin(golden, { guidanceScale: 1 });
-    const pair = noisePred(golden, 0);
-    const positive = float32([1, ...pair.shape.slice(1)], pair.data.slice(pair.data.length / 2));
-    expect(plan.guided).toBe(false);
-    expect(stepDenoise(plan, state, positive).stepIndex).toBe(1);
-    expect(() => stepDenoise(plan, state, pair)).toThrow(code("STAGE_INPUT_INVALID"));
+  test("asks about the positive prompt alone when the guidance scale is 1 or less", () => {
+    const inputs = inputsOf(golden);
+    const { plan, calls, state } = beginGolden(golden, { guidanceScale: 1 });
+    const answers = answersOf(golden, 0);
+    const [first] = answers;
+    const positive = golden.settings.variant === "wan" ? first : secondRow(first);
+    expect(plan.isGuided).toBe(false);
+    expect(calls).toHaveLength(1);
+    expect(calls[0]?.["prompt_embeds"]?.data).toEqual(inputs["prompt_embeds"]?.data);
+    expect(stepDenoise(plan, state, positive === undefined ? [] : [positive]).stepIndex).toBe(1);
+    expect(() => stepDenoise(plan, state, answers)).toThrow(code("STAGE_INPUT_INVALID"));
   });
 
-  test("runs the scheduler that the render asks for on the model's noise schedule", () => {
-    const beginning = begin(golden, { schedulerKind: "ddim" });
-    expect(beginning.plan.kind).toBe("ddim");
-    expect(stepDenoise(beginning.plan, beginning.state, noisePred(golden, 0)).random).toBe(beginning.state.random);
+  test(`runs ${other} when the render asks for it, on the model's noise schedule`, () => {
+    const { plan, state } = beginGolden(golden, { schedulerKind: other });
+    expect(plan.kind).toBe(other);
+    expect(finishGolden(golden, plan, state).stepIndex).toBe(golden.settings.steps);
+    const own = beginGolden(golden);
+    expect(finishGolden(golden, plan, state).latents).not.toEqual(finishGolden(golden, own.plan, own.state).latents);
   });
 
-  test("keeps single frames unscaled when the VAE inverts their scale", () => {
-    const scaled = begin(golden).conditions;
-    const inverted = begin(golden, { invertScaleLatents: true }).conditions;
-    expect(inverted.refLatents).toEqual(scaled.refLatents);
-    expect(
-      maxDifference(
-        inverted.imageLatents.data.map((value) => value * 0.7),
-        scaled.imageLatents.data,
-      ),
-    ).toBeLessThanOrEqual(1e-6);
-    expect(
-      maxDifference(
-        inverted.refImageLatents.data.map((value) => value * 0.7),
-        scaled.refImageLatents.data,
-      ),
-    ).toBeLessThanOrEqual(1e-6);
-  });
-
-  test("refuses moments of another size, and a render without references", () => {
-    const moments = momentsOf(golden);
-    const settings = settingsOf(golden);
-    expect(() => beginDenoise(settings, { ...moments, image: golden.float32("ref0_moments") })).toThrow(code("STAGE_INPUT_INVALID"));
-    expect(() => beginDenoise(settings, { ...moments, references: [] })).toThrow(code("STAGE_INPUT_INVALID"));
+  test("refuses a scheduler of the other family", () => {
+    const foreign = golden.settings.variant === "wan" ? "ddim" : "unipc";
+    expect(() => beginGolden(golden, { schedulerKind: foreign })).toThrow(code("FIELD_INVALID"));
   });
 
   test("fails by name when the model's answer is not finite", () => {
-    const { plan, state } = begin(golden);
-    const answer = noisePred(golden, 0);
-    const broken = float32(
-      answer.shape,
-      answer.data.map((value, index) => (index === 77 ? NaN : value)),
+    const { plan, state } = beginGolden(golden);
+    const broken = answersOf(golden, 0).map(({ shape, data }) =>
+      float32(
+        shape,
+        data.map((value, index) => (index === 77 ? NaN : value)),
+      ),
     );
     expect(() => stepDenoise(plan, state, broken)).toThrow(code("STAGE_NOT_FINITE"));
   });
 
   test("takes no step beyond the last", () => {
-    const { plan, state } = begin(golden);
-    expect(() => stepDenoise(plan, finish(golden, { plan, state }), noisePred(golden, 0))).toThrow(/all steps/);
+    const { plan, state } = beginGolden(golden);
+    expect(() => stepDenoise(plan, finishGolden(golden, plan, state), answersOf(golden, 0))).toThrow(/all steps/);
   });
 });
 
-describe("a denoise checkpoint", () => {
+function secondRow(pair: Float32Tensor | undefined): Float32Tensor | undefined {
+  if (pair === undefined) return undefined;
+  return float32([1, ...pair.shape.slice(1)], pair.data.slice(pair.data.length / 2));
+}
+
+describe("denoising CogVideoX", () => {
   const golden = openGolden("cogvideox-dpm-1ref");
-  const { plan, state } = begin(golden);
-  const later = stepDenoise(plan, state, noisePred(golden, 0));
-  const corrupt = expect.objectContaining({ code: "ARTIFACT_CORRUPT" }) as Error;
+
+  test("draws nothing more from its generator under DDIM", () => {
+    const { plan, state } = beginGolden(golden, { schedulerKind: "ddim" });
+    expect(stepDenoise(plan, state, answersOf(golden, 0)).random).toBe(state.random);
+  });
+
+  test("keeps single frames unscaled when the VAE inverts their scale", () => {
+    const { model } = settingsOf(golden);
+    const callOf = (invertScaleLatents: boolean) =>
+      beginGolden(golden, { model: { ...model, vae: { ...model.vae, invertScaleLatents } } }).calls[0] ?? {};
+    const [scaled, inverted] = [callOf(false), callOf(true)];
+    expect(inverted["ref_latents"]).toEqual(scaled["ref_latents"]);
+    for (const tensor of ["image_latents", "ref_image_latents"]) {
+      const shrunk = inverted[tensor]?.data.map((value) => value * 0.7) ?? [];
+      expect(maxDifference(shrunk, scaled[tensor]?.data ?? []), tensor).toBeLessThanOrEqual(1e-6);
+    }
+  });
+
+  test("refuses moments of another size, and a render without references", () => {
+    expect(() => beginGolden(golden, {}, { image_moments: golden.float32("ref0_moments") })).toThrow(code("STAGE_INPUT_INVALID"));
+    expect(() => beginGolden(golden, { references: 0 })).toThrow(code("STAGE_INPUT_INVALID"));
+  });
+});
+
+describe.each(["cogvideox-dpm-1ref", "wan-unipc"] as const)("a denoise checkpoint of %s", (name) => {
+  const golden: GoldenCase = openGolden(name);
+  const { plan, state } = beginGolden(golden);
+  const later = stepDenoise(plan, state, answersOf(golden, 0));
+  const corrupt = code("ARTIFACT_CORRUPT");
 
   test("of another render is refused", () => {
-    const shorter = begin(golden, { steps: 1, schedulerKind: "ddim" }).plan;
-    expect(() => decodeDenoiseState(shorter, encodeDenoiseState(later))).toThrow(corrupt);
-    expect(() => decodeDenoiseState(plan, encodeDenoiseState({ ...later, stepIndex: 6 }))).toThrow(corrupt);
-    expect(() => decodeDenoiseState(plan, encodeDenoiseState({ ...later, oldPrediction: undefined }))).toThrow(corrupt);
-    expect(() => decodeDenoiseState({ ...plan, latentShape: [1, 5, 16, 6, 9] }, encodeDenoiseState(later))).toThrow(corrupt);
+    const other = golden.settings.variant === "wan" ? "euler" : "ddim";
+    const shorter = beginGolden(golden, { steps: 1 }).plan;
+    expect(() => decodeDenoiseState(beginGolden(golden, { schedulerKind: other }).plan, encodeDenoiseState(plan, later))).toThrow(corrupt);
+    expect(() => decodeDenoiseState(shorter, encodeDenoiseState(plan, { ...later, stepIndex: 2 }))).toThrow(corrupt);
+    expect(() => decodeDenoiseState(plan, encodeDenoiseState(plan, { ...later, stepIndex: 99 }))).toThrow(corrupt);
+    expect(() => decodeDenoiseState(plan, encodeDenoiseState(plan, { ...later, memory: state.memory }))).toThrow(corrupt);
+    const wider = [...plan.latentShape.slice(0, 4), 9];
+    expect(() => decodeDenoiseState({ ...plan, latentShape: wider }, encodeDenoiseState(plan, later))).toThrow(corrupt);
+  });
+
+  test("whose memory is cut short is refused", () => {
+    const tensors = Object.fromEntries(Object.entries(later.memory.tensors).map(([memory, data]) => [memory, data.subarray(1)]));
+    const cut = { ...later, memory: { ...later.memory, tensors } };
+    expect(() => decodeDenoiseState(plan, encodeDenoiseState(plan, cut))).toThrow(corrupt);
   });
 
   test("that is another kind of file is refused", () => {
     expect(() => decodeDenoiseState(plan, encodeSafetensors({ latents: state.latents }))).toThrow(corrupt);
-    expect(() => decodeDenoiseState(plan, encodeSafetensors({}, { format: "vapfarm-denoise-1" }))).toThrow(corrupt);
+    const empty = encodeSafetensors({}, { format: "vapfarm-denoise-2", scheduler: schedulerKindOf(golden) });
+    expect(() => decodeDenoiseState(plan, empty)).toThrow(corrupt);
   });
 
   test("keeps the half pair that a small draw left behind", () => {
     const generator = TorchGenerator.seeded(3n);
     generator.randn(3);
     const kept = { ...state, random: generator.state() };
-    expect(decodeDenoiseState(plan, encodeDenoiseState(kept))).toEqual(kept);
+    expect(decodeDenoiseState(plan, encodeDenoiseState(plan, kept))).toEqual(kept);
   });
 });

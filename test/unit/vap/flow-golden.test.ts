@@ -3,7 +3,7 @@ import { parseFlowFamily } from "../../../services/domain/vap/schedulers/flow-co
 import { eulerTable, unipcTable } from "../../../services/domain/vap/schedulers/flow-sigmas.ts";
 import type { Scheduler, SchedulerState } from "../../../services/domain/vap/schedulers/scheduler.ts";
 import { TorchGenerator } from "../../../services/domain/vap/torch-random.ts";
-import { maxDifference, openGolden, type WanGoldenName, wanGoldenNames } from "../../support/golden.ts";
+import { maxDifference, openGolden, wanNames } from "../../support/golden.ts";
 import { flowEulerConfig, unipcConfig } from "../../support/flow-scheduler-config.ts";
 
 /** Measured: 1.5e-6 for UniPC, bit-equal for Euler; the noise differs by less, the decoder's input by the deviation more. */
@@ -21,7 +21,7 @@ const deviation = [
   2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743, 3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.916,
 ];
 
-function casesOf(name: WanGoldenName) {
+function casesOf(name: (typeof wanNames)[number]) {
   const golden = openGolden(name);
   const { steps, seed, guidance_scale: scale } = golden.settings;
   const family = parseFlowFamily(kinds[name] === "unipc" ? unipcConfig : flowEulerConfig);
@@ -47,7 +47,7 @@ function follow(scheduler: Scheduler, from: Moment & { index: number }, velocity
   return moments;
 }
 
-describe.each(wanGoldenNames)("the scheduler in the golden case %s", (name) => {
+describe.each(wanNames)("the scheduler in the golden case %s", (name) => {
   const { golden, steps, seed, initial, velocityOf, scheduler } = casesOf(name);
   const moments = follow(scheduler, { index: 0, latents: initial, state: scheduler.beginning }, velocityOf);
 

@@ -2,16 +2,16 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { float32, uint8 } from "../../../services/domain/tensors/tensor.ts";
 import { firstFrame, pixelsToVaeInput, vaeOutputToPixels } from "../../../services/domain/vap/pixels.ts";
-import { goldenNames, maxDifference, openGolden } from "../../support/golden.ts";
+import { cogvideoxNames, maxDifference, openGolden, wanNames } from "../../support/golden.ts";
 
-describe.each(goldenNames)("pixels of the golden case %s", (name) => {
+describe.each(cogvideoxNames)("pixels of the golden case %s", (name) => {
   const golden = openGolden(name);
 
   test.each(["image_pixels", "ref0_pixels", "ref0_first_pixels"])("come back as the reference's floats, bit for bit: %s", (tensor) => {
     const expected = golden.float32(tensor);
     const pixels = vaeOutputToPixels(expected);
     expect(pixels.shape).toEqual([expected.shape[2], 48, 64, 3]);
-    const back = pixelsToVaeInput(pixels);
+    const back = pixelsToVaeInput(pixels, pixels.shape[0] ?? 0);
     expect(back.shape).toEqual(expected.shape);
     expect(maxDifference(back.data, expected.data)).toBe(0);
   });
@@ -36,12 +36,29 @@ describe.each(goldenNames)("pixels of the golden case %s", (name) => {
   });
 });
 
+describe.each(wanNames)("pixels of the golden case %s", (name) => {
+  const golden = openGolden(name);
+
+  test.each([
+    ["vae0_pixels", 1],
+    ["vae1_pixels", 17],
+    ["vae2_pixels", 1],
+  ] as const)("come back as the reference's floats, mid-grey frames included, bit for bit: %s", (tensor, own) => {
+    const expected = golden.float32(tensor);
+    const pixels = vaeOutputToPixels(expected);
+    const given = uint8([own, 48, 64, 3], pixels.data.subarray(0, own * 48 * 64 * 3));
+    const back = pixelsToVaeInput(given, 17);
+    expect(back.shape).toEqual(expected.shape);
+    expect(maxDifference(back.data, expected.data)).toBe(0);
+  });
+});
+
 describe("pixels", () => {
   test("survive the way to floats and back", () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 24, maxLength: 24 }), (bytes) => {
         const pixels = uint8([2, 2, 2, 3], bytes);
-        expect(vaeOutputToPixels(pixelsToVaeInput(pixels))).toEqual(pixels);
+        expect(vaeOutputToPixels(pixelsToVaeInput(pixels, 2))).toEqual(pixels);
       }),
     );
   });
@@ -63,7 +80,8 @@ describe("pixels", () => {
 
   test("of another layout are refused", () => {
     const refused = expect.objectContaining({ code: "STAGE_INPUT_INVALID" }) as Error;
-    expect(() => pixelsToVaeInput(uint8([2, 2, 3], new Uint8Array(12)))).toThrow(refused);
+    expect(() => pixelsToVaeInput(uint8([2, 2, 3], new Uint8Array(12)), 2)).toThrow(refused);
+    expect(() => pixelsToVaeInput(uint8([2, 1, 1, 3], new Uint8Array(6)), 1)).toThrow(refused);
     expect(() => vaeOutputToPixels(float32([1, 4, 1, 1, 1], new Float32Array(4)))).toThrow(refused);
   });
 

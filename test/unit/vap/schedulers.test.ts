@@ -2,13 +2,13 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ddimStep } from "../../../services/domain/vap/ddim.ts";
-import { dpmStep } from "../../../services/domain/vap/dpm.ts";
+import { ddimStep } from "../../../services/domain/vap/schedulers/ddim.ts";
+import { dpmStep } from "../../../services/domain/vap/schedulers/dpm.ts";
 import { applyGuidance, guidanceScales, isGuided } from "../../../services/domain/vap/guidance.ts";
-import { createNoiseSchedule } from "../../../services/domain/vap/noise-schedule.ts";
-import { parseSchedulerConfig } from "../../../services/domain/vap/scheduler-config.ts";
-import type { SchedulerConfig } from "../../../services/domain/vap/scheduler-config.ts";
-import { samplingSteps, stepsDivideSchedule } from "../../../services/domain/vap/timesteps.ts";
+import { createNoiseSchedule } from "../../../services/domain/vap/schedulers/noise-schedule.ts";
+import { parseSchedulerConfig } from "../../../services/domain/vap/schedulers/cogvideox-config.ts";
+import type { SchedulerConfig } from "../../../services/domain/vap/schedulers/cogvideox-config.ts";
+import { samplingSteps, stepsDivideSchedule } from "../../../services/domain/vap/schedulers/cogvideox-timesteps.ts";
 import { TorchGenerator } from "../../../services/domain/vap/torch-random.ts";
 import { maxDifference } from "../../support/golden.ts";
 import { releasedSchedulerConfig } from "../../support/scheduler-config.ts";
@@ -123,6 +123,7 @@ describe("timesteps", () => {
 
 describe("guidance", () => {
   const dynamic = { guidanceScale: 6, dynamicGuidance: true };
+  const timestepsOf = (steps: number): readonly number[] => samplingSteps(released, steps).map(({ timestep }) => timestep);
 
   test("has the reference's float32 bits for 50 steps and scale 6", () => {
     const bits =
@@ -130,18 +131,18 @@ describe("guidance", () => {
       "401bf147 40cc12df 40c03809 405ca9f8 404cada3 3fd3cf22 40d38536 3f98ed6c 4089736c 40df882d 3fc2b8d6 3fe17d55 3f876a7f 40841489 3fbdbb1e 40002a0c " +
       "40be533a 4084953f 40d0fa43 40c479a4 40dfff84 40c56387 3f8f598a 40063d8b 40d5eb92 40dff992 4015f747 40c6cede 3fa0115a 40dffd16 40dba8ef 3f88227c " +
       "3f800004 3f800021 3f8fcb81";
-    const scales = new Float32Array(guidanceScales({ ...dynamic, steps: 50 }, samplingSteps(released, 50)));
+    const scales = new Float32Array(guidanceScales({ ...dynamic, steps: 50 }, timestepsOf(50)));
     expect([...new Uint32Array(scales.buffer)].map((word) => word.toString(16).padStart(8, "0")).join(" ")).toBe(bits);
   });
 
   test.each(Object.entries(fixture.guidance))("follows Python's formula for %s steps", (count, expected) => {
     const steps = Number(count);
-    const scales = guidanceScales({ ...dynamic, steps }, samplingSteps(released, steps));
+    const scales = guidanceScales({ ...dynamic, steps }, timestepsOf(steps));
     expect(maxDifference(scales, expected)).toBeLessThanOrEqual(1e-9);
   });
 
   test("of another scale moves along the same curve", () => {
-    const steps = samplingSteps(released, 50);
+    const steps = timestepsOf(50);
     const six = guidanceScales({ ...dynamic, steps: 50 }, steps);
     const three = guidanceScales({ guidanceScale: 3, dynamicGuidance: true, steps: 50 }, steps);
     expect(
@@ -153,7 +154,7 @@ describe("guidance", () => {
   });
 
   test("is constant unless dynamic, and absent up to 1", () => {
-    expect(guidanceScales({ guidanceScale: 6, dynamicGuidance: false, steps: 4 }, samplingSteps(released, 4))).toEqual([6, 6, 6, 6]);
+    expect(guidanceScales({ guidanceScale: 6, dynamicGuidance: false, steps: 4 }, timestepsOf(4))).toEqual([6, 6, 6, 6]);
     expect([0, 1, 1.01].map(isGuided)).toEqual([false, false, true]);
     expect(() => guidanceScales({ guidanceScale: Infinity, dynamicGuidance: false, steps: 1 }, [])).toThrow(/not finite/);
   });
@@ -161,7 +162,8 @@ describe("guidance", () => {
   test("is applied in float32", () => {
     const [negative, positive, scale] = [0.1, 0.7, 2.2915].map(Math.fround) as [number, number, number];
     const expected = Math.fround(negative + Math.fround(scale * Math.fround(positive - negative)));
-    expect([...applyGuidance(new Float32Array([negative, positive]), 2.2915)]).toEqual([expected]);
+    expect([...applyGuidance("rows", [new Float32Array([negative, positive])], 2.2915)]).toEqual([expected]);
+    expect([...applyGuidance("calls", [new Float32Array([positive]), new Float32Array([negative])], 2.2915)]).toEqual([expected]);
   });
 });
 

@@ -8,8 +8,8 @@ import { FarmError } from "../../errors.ts";
 import type { SchedulerKind } from "../../render-spec.ts";
 import { ConfigReader, configRefused } from "./config-reader.ts";
 import { createFlowEuler } from "./flow-euler.ts";
-import type { FlowSchedule } from "./flow-sigmas.ts";
-import type { Scheduler, SchedulerFamily } from "./scheduler.ts";
+import { type FlowSchedule, referenceFails, unipcTable } from "./flow-sigmas.ts";
+import type { Scheduler, SchedulerFamily, StepCaution } from "./scheduler.ts";
 import { createUniPc, defaultSolver } from "./unipc.ts";
 import type { UniPcSolver } from "./unipc.ts";
 
@@ -39,7 +39,16 @@ export function parseFlowFamily(json: unknown): SchedulerFamily {
         () => createUniPc(schedule, solver, steps),
         () => createFlowEuler(schedule, steps),
       ),
+    cautions: (chosen, steps) => (chosen === "unipc" ? cautionsOf(schedule, steps) : []),
   };
+}
+
+function cautionsOf(schedule: FlowSchedule, steps: number): readonly StepCaution[] {
+  if (!referenceFails(unipcTable(schedule, steps).timesteps)) return [];
+  const message =
+    `with ${steps} steps the first two timesteps are the same whole number, and the reference fails at its last step; ` +
+    `this farm goes on by the steps' order, so there is nothing to compare the result with; choose fewer steps`;
+  return [{ code: "STEPS_BEYOND_REFERENCE", message }];
 }
 
 function create(kind: SchedulerKind, unipc: () => Scheduler, euler: () => Scheduler): Scheduler {

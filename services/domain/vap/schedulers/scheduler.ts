@@ -39,6 +39,9 @@ export type Scheduler = {
   step(input: SchedulerStep): SchedulerResult;
 };
 
+/** What a client should know of a number of steps that is accepted as it is. */
+export type StepCaution = { readonly code: string; readonly message: string };
+
 /** The schedulers of one noise schedule, read from a scheduler_config.json. */
 export type SchedulerFamily = {
   /** The one that the config names. */
@@ -49,4 +52,6 @@ export type SchedulerFamily = {
   readonly trainTimesteps: number;
   /** A scheduler of `steps` steps; a count that the schedule does not have is FIELD_INVALID. */
   create(kind: SchedulerKind, steps: number): Scheduler;
+  /** What is odd about a count that `create` takes; empty for most. */
+  cautions(kind: SchedulerKind, steps: number): readonly StepCaution[];
 };

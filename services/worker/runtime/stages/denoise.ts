@@ -1,12 +1,16 @@
 /**
- * denoise: moments and embeddings → latents after the last step, float32 [1,T,C,h,w].
+ * denoise: what a render's image, references and prompts were encoded to → latents after the last step, in the variant's own layout.
  *
- * The arithmetic is domain/vap/denoise; this stage reads inputs, asks the engine once a step, and says how far it is.
+ * The arithmetic is domain/vap/denoise and the variant's; this stage reads inputs, asks the engine in each step, and says how far it is.
  */
 import { FarmError } from "../../../domain/errors.ts";
-import { float32, type Float32Tensor, int64, requireFloat32, requireShape } from "../../../domain/tensors/tensor.ts";
-import { beginDenoise, type DenoiseBeginning, type DenoiseMoments, nextStep, stepDenoise } from "../../../domain/vap/denoise.ts";
-import { parseSchedulerConfig } from "../../../domain/vap/scheduler-config.ts";
+import { float32, type Float32Tensor, int64, requireFloat32, type Tensor } from "../../../domain/tensors/tensor.ts";
+import { variantOf } from "../../../domain/variants/registry.ts";
+import { denoiseInputName } from "../../../domain/variants/render-graph.ts";
+import type { Variant } from "../../../domain/variants/variant.ts";
+import { beginDenoise, type DenoiseBeginning, type DenoiseSettings, nextStep, stepDenoise } from "../../../domain/vap/denoise.ts";
+import { isGuided } from "../../../domain/vap/guidance.ts";
+import { sizesOf } from "../../../platform/models/model-facts.ts";
 import type { ModelManifest } from "../../../platform/models/manifest.ts";
 import type { EngineSession } from "../engines/onnx-session.ts";
 import type { DenoiseWork, StageOutputFile } from "../stage-run.ts";
@@ -15,109 +19,77 @@ import type { StageContext } from "./stage-context.ts";
 /** Weight of the newest step in the expected time of one. */
 const newestWeight = 0.3;
 
-/** Runs every step; cancellation is seen between two of them. */
+/** Runs every step; cancellation is seen between two calls of the model. */
 export async function denoise(context: StageContext, work: DenoiseWork): Promise<readonly StageOutputFile[]> {
   const model = await context.model();
-  if (work.references > model.maxReferences) {
-    throw new FarmError("STAGE_INPUT_INVALID", { message: `${work.references} references, the model takes ${model.maxReferences}` });
-  }
-  const beginning = beginDenoise(settings(model, work), await readMoments(context, work.references));
-  const prompts = await readPrompts(context, { work, model, isGuided: beginning.plan.guided });
+  const variant = variantOf(model.variant);
+  requireWork(model, variant, work);
+  const inputs = await readInputs(context, variant, work);
+  const beginning = beginDenoise(settings(model, variant, work), (name) => requireFloat32(name, inputs.get(name)));
   const engine = await context.engine("denoise");
-  const latents = await runSteps(context, { engine, beginning, prompts });
+  const latents = await runSteps(context, engine, beginning);
   return [await context.writeTensors("latents", { latents })];
 }
 
-function settings(model: ModelManifest, work: DenoiseWork) {
-  return {
-    seed: work.seed,
-    steps: work.steps,
-    guidanceScale: work.guidanceScale,
-    dynamicGuidance: work.dynamicGuidance,
-    scheduler: parseSchedulerConfig(model.scheduler),
-    schedulerKind: work.scheduler,
-    latentShape: model.latent,
-    scalingFactor: model.vae.scalingFactor,
-    invertScaleLatents: model.vae.invertScaleLatents,
-  };
+function requireWork(model: ModelManifest, { hasDynamicGuidance }: Variant, work: DenoiseWork): void {
+  const { maxReferences, schedulers } = model;
+  if (work.references > maxReferences) throw invalid(`${work.references} references, the model takes ${maxReferences}`);
+  if (work.dynamicGuidance && !hasDynamicGuidance) throw invalid("the model has no dynamic guidance");
+  if (work.scheduler === undefined || schedulers.kinds.includes(work.scheduler)) return;
+  throw invalid(`scheduler ${work.scheduler} does not run on the model's noise schedule, only ${schedulers.kinds.join(" and ")}`);
 }
 
-async function readMoments(context: StageContext, references: number): Promise<DenoiseMoments> {
-  const read = (name: string): Promise<Float32Tensor> => readFloat32(context, name, "moments");
-  const clips = [];
-  for (let index = 0; index < references; index += 1) {
-    clips.push({ moments: await read(`ref${index}_moments`), firstMoments: await read(`ref${index}_first_moments`) });
+function settings(model: ModelManifest, variant: Variant, work: DenoiseWork): DenoiseSettings {
+  const { seed, steps, guidanceScale, dynamicGuidance, references, scheduler: schedulerKind } = work;
+  const asked = { seed, steps, guidanceScale, dynamicGuidance, references, schedulerKind };
+  return { ...asked, variant, schedulers: model.schedulers, model: sizesOf(model) };
+}
+
+/** Every input that the variant's graph names, but those of the negative prompt where nobody asks about it. */
+async function readInputs(context: StageContext, { graph }: Variant, work: DenoiseWork): Promise<ReadonlyMap<string, Tensor | undefined>> {
+  const read = new Map<string, Tensor | undefined>();
+  const needed = graph.denoise.filter(({ isForGuidance }) => isForGuidance !== true || isGuided(work.guidanceScale));
+  for (const input of needed) {
+    for (let reference = 0; reference < (input.per === "render" ? 1 : work.references); reference += 1) {
+      const name = denoiseInputName(input, reference);
+      read.set(name, (await context.inputTensors(name)).get(input.tensor));
+    }
   }
-  return { image: await read("image_moments"), references: clips };
+  return read;
 }
 
-async function readFloat32(context: StageContext, input: string, tensor: string): Promise<Float32Tensor> {
-  return requireFloat32(input, (await context.inputTensors(input)).get(tensor));
-}
-
-type Prompts = {
-  /** [g,L,D]: negative, positive; positive alone without guidance. */
-  readonly main: Float32Tensor;
-  /** [n,g,L,D]. */
-  readonly references: Float32Tensor;
-};
-
-type PromptRequest = { readonly work: DenoiseWork; readonly model: ModelManifest; readonly isGuided: boolean };
-
-async function readPrompts(context: StageContext, { work, model, isGuided }: PromptRequest): Promise<Prompts> {
-  const { maxTokens, width } = model.text;
-  const read = async (name: string): Promise<Float32Tensor> => {
-    const embeds = await readFloat32(context, name, "prompt_embeds");
-    requireShape(name, embeds, [1, maxTokens, width]);
-    return embeds;
-  };
-  const pair = async (prefix: string): Promise<readonly Float32Tensor[]> => {
-    const positive = await read(`${prefix}prompt_embeds`);
-    return isGuided ? [await read(`${prefix}negative_prompt_embeds`), positive] : [positive];
-  };
-  const main = await pair("");
-  const references: Float32Tensor[] = [];
-  for (let index = 0; index < work.references; index += 1) references.push(...(await pair(`ref${index}_`)));
-  return {
-    main: join([main.length, maxTokens, width], main),
-    references: join([work.references, main.length, maxTokens, width], references),
-  };
-}
-
-/** Lays tensors of equal size one after the other. */
-function join(shape: readonly number[], parts: readonly Float32Tensor[]): Float32Tensor {
-  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    data.set(part.data, offset);
-    offset += part.data.length;
-  }
-  return float32(shape, data);
-}
-
-type Steps = { readonly engine: EngineSession; readonly beginning: DenoiseBeginning; readonly prompts: Prompts };
-
-async function runSteps(context: StageContext, { engine, beginning, prompts }: Steps): Promise<Float32Tensor> {
-  const { plan, conditions } = beginning;
-  const constant = {
-    image_latents: conditions.imageLatents,
-    ref_latents: conditions.refLatents,
-    ref_image_latents: conditions.refImageLatents,
-    prompt_embeds: prompts.main,
-    ref_prompt_embeds: prompts.references,
-  };
-  let state = beginning.state;
+async function runSteps(
+  context: StageContext,
+  engine: EngineSession,
+  { plan, calls, state: first }: DenoiseBeginning,
+): Promise<Float32Tensor> {
+  let state = first;
   let stepMs = 0;
-  context.progress({ phase: "denoise", step: 0, steps: plan.steps.length, stepMs });
+  const steps = plan.steps.length;
+  context.progress({ phase: "denoise", step: 0, steps, stepMs });
   for (let step = nextStep(plan, state); step !== undefined; step = nextStep(plan, state)) {
-    await context.checkpoint();
     const startedMs = performance.now();
-    const timestep = int64([1], BigInt64Array.of(BigInt(step.timestep)));
-    const { noise_pred: noisePred } = await engine.run({ ...constant, latents: state.latents, timestep });
-    state = stepDenoise(plan, state, requireFloat32("noise_pred", noisePred));
+    const timestep = timestepTensor(engine, step.timestep);
+    const answers: Float32Tensor[] = [];
+    for (const constant of calls) {
+      await context.checkpoint();
+      const { noise_pred: noisePred } = await engine.run({ ...constant, latents: state.latents, timestep });
+      answers.push(requireFloat32("noise_pred", noisePred));
+    }
+    state = stepDenoise(plan, state, answers);
     const tookMs = performance.now() - startedMs;
     stepMs = stepMs === 0 ? tookMs : stepMs + newestWeight * (tookMs - stepMs);
-    context.progress({ phase: "denoise", step: state.stepIndex, steps: plan.steps.length, stepMs });
+    context.progress({ phase: "denoise", step: state.stepIndex, steps, stepMs });
   }
   return state.latents;
+}
+
+/** [1], of the type that the engine reads: whole numbers, or float32 where a schedule has fractions. */
+function timestepTensor({ engine }: EngineSession, timestep: number): Tensor {
+  const port = engine.inputs.find(({ name }) => name === "timestep");
+  return port?.dtype === "int64" ? int64([1], BigInt64Array.of(BigInt(timestep))) : float32([1], Float32Array.of(timestep));
+}
+
+function invalid(message: string): FarmError {
+  return new FarmError("STAGE_INPUT_INVALID", { message });
 }

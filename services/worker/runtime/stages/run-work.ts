@@ -2,6 +2,7 @@
  * Which function runs which stage.
  */
 import type { StageOutputFile, StageWork } from "../stage-run.ts";
+import { clipEncode } from "./clip-encode.ts";
 import { denoise } from "./denoise.ts";
 import { prepare } from "./prepare.ts";
 import type { StageContext } from "./stage-context.ts";
@@ -18,6 +19,8 @@ export function runWork(context: StageContext, work: StageWork): Promise<readonl
       return textEncode(context, work);
     case "vae_encode":
       return vaeEncode(context, work);
+    case "clip_encode":
+      return clipEncode(context);
     case "denoise":
       return denoise(context, work);
     case "vae_decode":

@@ -3,9 +3,10 @@
  *
  * Stages are functions of (context, work) → output files; they hold no state and know nothing of jobs.
  */
+import type { EngineName } from "../../../domain/stage.ts";
 import type { Tensor } from "../../../domain/tensors/tensor.ts";
 import type { MediaReader } from "../../../platform/media/media-reader.ts";
-import type { EngineName, ModelManifest } from "../../../platform/models/manifest.ts";
+import type { ModelManifest } from "../../../platform/models/manifest.ts";
 import type { EngineSession } from "../engines/onnx-session.ts";
 import type { StageOutputFile, StageProgress, StageWarning } from "../stage-run.ts";
 import type { PromptTokenizer } from "../tokenizer.ts";

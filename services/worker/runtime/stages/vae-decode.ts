@@ -1,18 +1,18 @@
 /**
- * vae_decode: latents float32 [1,T,C,h,w] → uint8 frames [F,H,W,3], as mp4 and or as a tensor file.
+ * vae_decode: latents float32, as denoise leaves them → uint8 frames [F,H,W,3], as mp4 and or as a tensor file.
  *
  * The mp4 is made here because frames are too large to travel (design §6).
  */
-import { requireFloat32 } from "../../../domain/tensors/tensor.ts";
-import { latentsToDecoderInput } from "../../../domain/vap/moments.ts";
-import { vaeOutputToPixels } from "../../../domain/vap/pixels.ts";
 import { stat } from "node:fs/promises";
-import type { Uint8Tensor } from "../../../domain/tensors/tensor.ts";
+import { requireFloat32, requireShape, type Uint8Tensor } from "../../../domain/tensors/tensor.ts";
+import { variantOf } from "../../../domain/variants/registry.ts";
+import { vaeOutputToPixels } from "../../../domain/vap/pixels.ts";
 import { encodeMp4 } from "../../../platform/media/encode-mp4.ts";
 import type { StageOutputFile, VaeDecodeWork } from "../stage-run.ts";
+import { runEngineOnce } from "./run-engine-once.ts";
 import type { StageContext } from "./stage-context.ts";
 
-/** Decodes, clamps and rounds (spec §1.1.7), then writes what was asked for. */
+/** Decodes, clamps and rounds (spec §1.1.7, §1.2.7), then writes what was asked for. */
 export async function vaeDecode(context: StageContext, { outputs }: VaeDecodeWork): Promise<readonly StageOutputFile[]> {
   const frames = await decodeFrames(context);
   const files: StageOutputFile[] = [];
@@ -25,12 +25,10 @@ async function decodeFrames(context: StageContext): Promise<Uint8Tensor> {
   const model = await context.model();
   const tensors = await context.inputTensors("latents");
   const latents = requireFloat32("latents", tensors.get("latents"));
-  const engine = await context.engine("vae_decode");
-  context.progress({ phase: "decode", step: 0, steps: 1, stepMs: 0 });
-  await context.checkpoint();
-  const decoded = await engine.run({ latents: latentsToDecoderInput(latents, model.vae.scalingFactor) });
-  context.progress({ phase: "decode", step: 1, steps: 1, stepMs: 0 });
-  return vaeOutputToPixels(requireFloat32("frames", decoded["frames"]));
+  const variant = variantOf(model.variant);
+  requireShape("latents", latents, variant.latentShape(model.latent));
+  const { tensor } = await runEngineOnce(context, "vae_decode", () => ({ latents: variant.decoderInput(latents, model) }));
+  return vaeOutputToPixels(tensor);
 }
 
 async function writeMp4(context: StageContext, frames: Uint8Tensor): Promise<StageOutputFile> {

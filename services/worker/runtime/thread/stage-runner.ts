@@ -1,12 +1,13 @@
 /**
- * Runs stages one after the other on the inference thread, and keeps what is worth keeping between them: sessions and the tokenizer.
+ * Runs stages one after the other on the inference thread, and keeps what is worth keeping between them: sessions and tokenizers.
  *
  * Owns the accounting of a run: loading, computing, and the time that the device was busy.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { FarmError } from "../../../domain/errors.ts";
 import { createMediaReader } from "../../../platform/media/media-reader.ts";
-import { type EngineName, engineOf, type ModelManifest } from "../../../platform/models/manifest.ts";
+import type { EngineName } from "../../../domain/stage.ts";
+import { engineOf, type ModelManifest } from "../../../platform/models/manifest.ts";
 import { openModel } from "../../../platform/models/repository.ts";
 import { findFfmpeg } from "../../../platform/programs/ffmpeg.ts";
 import type { InferenceConfig } from "../config.ts";
@@ -21,13 +22,17 @@ import { stageFiles } from "./stage-files.ts";
 
 export type RunOptions = { readonly signal: AbortSignal; readonly onProgress: (progress: StageProgress) => void };
 
+/** A vocabulary of 256,000 pieces takes about a second to open and a tenth of a gigabyte: one of each variant is kept. */
+const keptTokenizers = 2;
+
 /** Milliseconds of one run and the providers that ran, filled as it goes. */
 type Meter = { loadMs: number; deviceMs: number; readonly providers: Set<string> };
 
 export class StageRunner {
   readonly #config: InferenceConfig;
   readonly #sessions: SessionCache;
-  #tokenizer: { readonly digest: string; readonly tokenizer: PromptTokenizer } | undefined;
+  /** By the text engine's digest, the one used last at the end. */
+  readonly #tokenizers = new Map<string, PromptTokenizer>();
   #ffmpeg: Promise<string> | undefined;
 
   constructor(config: InferenceConfig) {
@@ -91,10 +96,12 @@ export class StageRunner {
 
   async #openTokenizer(model: ModelManifest, meter: Meter): Promise<PromptTokenizer> {
     const engine = engineOf(model, "text_encode");
-    if (this.#tokenizer?.digest === engine.digest) return this.#tokenizer.tokenizer;
     const startedMs = performance.now();
-    const tokenizer = await openTokenizer(model, engine, { cleaning: "none" });
-    this.#tokenizer = { digest: engine.digest, tokenizer };
+    const tokenizer = this.#tokenizers.get(engine.digest) ?? (await openTokenizer(model, engine));
+    this.#tokenizers.delete(engine.digest);
+    this.#tokenizers.set(engine.digest, tokenizer);
+    const [oldest = ""] = this.#tokenizers.keys();
+    if (this.#tokenizers.size > keptTokenizers) this.#tokenizers.delete(oldest);
     meter.loadMs += performance.now() - startedMs;
     return tokenizer;
   }

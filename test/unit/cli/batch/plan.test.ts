@@ -100,14 +100,14 @@ renders:
       "    steps: many",
       "    references: [{ media: c.mp4, prompt: q }, { prompt: q }]",
       "  - image: a.png",
-      "    scheduler: euler",
+      "    scheduler: heun",
       "    seed: -1",
     ].join("\n");
     expect(faults(text)).toEqual([
       expect.stringMatching(/^3:3 defaults\.sede there is no field "sede" \| one of model, /),
       '7:12 renders[0].steps is "many" | a whole number from 1 to 1000',
       "8:47 renders[0].references[1].media is missing | text; put it between quotes",
-      '10:16 renders[1].scheduler is "euler" | one of ddim, dpm',
+      '10:16 renders[1].scheduler is "heun" | one of ddim, dpm, unipc, euler',
       "11:11 renders[1].seed is -1 | a whole number from 0 to 2^63-1",
     ]);
   });

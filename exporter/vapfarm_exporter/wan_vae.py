@@ -1,0 +1,64 @@
+"""Wan's VAE in the reference's chunks: frame 0, then groups of four (decoding: latent frame by latent frame).
+
+The chunks carry the last frames of each convolution's input along (the stock class's feature cache), so a chunk costs
+the memory of four frames whatever the clip's length: at 480x832x49 one of the widest activations is 0.6 GB, where the
+whole clip at once would need 7.5 GB for each. The function is causal, so both would be the same up to rounding; the
+graph holds the chunks unrolled, with each weight once.
+
+Normalisation is the pipeline's: (z - mean) * (1 / std) after encoding, z / (1 / std) + mean before decoding.
+"""
+
+import torch
+from diffusers import AutoencoderKLWan
+from torch import Tensor, nn
+
+from .wan_config import FRAMES_PER_LATENT, LatentStatistics
+
+
+def _channels(values: tuple[float, ...]) -> Tensor:
+    """[1, C, 1, 1, 1] float32."""
+    return torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1, 1)
+
+
+def _cache(vae: AutoencoderKLWan, half: str) -> list[Tensor | None]:
+    """One place for each cached convolution of the encoder or the decoder."""
+    return [None] * vae._cached_conv_counts[half]
+
+
+class VaeEncode(nn.Module):
+    """Pixels to the normalised mean of the latents (the reference's deterministic mode)."""
+
+    def __init__(self, vae: AutoencoderKLWan, statistics: LatentStatistics) -> None:
+        super().__init__()
+        self.vae = vae
+        self.register_buffer("mean", _channels(statistics.mean), persistent=False)
+        self.register_buffer("inverse_std", 1.0 / _channels(statistics.std), persistent=False)
+
+    def moments(self, pixels: Tensor) -> Tensor:
+        """[1, 3, F, H, W] in -1..1 -> mean, then logvar [1, 2C, T, h, w]."""
+        cache = _cache(self.vae, "encoder")
+        groups = [1] + [FRAMES_PER_LATENT] * ((pixels.shape[2] - 1) // FRAMES_PER_LATENT)
+        encoded = [self.vae.encoder(group, feat_cache=cache, feat_idx=[0]) for group in pixels.split(groups, dim=2)]
+        return self.vae.quant_conv(torch.cat(encoded, dim=2))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[1, 3, F, H, W] in -1..1 -> [1, C, T, h, w]."""
+        mean, _ = self.moments(pixels).chunk(2, dim=1)
+        return (mean - self.mean) * self.inverse_std
+
+
+class VaeDecode(nn.Module):
+    """Normalised latents to frames, clamped to -1..1."""
+
+    def __init__(self, vae: AutoencoderKLWan, statistics: LatentStatistics) -> None:
+        super().__init__()
+        self.vae = vae
+        self.register_buffer("mean", _channels(statistics.mean), persistent=False)
+        self.register_buffer("inverse_std", 1.0 / _channels(statistics.std), persistent=False)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """[1, C, T, h, w] -> [1, 3, F, H, W]."""
+        cache = _cache(self.vae, "decoder")
+        frames = self.vae.post_quant_conv(latents / self.inverse_std + self.mean).split(1, dim=2)
+        decoded = [self.vae.decoder(frame, feat_cache=cache, feat_idx=[0], first_chunk=i == 0) for i, frame in enumerate(frames)]
+        return torch.cat(decoded, dim=2).clamp(-1.0, 1.0)
