@@ -14,7 +14,8 @@ import {
   stepDenoise,
 } from "../../services/domain/vap/denoise.ts";
 import { type GoldenCase, goldenReferences } from "./golden.ts";
-import { releasedSchedulerConfig, releasedWanSchedulerConfig } from "./scheduler-config.ts";
+import { flowEulerConfig, unipcConfig } from "./flow-scheduler-config.ts";
+import { releasedSchedulerConfig } from "./scheduler-config.ts";
 
 const latent = { frames: 5, channels: 16, height: 6, width: 8 };
 
@@ -29,13 +30,16 @@ export const goldenSizes: Readonly<Record<"cogvideox" | "wan", ModelSizes>> = {
   },
 };
 
+/** By class, without CogVideoX's two, which share a config. */
+const flowConfigs: Readonly<Record<string, unknown>> = {
+  UniPCMultistepScheduler: unipcConfig,
+  FlowMatchEulerDiscreteScheduler: flowEulerConfig,
+};
+
 /** The case's own settings. */
 export function settingsOf({ settings }: GoldenCase): DenoiseSettings {
   const variant = variantOf(settings.variant);
-  const config =
-    settings.variant === "wan"
-      ? releasedWanSchedulerConfig[settings.scheduler]
-      : { ...releasedSchedulerConfig, _class_name: settings.scheduler };
+  const config = flowConfigs[settings.scheduler] ?? { ...releasedSchedulerConfig, _class_name: settings.scheduler };
   return {
     seed: BigInt(settings.seed),
     steps: settings.steps,

@@ -17,36 +17,3 @@ export const releasedSchedulerConfig: Readonly<Record<string, unknown>> = {
   timestep_spacing: "trailing",
   trained_betas: null,
 };
-
-/** By class, the scheduler configs of the golden Wan cases: UniPC is that of the released variant (spec §1.2.1). */
-export const releasedWanSchedulerConfig: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-  UniPCMultistepScheduler: {
-    _class_name: "UniPCMultistepScheduler",
-    _diffusers_version: "0.34.0.dev0",
-    beta_end: 0.02,
-    beta_schedule: "linear",
-    beta_start: 0.0001,
-    disable_corrector: [],
-    dynamic_thresholding_ratio: 0.995,
-    final_sigmas_type: "zero",
-    flow_shift: 3,
-    lower_order_final: true,
-    num_train_timesteps: 1000,
-    predict_x0: true,
-    prediction_type: "flow_prediction",
-    rescale_betas_zero_snr: false,
-    sample_max_value: 1,
-    solver_order: 2,
-    solver_p: null,
-    solver_type: "bh2",
-    steps_offset: 0,
-    thresholding: false,
-    timestep_spacing: "linspace",
-    trained_betas: null,
-    use_beta_sigmas: false,
-    use_exponential_sigmas: false,
-    use_flow_sigmas: true,
-    use_karras_sigmas: false,
-  },
-  FlowMatchEulerDiscreteScheduler: { _class_name: "FlowMatchEulerDiscreteScheduler", num_train_timesteps: 1000, shift: 3 },
-};
