@@ -1,5 +1,5 @@
 // Who may import whom (style.md): domain ← platform ← coordinator, worker, client ← cli, which else never import each other;
-// each heavy package has one home.
+// each heavy package has one home; a variant is reached through the registry, its schedulers through the variant.
 const heavy = (name, packages, home) => ({
   name,
   severity: "error",
@@ -34,6 +34,18 @@ module.exports = {
     heavy("aws-in-fetch", "@aws-sdk/[^/]+", "^services/platform/fetch/"),
     heavy("onnxruntime-in-engines", "onnxruntime-node", "^services/worker/runtime/engines/"),
     heavy("postgres-driver-in-database", "pg", "^services/(platform/database/|platform/programs/postgres\\.ts|coordinator/store/)"),
+    {
+      name: "variants-by-registry",
+      severity: "error",
+      from: { path: "^services/", pathNot: "^services/domain/variants/(registry\\.ts|[^/]+/)" },
+      to: { path: "^services/domain/variants/[^/]+/" },
+    },
+    {
+      name: "schedulers-by-variant",
+      severity: "error",
+      from: { path: "^services/", pathNot: "^services/domain/(variants/[^/]+/|vap/schedulers/)" },
+      to: { path: "^services/domain/vap/schedulers/", pathNot: "/(scheduler)\\.ts$" },
+    },
     { name: "no-unresolved", severity: "error", from: { path: "^services/" }, to: { couldNotResolve: true } },
   ],
   options: {

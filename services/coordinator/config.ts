@@ -60,6 +60,10 @@ export const coordinatorSchema = z.object({
             String,
           ),
         "a model must be named by one pool only",
+      )
+      .refine(
+        (pools) => pools.filter(({ models }) => models === undefined).length <= 1,
+        "only one pool may render the models that are left",
       ),
   ),
   VAPFARM_CALLERS: jsonSetting(z.array(caller).min(1)).optional(),

@@ -13,7 +13,7 @@ import { stageCodeVersions, type StageName } from "./stage.ts";
 export type Sha256Function = (bytes: Uint8Array) => string;
 
 /** Raised when the encoding changes: every key changes with it. */
-const keyVersion = 1;
+const keyVersion = 2;
 
 /** Where an input comes from: an upload's bytes, or an output of the task that a key names. */
 export type KeyedInput =
@@ -24,6 +24,8 @@ export type KeyParts = {
   readonly stage: StageName;
   /** Engine name → digest. */
   readonly engineDigests: Readonly<Record<string, string>>;
+  /** Whose workers run it: a task waits for them, so renders of two pools share none. */
+  readonly pool: string;
   readonly profile: string;
   readonly parameters: unknown;
   /** What the model's manifest says that the stage relies on beyond its engines. */

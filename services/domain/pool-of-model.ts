@@ -1,5 +1,5 @@
 /**
- * Which pool renders a model: the one that names it, else the first that names none.
+ * Which pool renders a model: the one that names it, else the one that names none (a second is refused by the config).
  *
  * A farm of one pool serves every model with it. With several, models share a pool or have one each, and a pool without names takes the
  * rest; where each pool has names, a model that none of them names is not served.

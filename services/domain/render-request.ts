@@ -5,6 +5,7 @@
  * render-rules.ts found nothing wrong.
  */
 import type { FrameSelection, MediaReference, OutputKind, RenderSpec, SchedulerKind } from "./render-spec.ts";
+import type { SchedulerFamily } from "./vap/schedulers/scheduler.ts";
 
 /** A wire enum's value: absent, known, or one that this version does not know. */
 export type Choice<T extends string> = T | "unspecified" | "unrecognized";
@@ -48,9 +49,6 @@ export type JobRequest = {
 /** A job of one render. */
 export type SubmitRequest = JobRequest & { readonly render: RenderRequest | undefined };
 
-/** The model's own scheduler, and all that a render may choose. */
-export type SchedulerChoice = { readonly kind: SchedulerKind; readonly kinds: readonly SchedulerKind[] };
-
 /** What a request is checked against and completed from, taken from the model's manifest. */
 export type ModelFacts = {
   readonly name: string;
@@ -60,7 +58,7 @@ export type ModelFacts = {
   readonly maxReferences: number;
   /** Whether guidance may change over the steps. */
   readonly hasDynamicGuidance: boolean;
-  readonly schedulers: SchedulerChoice;
+  readonly schedulers: Pick<SchedulerFamily, "kind" | "kinds" | "cautions">;
   readonly defaults: {
     readonly steps: number;
     readonly guidanceScale: number;
@@ -72,6 +70,8 @@ export type ModelFacts = {
 /** The render with every default of its model filled in; `drawnSeed` serves when the request names none. */
 export function completeRender(request: RenderRequest, model: ModelFacts, drawnSeed: bigint): RenderSpec {
   const outputs = request.outputs.filter(isKnown);
+  const steps = request.steps ?? model.defaults.steps;
+  const scheduler = isKnown(request.scheduler) ? request.scheduler : model.schedulers.kind;
   return {
     model: model.name,
     image: referenceOf(request.image ?? { sha256: "" }),
@@ -80,15 +80,16 @@ export function completeRender(request: RenderRequest, model: ModelFacts, drawnS
     references: request.references.map(referenceOf),
     referencePrompts: request.referencePrompts,
     seed: (request.seed ?? drawnSeed).toString(),
-    steps: request.steps ?? model.defaults.steps,
+    steps,
     guidanceScale: request.guidance?.scale ?? model.defaults.guidanceScale,
     dynamicGuidance: request.guidance?.dynamic ?? model.defaults.dynamicGuidance,
-    scheduler: isKnown(request.scheduler) ? request.scheduler : model.schedulers.kind,
+    scheduler,
     frameSelection: isKnown(request.frameSelection) ? request.frameSelection : "evenly",
     outputs: outputs.length === 0 ? ["mp4"] : outputs,
     width: model.width,
     height: model.height,
     frames: model.frames,
+    warnings: model.schedulers.cautions(scheduler, steps),
   };
 }
 

@@ -6,6 +6,9 @@ export type SchedulerKind = (typeof schedulerKinds)[number];
 export type FrameSelection = "evenly" | "first";
 export type OutputKind = "mp4" | "latents" | "frames";
 
+/** What a client should know of a render that was accepted as it is. */
+export type RenderWarning = { readonly code: string; readonly message: string };
+
 /** Media of the tenant, named by the SHA-256 of its bytes (hex). */
 export type MediaReference = {
   readonly sha256: string;
@@ -34,4 +37,6 @@ export type RenderSpec = {
   readonly width: number;
   readonly height: number;
   readonly frames: number;
+  /** What follows from the settings alone, as the model's scheduler had it at submit; absent in what earlier releases stored. */
+  readonly warnings?: readonly RenderWarning[];
 };

@@ -119,8 +119,8 @@ function addStep(plan: Plan, step: Step): string {
       sharingDomain,
       stage,
       engineDigests,
-      // Without an engine any pool gives the same; named all the same, so that no render waits for another's pool.
-      profile: step.engine === undefined ? `pool ${pool}` : profile,
+      pool,
+      profile: step.engine === undefined ? "-" : profile,
       parameters,
       constants: step.constants ?? null,
       inputs: Object.fromEntries(inputs.map(({ name, source }) => [name, source])),

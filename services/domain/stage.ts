@@ -1,5 +1,6 @@
-/** The kinds of step that a render is made of (design §3). */
-export type StageName = "prepare" | "text_encode" | "clip_encode" | "vae_encode" | "denoise" | "vae_decode";
+/** The kinds of step that a render is made of (design §3), in the order in which it goes through them. */
+export const stageNames = ["prepare", "text_encode", "clip_encode", "vae_encode", "denoise", "vae_decode"] as const;
+export type StageName = (typeof stageNames)[number];
 
 /**
  * Version of each stage's code, part of every content key: raise one when its results may change for equal

@@ -191,11 +191,13 @@ class Worker implements Component {
 }
 
 /** Those of the folder that this worker is for; one that is named and not there is MODEL_INVALID. */
-function heldModels(found: readonly ModelManifest[], { models: wanted, modelsFolder }: WorkerConfig): readonly ModelManifest[] {
-  if (wanted === undefined) return found;
-  const missing = wanted.filter((name) => !found.some((model) => model.name === name));
+function heldModels(
+  found: readonly ModelManifest[],
+  { models: wanted, exceptModels, modelsFolder }: WorkerConfig,
+): readonly ModelManifest[] {
+  const missing = (wanted ?? []).filter((name) => !found.some((model) => model.name === name));
   if (missing.length > 0) throw new FarmError("MODEL_INVALID", { message: `${modelsFolder} has no model ${missing.join(", ")}` });
-  return found.filter(({ name }) => wanted.includes(name));
+  return found.filter(({ name }) => (wanted?.includes(name) ?? true) && !exceptModels.includes(name));
 }
 
 function folderOf(models: readonly ModelManifest[], name: string): string {

@@ -28,6 +28,7 @@ export const workerSettings = z.object({
   VAPFARM_WORKER_FOLDER: absolutePath,
   VAPFARM_MODELS: absolutePath,
   VAPFARM_WORKER_MODELS: nameList.optional(),
+  VAPFARM_WORKER_EXCEPT_MODELS: nameList.default([]),
   VAPFARM_ARTIFACTS: z.string().min(1),
   VAPFARM_PROVIDERS: providerList.default(["cpu"]),
   VAPFARM_THREADS: positiveInteger.default(1),
@@ -57,6 +58,8 @@ export type WorkerConfig = {
   readonly modelsFolder: string;
   /** Names of the models that it takes work of; undefined for all of the folder. */
   readonly models: readonly string[] | undefined;
+  /** Names of those that it does not. */
+  readonly exceptModels: readonly string[];
   readonly artifacts: string;
   /** Execution providers in order; every one must be accepted. */
   readonly providers: readonly string[];
@@ -84,6 +87,7 @@ export function readWorkerConfig(environment: Environment): WorkerConfig {
     folder: settings.VAPFARM_WORKER_FOLDER,
     modelsFolder: settings.VAPFARM_MODELS,
     models: settings.VAPFARM_WORKER_MODELS,
+    exceptModels: settings.VAPFARM_WORKER_EXCEPT_MODELS,
     artifacts: settings.VAPFARM_ARTIFACTS,
     providers: settings.VAPFARM_PROVIDERS,
     threads: settings.VAPFARM_THREADS,

@@ -1,7 +1,7 @@
 /**
  * Elementwise work of the released CogVideoX size on one core: what the stage runtime does beside the model.
  */
-import { resizeLanczos } from "../../services/domain/vap/pillow-resize.ts";
+import { createResizer } from "../../services/domain/vap/pillow-resize.ts";
 import { TorchGenerator } from "../../services/domain/vap/torch-random.ts";
 import { type Bench, medianMs } from "./report.ts";
 
@@ -16,7 +16,7 @@ export const numerics: Bench = {
     const randnMs = await medianMs(rounds, () => generator.randn(latentElements));
     const from = { width: 1200, height: 768 };
     const pixels = new Uint8Array(from.width * from.height * 3).fill(127);
-    const resizeMs = await medianMs(rounds, () => resizeLanczos(pixels, from, { width: 720, height: 480 }));
+    const resizeMs = await medianMs(rounds, () => createResizer(from, { filter: "lanczos", to: { width: 720, height: 480 } })(pixels));
     return [
       { name: "noise of one latent (1.1 M values of torch's generator)", value: randnMs, unit: "ms" },
       { name: "Lanczos resize of one 1200x768 frame", value: resizeMs, unit: "ms" },

@@ -91,9 +91,10 @@ function promptOf(golden: GoldenCase, index: number): Float32Tensor {
   );
 }
 
-/** latents_mean and latents_std of Wan's VAE (spec §1.2.1). */
-const wanMean = [-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508, 0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921]; // prettier-ignore
-const wanStd = [2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743, 3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.916]; // prettier-ignore
+/** latents_mean of Wan's VAE, by channel (spec §1.2.1). */
+export const wanMean = [-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508, 0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921]; // prettier-ignore
+/** latents_std. */
+export const wanStd = [2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743, 3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.916]; // prettier-ignore
 
 /** Moments float32 [1,2C,T,h,w] → (mean − latents_mean) · (1/latents_std), float32 [1,C,T,h,w]: what Wan's engine gives. */
 export function normalisedMean({ shape, data }: Float32Tensor): Float32Tensor {

@@ -25,12 +25,18 @@ export type GoldenStages = {
   denoise(): Promise<StageAnswer>;
 };
 
-type World = { readonly runtime: TestRuntime; readonly golden: GoldenCase; readonly negativePrompt: string };
+type World = {
+  readonly runtime: TestRuntime;
+  readonly golden: GoldenCase;
+  readonly negativePrompt: string;
+  /** One whose own scheduler is the case's; else the demo model of the case's variant is asked for the case's scheduler. */
+  readonly ownModel?: string;
+};
 
-/** Stages of the demo model of the case's variant. */
-export function createGoldenStages({ runtime, golden, negativePrompt }: World): GoldenStages {
+/** Stages of a model. */
+export function createGoldenStages({ runtime, golden, negativePrompt, ownModel }: World): GoldenStages {
   const { settings } = golden;
-  const modelFolder = demoFolderOf(settings.variant);
+  const modelFolder = ownModel ?? demoFolderOf(settings.variant);
   const encodeText: GoldenStages["encodeText"] = (prompt) =>
     runtime.run({ modelFolder, parameters: { $case: "textEncode", value: { prompt } } });
   const encodePixels: GoldenStages["encodePixels"] = (pixels, firstFrameOnly) =>
@@ -57,7 +63,7 @@ export function createGoldenStages({ runtime, golden, negativePrompt }: World): 
         steps: settings.steps,
         guidanceScale: settings.guidance_scale,
         dynamicGuidance: settings.use_dynamic_cfg ?? false,
-        scheduler: schedulerNumbers[schedulerKindOf(golden)],
+        scheduler: ownModel === undefined ? schedulerNumbers[schedulerKindOf(golden)] : SchedulerKind.SCHEDULER_KIND_UNSPECIFIED,
         references: settings.refs,
       };
       return runtime.run({ modelFolder, parameters: { $case: "denoise", value }, inputs: { ...prompts, ...media } });
@@ -88,7 +94,7 @@ async function cogvideoxInputs(golden: GoldenCase, { encodePixels }: Encoders): 
   return inputs;
 }
 
-/** What CLIP said is the reference's own: its decoder of video is not ours, and the pixels that it saw are at another size. */
+/** What CLIP said is the reference's own: the case holds the pixels that it saw, but normalised and not as bytes. */
 async function wanInputs(golden: GoldenCase, { encodePixels }: Encoders): Promise<Inputs> {
   const latents = async (index: number, firstFrameOnly: boolean): Promise<string> =>
     (await encodePixels(goldenPixelsFile(golden, `vae${index}_pixels`), firstFrameOnly)).path("latents");

@@ -6,8 +6,7 @@ import { join } from "node:path";
 import { completeRender } from "../../domain/render-request.ts";
 import { refusalOf } from "../../domain/field-rules.ts";
 import { type UploadFacts, violationsOf } from "../../domain/render-rules.ts";
-import type { RenderSpec } from "../../domain/render-spec.ts";
-import { renderWarnings, type RenderWarning } from "../../domain/render-warnings.ts";
+import type { RenderSpec, RenderWarning } from "../../domain/render-spec.ts";
 import type { PlannedTask } from "../../domain/planned-task.ts";
 import { planRender } from "../../domain/stage-graph.ts";
 import { hashFile } from "../../platform/artifacts/fetch.ts";
@@ -51,7 +50,7 @@ export async function planLocally(context: CliContext, options: RenderOptions, p
     reuse: "none",
     sha256: (bytes) => createHash("sha256").update(bytes).digest("hex"),
   });
-  return { manifest, render, tasks, warnings: renderWarnings(render, manifest.schedulers), media };
+  return { manifest, render, tasks, warnings: render.warnings ?? [], media };
 }
 
 async function inspectAll(options: RenderOptions, reader: MediaReader, signal: AbortSignal) {

@@ -3,6 +3,7 @@
  *
  * Pure and monotonic per task: a task that succeeded never goes back, and late or doubled updates change nothing.
  */
+import { stageNames } from "../../domain/stage.ts";
 import { clock, seconds } from "../text-table.ts";
 
 /** A task as it is planned. */
@@ -54,8 +55,7 @@ export type StageRow = {
   readonly detail: string;
 };
 
-/** The order in which a render goes through its stages. */
-const stageOrder = ["prepare", "text_encode", "clip_encode", "vae_encode", "denoise", "vae_decode"];
+const stageOrder: readonly string[] = stageNames;
 
 /** A board before anything ran. */
 export function createBoard(tasks: readonly BoardTask[]): Board {

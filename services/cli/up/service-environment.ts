@@ -71,6 +71,7 @@ export function workerEnvironment(foundation: Foundation, { name, pool }: Planne
     VAPFARM_HTTP_ADDRESS: previous?.["httpAddress"] ?? anyLoopbackPort,
     VAPFARM_POOL: pool.name,
     VAPFARM_WORKER_MODELS: pool.models?.join(","),
+    VAPFARM_WORKER_EXCEPT_MODELS: pool.except?.join(","),
     VAPFARM_WORKER_NAME: name,
     VAPFARM_WORKER_FOLDER: layout.worker(name),
     VAPFARM_THREADS: String(settings.threads),

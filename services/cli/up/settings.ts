@@ -18,8 +18,13 @@ export type UpOptions = {
   readonly json?: boolean;
 };
 
-/** A pool of `up`; without `models` it renders every model that no other pool names. */
-export type PoolSettings = { readonly name: string; readonly workers: number; readonly models?: readonly string[] };
+/** A pool of `up`; without `models` it renders every model that no other pool names, those of `except`. */
+export type PoolSettings = {
+  readonly name: string;
+  readonly workers: number;
+  readonly models?: readonly string[];
+  readonly except?: readonly string[];
+};
 
 /** What they mean together with the environment. */
 export type UpSettings = {
@@ -84,7 +89,8 @@ function poolsOf({ pool = [], workers = "2" }: UpOptions, violations: FieldViola
   if (new Set(pools.map(({ name }) => name)).size < pools.length) refuse("names a pool again");
   const models = pools.flatMap((one) => one.models ?? []);
   if (new Set(models).size < models.length) refuse("gives a model to two pools");
-  return pools;
+  if (pools.filter((one) => one.models === undefined).length > 1) refuse("leaves the same models to two pools");
+  return pools.map((one) => (one.models === undefined && models.length > 0 ? { ...one, except: models } : one));
 }
 
 /** `name`, `name=model,model`, either with `:workers` behind it. */

@@ -2,7 +2,6 @@
  * What the store says of jobs, renders, events and progress → farm.proto. Generated types stop here.
  */
 import { errorTable, isErrorCode } from "../../domain/errors.ts";
-import { renderWarnings } from "../../domain/render-warnings.ts";
 import type { ProgressMessage } from "../../gen/proto/vapfarm/v1/dispatch.ts";
 import {
   Artifact,
@@ -79,7 +78,7 @@ export function renderToProto(render: store.RenderView): Render {
 
 /** Warnings that follow from the settings come first. */
 function warningsOf(render: store.RenderView): StageWarning[] {
-  const settings = renderWarnings(render.spec);
+  const settings = render.spec.warnings ?? [];
   const known = new Set(settings.map(({ code }) => code));
   return [...settings, ...render.warnings.filter(({ code }) => !known.has(code))];
 }

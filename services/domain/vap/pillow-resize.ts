@@ -48,11 +48,6 @@ export function createResizer(from: ImageSize, plan: ResizePlan): ImageResizer {
   };
 }
 
-/** `resize(…, LANCZOS)` of a single image; for many of one size make the resizer once. */
-export function resizeLanczos(pixels: Uint8Array, from: ImageSize, to: ImageSize): Uint8Array {
-  return createResizer(from, { filter: "lanczos", to })(pixels);
-}
-
 function requireSize(size: ImageSize): void {
   const valid = Number.isSafeInteger(size.height) && Number.isSafeInteger(size.width) && size.height > 0 && size.width > 0;
   if (!valid) throw new FarmError("STAGE_INPUT_INVALID", { message: `${size.width}x${size.height} is no image size` });

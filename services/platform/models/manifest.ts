@@ -5,12 +5,15 @@
  * relies on (recomputed here), and the sizes of pixels and latents fit together as far as one manifest can tell.
  */
 import { z } from "zod";
-import { FarmError, toFarmError } from "../../domain/errors.ts";
-import { type EngineName, stageOfEngine, type StageName } from "../../domain/stage.ts";
-import { type VariantName, variantNames, variantOf } from "../../domain/variants/registry.ts";
+import { toFarmError } from "../../domain/errors.ts";
+import type { EngineName, StageName } from "../../domain/stage.ts";
+import type { PromptCleaning } from "../../domain/text/prompt-cleaning.ts";
+import { type VariantName, variantOf } from "../../domain/variants/registry.ts";
 import type { LatentSize } from "../../domain/variants/variant.ts";
 import type { SchedulerFamily } from "../../domain/vap/schedulers/scheduler.ts";
 import { engineDigests } from "./engine-digest.ts";
+import { invalid, requireFit } from "./manifest-fit.ts";
+import { type EngineJson, type ManifestJson, manifestSchema } from "./manifest-schema.ts";
 
 export type TensorPort = {
   readonly name: string;
@@ -72,7 +75,7 @@ export type ModelManifest = {
     readonly padId: number;
     readonly eosId: number;
     /** What is done to a prompt before it is tokenized. */
-    readonly cleaning: "none" | "wan";
+    readonly cleaning: PromptCleaning;
   };
   /** Absent where the variant reads no image by CLIP. */
   readonly clip?: ClipManifest;
@@ -89,78 +92,15 @@ export type ModelManifest = {
   readonly engines: Readonly<Record<string, Engine>>;
 };
 
-const count = z.number().int().positive();
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in hex");
-const innerPath = z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$)).+$/, "must stay inside the model's folder");
-const port = z.object({ name: z.string().min(1), dtype: z.enum(["float32", "int64"]), shape: z.array(z.number().int().min(-1)) });
-const stages = [...new Set(Object.values(stageOfEngine))];
-const channels = z.array(z.number()).length(3);
-
-const engineSchema = z.object({
-  stage: z.enum(stages),
-  path: innerPath,
-  precision: z.string().min(1),
-  files: z.array(z.object({ path: innerPath, bytes: z.number().int().nonnegative(), sha256 })).min(1),
-  constants: z.record(z.string(), z.unknown()),
-  digest: sha256,
-  inputs: z.array(port).min(1),
-  outputs: z.array(port).min(1),
-  memory_bytes: z.number().int().nonnegative(),
-});
-
-const manifestSchema = z.object({
-  format: z.literal(2, { error: "is not 2: export the model again" }),
-  name: z.string().min(1),
-  version: z.string().min(1),
-  variant: z.enum(variantNames),
-  weights: z.enum(["random", "trained"]),
-  height: count,
-  width: count,
-  frames: count,
-  fps: count,
-  max_references: count,
-  latent: z.object({ channels: count, frames: count, height: count, width: count }),
-  vae: z.object({ scaling_factor: z.number().positive(), invert_scale_latents: z.boolean() }),
-  text: z.object({
-    max_tokens: count,
-    width: count,
-    pad_id: z.number().int().nonnegative(),
-    eos_id: z.number().int().nonnegative(),
-    cleaning: z.enum(["none", "wan"]),
-  }),
-  clip: z
-    .object({
-      tokens: count,
-      embed_width: count,
-      shortest_edge: count,
-      crop_height: count,
-      crop_width: count,
-      mean: channels,
-      std: channels,
-      rescale: z.number().positive(),
-    })
-    .optional(),
-  scheduler: z.record(z.string(), z.unknown()),
-  tokenizer: innerPath,
-  defaults: z.object({ steps: count, guidance_scale: z.number(), dynamic_guidance: z.boolean(), negative_prompt: z.string() }),
-  engines: z.record(z.string(), engineSchema),
-});
-
-type EngineJson = z.output<typeof engineSchema>;
-
-const pixelsPerLatent = 8;
-const framesPerLatent = 4;
-
-type ManifestJson = z.output<typeof manifestSchema>;
-
 /** Reads a manifest's text; MODEL_INVALID names the field and the reason. */
 export function parseManifest(text: string, folder: string): ModelManifest {
   const json = manifestSchema.safeParse(parseJson(text, folder));
   if (!json.success) throw invalid(folder, z.prettifyError(json.error));
   const { data } = json;
-  requireFit(data, folder);
+  const schedulers = schedulersOf(data, folder);
   const digests = engineDigests(text);
   const engines = Object.entries(data.engines).map(([name, engine]) => [name, engineFrom({ name, folder, digests }, engine)] as const);
+  requireFit(data, folder);
   const { max_tokens: maxTokens, pad_id: padId, eos_id: eosId, ...otherText } = data.text;
   return {
     folder,
@@ -169,7 +109,7 @@ export function parseManifest(text: string, folder: string): ModelManifest {
     vae: { scalingFactor: data.vae.scaling_factor, invertScaleLatents: data.vae.invert_scale_latents },
     text: { ...otherText, maxTokens, padId, eosId },
     ...(data.clip === undefined ? {} : { clip: clipFrom(data.clip) }),
-    schedulers: schedulersOf(data, folder),
+    schedulers,
     defaults: {
       steps: data.defaults.steps,
       guidanceScale: data.defaults.guidance_scale,
@@ -188,22 +128,6 @@ function pick({ name, version, variant, weights, height, width, frames, fps, lat
 function clipFrom(clip: NonNullable<ManifestJson["clip"]>): ClipManifest {
   const { embed_width: width, shortest_edge: shortestEdge, crop_height: cropHeight, crop_width: cropWidth, ...rest } = clip;
   return { ...rest, width, shortestEdge, cropHeight, cropWidth };
-}
-
-/** Holds a manifest to what its variant is. */
-function requireFit(data: ManifestJson, folder: string): void {
-  const { name, engines, sizeMultiple, maxReferences, hasDynamicGuidance } = variantOf(data.variant);
-  const { width, height, frames, latent } = data;
-  for (const engine of engines) if (data.engines[engine] === undefined) throw invalid(folder, `engine ${engine} is missing`);
-  if (engines.includes("clip_encode") && data.clip === undefined) throw invalid(folder, `clip is missing, which ${name} reads images by`);
-  const checks: readonly (readonly [isRight: boolean, reason: string])[] = [
-    [width % sizeMultiple === 0 && height % sizeMultiple === 0, `${width}x${height} does not divide by ${sizeMultiple}`],
-    [latent.width * pixelsPerLatent === width && latent.height * pixelsPerLatent === height, "latents do not have an eighth of its size"],
-    [(latent.frames - 1) * framesPerLatent + 1 === frames, `${frames} frames are not those of ${latent.frames} latent frames, 4 each after the first`],
-    [data.max_references <= maxReferences, `${data.max_references} references are more than ${name} takes (${maxReferences})`],
-    [hasDynamicGuidance || !data.defaults.dynamic_guidance, `${name} has no dynamic guidance`],
-  ];
-  for (const [isRight, reason] of checks) if (!isRight) throw invalid(folder, reason);
 }
 
 /** An engine that every model has; `parseManifest` made sure of it. */
@@ -237,8 +161,4 @@ function engineFrom({ name, folder, digests }: EngineContext, engine: EngineJson
   const digest = digests.get(name);
   if (digest !== engine.digest) throw invalid(folder, `engine ${name} has digest ${digest ?? "none"}, its manifest says ${engine.digest}`);
   return { name, ...rest, memoryBytes };
-}
-
-function invalid(folder: string, reason: string, cause?: unknown): FarmError {
-  return new FarmError("MODEL_INVALID", { message: `model ${folder}: ${reason}`, details: { folder }, cause });
 }

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { FarmError } from "../../domain/errors.ts";
 import { int64, type Int64Tensor } from "../../domain/tensors/tensor.ts";
 import type { FittedIds } from "../../domain/text/t5/t5-tokenizer.ts";
-import { cleanWanPrompt } from "../../domain/text/wan-prompt.ts";
+import { promptCleanings } from "../../domain/text/prompt-cleaning.ts";
 import type { Engine, ModelManifest } from "../../platform/models/manifest.ts";
 import { parseTokenizerFile } from "./tokenizer-file.ts";
 
@@ -26,12 +26,6 @@ export type EncodedPrompt = {
 
 export type PromptTokenizer = { encode(prompt: string): EncodedPrompt };
 
-/** What is done to a prompt before it is tokenized. */
-const cleanings: Readonly<Record<ModelManifest["text"]["cleaning"], (prompt: string) => string>> = {
-  none: (prompt) => prompt,
-  wan: cleanWanPrompt,
-};
-
 /** Reads the model's tokenizer.json, which must be the file that the text engine's digest covers. */
 export async function openTokenizer(manifest: ModelManifest, textEngine: Engine): Promise<PromptTokenizer> {
   const path = join(manifest.folder, manifest.tokenizer);
@@ -40,7 +34,7 @@ export async function openTokenizer(manifest: ModelManifest, textEngine: Engine)
   if (padId !== text.padId || eosId !== text.eosId) {
     throw new FarmError("MODEL_INVALID", { message: `${path} pads with ${padId} and ends with ${eosId}, farm.json says otherwise` });
   }
-  const clean = cleanings[text.cleaning];
+  const clean = promptCleanings[text.cleaning];
   return { encode: (prompt) => padded(tokenizer.encodeFor(clean(prompt), text.maxTokens), text) };
 }
 

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { requireFloat32, requireInt64, requireUint8 } from "../../../services/domain/tensors/tensor.ts";
 import { FrameSelection, OutputKind, ResizeKind } from "../../../services/gen/proto/vapfarm/v1/stage.ts";
 import { openModel } from "../../../services/platform/models/repository.ts";
+import { changedModel } from "../../support/changed-model.ts";
+import { flowEulerConfig } from "../../support/flow-scheduler-config.ts";
 import { normalisedMean } from "../../support/denoise-case.ts";
 import { projectRoot } from "../../support/ffmpeg.ts";
 import { goldenPixels, goldenPixelsFile, meanDifference } from "../../support/golden-pixels.ts";
@@ -116,6 +118,23 @@ describe.each(wanNames)("%s through the runtime process, of Wan", (name) => {
     }
     await annotate(`differences ${differences.join(", ")}`);
     expect(Math.max(...differences)).toBeLessThanOrEqual(1e-4);
+  });
+});
+
+describe("a checkpoint whose own scheduler is Euler", () => {
+  it("is denoised by it where nothing else is asked for, to the reference's latents within 5e-4", async ({ annotate }) => {
+    const golden = openGolden("wan-euler");
+    const model = await changedModel(demoFolderOf("wan"), (manifest) => {
+      manifest["scheduler"] = flowEulerConfig;
+      const { denoise } = manifest.engines;
+      if (denoise !== undefined) denoise.constants["scheduler"] = flowEulerConfig;
+    });
+    const denoised = await createGoldenStages({ runtime, golden, negativePrompt, ownModel: model.folder }).denoise();
+    const latents = requireFloat32("latents", (await denoised.tensors("latents")).get("latents"));
+    const max = maxDifference(latents.data, golden.float32("step3_latents").data);
+    await annotate(`largest difference ${max}`);
+    expect(max).toBeLessThanOrEqual(5e-4);
+    await model.remove();
   });
 });
 

@@ -31,6 +31,8 @@ describe("a worker", () => {
     await farm.startWorker({ settings: { VAPFARM_WORKER_MODELS: "demo-wan" } });
     await until("it asked", () => Promise.resolve(farm.coordinator.nexts.length > 0));
     expect(farm.coordinator.nexts[0]?.worker?.models.map(({ name }) => name)).toEqual(["demo-wan"]);
+    await farm.startWorker({ settings: { VAPFARM_WORKER_EXCEPT_MODELS: "demo-wan", VAPFARM_WORKER_FOLDER: join(farm.folder, "other") } });
+    await until("the other asked", () => Promise.resolve(farm.coordinator.nexts.some(({ worker }) => worker?.models[0]?.name === "demo")));
     const missing = farm.startWorker({ settings: { VAPFARM_WORKER_MODELS: "demo,none" } });
     await expect(missing).rejects.toMatchObject({ code: "MODEL_INVALID", message: expect.stringContaining("none") as string });
   });

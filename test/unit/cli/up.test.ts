@@ -73,11 +73,11 @@ describe("the pools of up", () => {
     expect(pools).toEqual([
       { name: "cog", workers: 3, models: ["demo", "other"] },
       { name: "wan", workers: 1, models: ["demo-wan"] },
-      { name: "rest", workers: 1 },
+      { name: "rest", workers: 1, except: ["demo", "other", "demo-wan"] },
     ]);
   });
 
-  it.each([[["a b"]], [["wan=:2"]], [["wan=x:0"]], [["one", "one"]], [["one=demo", "two=demo"]], [["one=demo,,x"]]])(
+  it.each([[["a b"]], [["wan=:2"]], [["wan=x:0"]], [["one", "one"]], [["one", "two"]], [["one=demo", "two=demo"]], [["one=demo,,x"]]])(
     "are refused when they make no sense: %j",
     (pool) => {
       expect(() => poolsOf(pool)).toThrow(/--pool/);
@@ -95,6 +95,11 @@ describe("the pools of up", () => {
     const [, , wan] = planned;
     if (wan === undefined) expect.unreachable("three workers are planned");
     expect(workerEnvironment(foundation, wan, undefined)).toMatchObject({ VAPFARM_POOL: "wan", VAPFARM_WORKER_MODELS: "demo-wan" });
+    const [, rest] = plannedWorkers(poolsOf(["wan=demo-wan", "rest"], "1"));
+    if (rest === undefined) expect.unreachable("two workers are planned");
+    const environment = workerEnvironment(foundation, rest, undefined);
+    expect(environment["VAPFARM_WORKER_MODELS"]).toBeUndefined();
+    expect(environment["VAPFARM_WORKER_EXCEPT_MODELS"]).toBe("demo-wan");
   });
 
   it("are one where none is named, for every model", () => {

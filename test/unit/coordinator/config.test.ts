@@ -48,6 +48,8 @@ describe("the coordinator's settings", () => {
     expect(() => readCoordinatorConfig({ ...least, VAPFARM_POOLS: pools })).toThrow(/distinct/);
     const shared = '[{"name":"a","profile":"x","models":["m"]},{"name":"b","profile":"x","models":["n","m"]}]';
     expect(() => readCoordinatorConfig({ ...least, VAPFARM_POOLS: shared })).toThrow(/one pool only/);
+    const open = '[{"name":"a","profile":"x"},{"name":"b","profile":"x"}]';
+    expect(() => readCoordinatorConfig({ ...least, VAPFARM_POOLS: open })).toThrow(/models that are left/);
     const short = '[{"token":"short","tenant":"one","role":"member"}]';
     expect(() => readCoordinatorConfig({ ...least, VAPFARM_CALLERS: short })).toThrow(/16 characters/);
   });

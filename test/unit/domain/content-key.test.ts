@@ -9,6 +9,7 @@ const parts: KeyParts = {
   sharingDomain: '["local"]',
   stage: "vae_encode",
   engineDigests: { vae_encode: "d1" },
+  pool: "gpu",
   profile: "cpu",
   parameters: { vaeEncode: { firstFrameOnly: false } },
   constants: null,
@@ -40,6 +41,7 @@ test("each part of a key changes it", () => {
     { stage: "vae_decode" },
     { engineDigests: { vae_encode: "d2" } },
     { engineDigests: { vae_encode_image: "d1" } },
+    { pool: "other" },
     { profile: "cuda" },
     { parameters: { vaeEncode: { firstFrameOnly: true } } },
     { constants: { fps: 16 } },
@@ -54,5 +56,5 @@ test("each part of a key changes it", () => {
 });
 
 test("a key is the same in every release that does not raise a version", () => {
-  expect(contentKey(parts, sha256)).toMatchInlineSnapshot(`"1c1a7ac04d91ffc30b2309e0f2f2c96d25bb17f916962922a3f3e7c14f2a67ed"`);
+  expect(contentKey(parts, sha256)).toMatchInlineSnapshot(`"8481124251a2a57560fa9cdfae248a1f791a4c398b229a7f24581671810439ef"`);
 });

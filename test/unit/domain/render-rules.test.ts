@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { completeRender, type ModelFacts, type RenderRequest, type SubmitRequest } from "../../../services/domain/render-request.ts";
-import { renderWarnings } from "../../../services/domain/render-warnings.ts";
 import { parseCogvideoxFamily } from "../../../services/domain/vap/schedulers/cogvideox-family.ts";
+import { parseFlowFamily } from "../../../services/domain/vap/schedulers/flow-config.ts";
 import { maxTextCharacters, type RuleFacts, violationsOf } from "../../../services/domain/render-rules.ts";
+import { unipcConfig } from "../../support/flow-scheduler-config.ts";
 import { releasedSchedulerConfig } from "../../support/scheduler-config.ts";
 
 const image = "a".repeat(64);
@@ -15,7 +16,7 @@ const model: ModelFacts = {
   frames: 17,
   maxReferences: 3,
   hasDynamicGuidance: true,
-  schedulers: { kind: "ddim", kinds: ["ddim", "dpm"] },
+  schedulers: parseCogvideoxFamily(releasedSchedulerConfig),
   defaults: { steps: 50, guidanceScale: 6, dynamicGuidance: true, negativePrompt: "worst quality" },
 };
 const wanModel: ModelFacts = {
@@ -23,7 +24,7 @@ const wanModel: ModelFacts = {
   name: "wan",
   maxReferences: 1,
   hasDynamicGuidance: false,
-  schedulers: { kind: "unipc", kinds: ["unipc", "euler"] },
+  schedulers: parseFlowFamily(unipcConfig),
   defaults: { ...model.defaults, guidanceScale: 5, dynamicGuidance: false },
 };
 const facts: RuleFacts = {
@@ -185,6 +186,7 @@ describe("completing a render", () => {
       width: 64,
       height: 48,
       frames: 17,
+      warnings: [],
     });
   });
 
@@ -233,13 +235,16 @@ describe("completing a render", () => {
     expect(completeRender({ ...render, model: "wan", scheduler: "euler" }, wanModel, 7n).scheduler).toBe("euler");
   });
 
+  const warningsOf = (steps: number, of: ModelFacts = model, scheduler: RenderRequest["scheduler"] = "unspecified") =>
+    completeRender({ ...render, steps, scheduler }, of, 7n).warnings ?? [];
+
   it("warns of steps that the reference of a flow scheduler fails at, from 501 on", () => {
-    const codesOf = (steps: number, scheduler: "unipc" | "euler") => renderWarnings({ steps, scheduler }).map(({ code }) => code);
+    const codesOf = (steps: number, scheduler: "unipc" | "euler") => warningsOf(steps, wanModel, scheduler).map(({ code }) => code);
     expect([codesOf(30, "unipc"), codesOf(500, "unipc"), codesOf(1000, "euler")]).toEqual([[], [], []]);
     expect([codesOf(501, "unipc"), codesOf(1000, "unipc")]).toEqual([["STEPS_BEYOND_REFERENCE"], ["STEPS_BEYOND_REFERENCE"]]);
+    const steeper = { ...wanModel, schedulers: parseFlowFamily({ ...unipcConfig, flow_shift: 5 }) };
+    expect([warningsOf(250, steeper), warningsOf(251, steeper).length]).toEqual([[], 1]);
   });
-
-  const warningsOf = (steps: number) => renderWarnings({ steps, scheduler: "ddim" });
 
   it("warns of steps that do not divide 1000, and only of those", () => {
     expect(warningsOf(30).map(({ code }) => code)).toEqual(["STEPS_DO_NOT_DIVIDE_1000"]);
@@ -255,9 +260,10 @@ describe("completing a render", () => {
     expect(warningsOf(61)[1]?.message).toContain("replaces the result by noise");
   });
 
-  it("goes by the model's own schedule where that is known", () => {
-    const leading = parseCogvideoxFamily({ ...releasedSchedulerConfig, timestep_spacing: "leading", num_train_timesteps: 900 });
-    expect(renderWarnings({ steps: 30, scheduler: "ddim" }, leading)).toEqual([]);
-    expect(renderWarnings({ steps: 61, scheduler: "ddim" }, leading).map(({ code }) => code)).toEqual(["STEPS_DO_NOT_DIVIDE_1000"]);
+  it("goes by the model's own schedule", () => {
+    const config = { ...releasedSchedulerConfig, timestep_spacing: "leading", num_train_timesteps: 900 };
+    const leading = { ...model, schedulers: parseCogvideoxFamily(config) };
+    expect(warningsOf(30, leading)).toEqual([]);
+    expect(warningsOf(61, leading).map(({ code }) => code)).toEqual(["STEPS_DO_NOT_DIVIDE_1000"]);
   });
 });

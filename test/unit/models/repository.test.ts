@@ -5,12 +5,22 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { engineOf, parseManifest } from "../../../services/platform/models/manifest.ts";
 import { createEngineVerifier, listModels, openModel } from "../../../services/platform/models/repository.ts";
+import { changedModel, type ManifestFile } from "../../support/changed-model.ts";
+import { flowEulerConfig } from "../../support/flow-scheduler-config.ts";
 import { instructionSet, runtimeProfile } from "../../../services/platform/profile.ts";
 
 const demo = fileURLToPath(new URL("../../../models/demo", import.meta.url));
 const wan = fileURLToPath(new URL("../../../models/demo-wan", import.meta.url));
 const invalid = (text: string): Error =>
   expect.objectContaining({ code: "MODEL_INVALID", message: expect.stringContaining(text) as string }) as Error;
+
+/** In both places, so that only its own sense is judged. */
+function changeClip(manifest: ManifestFile, change: Readonly<Record<string, number>>): void {
+  const clip = { ...(manifest["clip"] as Record<string, unknown>), ...change };
+  manifest["clip"] = clip;
+  const { clip_encode: engine } = manifest.engines;
+  if (engine !== undefined) engine.constants["clip"] = clip;
+}
 
 let folder: string;
 beforeEach(async () => {
@@ -43,6 +53,45 @@ describe("a model", () => {
     const text = await readFile(join(demo, "farm.json"), "utf8");
     expect(change(text)).not.toBe(text);
     expect(() => parseManifest(change(text), demo)).toThrow(invalid(reason));
+  });
+
+  it.each<readonly [string, { readonly of: string; readonly reason: string }, (manifest: ManifestFile) => void]>([
+    [
+      "another cleaning",
+      { of: wan, reason: "cleaning is not what engine text_encode" },
+      (manifest) => ((manifest["text"] as Record<string, unknown>)["cleaning"] = "none"),
+    ],
+    [
+      "another mean",
+      { of: wan, reason: "clip is not what engine clip_encode" },
+      (manifest) => ((manifest["clip"] as Record<string, unknown>)["mean"] = [0, 0, 0]),
+    ],
+    [
+      "another shift",
+      { of: wan, reason: "scheduler is not what engine denoise" },
+      (manifest) => ((manifest["scheduler"] as Record<string, unknown>)["flow_shift"] = 5),
+    ],
+    [
+      "another scale",
+      { of: demo, reason: "scaling_factor is not what engine" },
+      (manifest) => ((manifest["vae"] as Record<string, unknown>)["scaling_factor"] = 1),
+    ],
+    ["fewer references", { of: demo, reason: "max_references is not what engine denoise" }, (manifest) => (manifest["max_references"] = 2)],
+    ["a crop beyond the edge", { of: wan, reason: "shortest edge" }, (manifest) => changeClip(manifest, { shortest_edge: 100 })],
+  ])("is refused for %s than its engines were exported with, whose digests do not show it", async (_what, { of: original, reason }, change) => {
+    const changed = await changedModel(original, change);
+    expect(() => parseManifest(changed.text, changed.folder)).toThrow(invalid(reason));
+    await changed.remove();
+  });
+
+  it("has the scheduler that its checkpoint names", async () => {
+    const changed = await changedModel(wan, (manifest) => {
+      manifest["scheduler"] = flowEulerConfig;
+      const { denoise } = manifest.engines;
+      if (denoise !== undefined) denoise.constants["scheduler"] = flowEulerConfig;
+    });
+    expect(parseManifest(changed.text, changed.folder).schedulers).toMatchObject({ kind: "euler", kinds: ["unipc", "euler"] });
+    await changed.remove();
   });
 
   it("of the Wan variant opens with what CLIP reads, and its files have their hashes", async () => {

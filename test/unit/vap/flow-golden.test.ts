@@ -3,6 +3,7 @@ import { parseFlowFamily } from "../../../services/domain/vap/schedulers/flow-co
 import { eulerTable, unipcTable } from "../../../services/domain/vap/schedulers/flow-sigmas.ts";
 import type { Scheduler, SchedulerState } from "../../../services/domain/vap/schedulers/scheduler.ts";
 import { TorchGenerator } from "../../../services/domain/vap/torch-random.ts";
+import { wanMean, wanStd } from "../../support/denoise-case.ts";
 import { maxDifference, openGolden, wanNames } from "../../support/golden.ts";
 import { flowEulerConfig, unipcConfig } from "../../support/flow-scheduler-config.ts";
 
@@ -12,14 +13,6 @@ const schedule = { trainTimesteps: 1000, shift: 3 };
 const kinds = { "wan-unipc": "unipc", "wan-euler": "euler" } as const;
 const tables = { unipc: unipcTable, euler: eulerTable };
 const { fround } = Math;
-
-/** Of the golden checkpoint's VAE config, one for each of 16 channels. */
-const mean = [
-  -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508, 0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921,
-];
-const deviation = [
-  2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743, 3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.916,
-];
 
 function casesOf(name: (typeof wanNames)[number]) {
   const golden = openGolden(name);
@@ -73,10 +66,10 @@ describe.each(wanNames)("the scheduler in the golden case %s", (name) => {
 
   test("ends where the reference decodes", () => {
     const { latents = new Float32Array(0) } = moments.at(-1) ?? {};
-    const plane = latents.length / mean.length;
+    const plane = latents.length / wanMean.length;
     const decoded = latents.map((value, place) => {
       const channel = Math.trunc(place / plane);
-      return fround(value / fround(1 / fround(deviation[channel] ?? NaN))) + fround(mean[channel] ?? NaN);
+      return fround(value / fround(1 / fround(wanStd[channel] ?? NaN))) + fround(wanMean[channel] ?? NaN);
     });
     expect(maxDifference(decoded, golden.float32("decode_input").data)).toBeLessThanOrEqual(3 * tolerance);
   });

@@ -121,7 +121,7 @@ describe("the flow schedulers", () => {
     });
   });
 
-  test("stay finite at every step of every count from 1 to 1000", () => {
+  test("end finite for every count from 1 to 1000", () => {
     const initial = TorchGenerator.seeded(3n).randn(3);
     for (const steps of allCounts) {
       for (const scheduler of [createUniPc(shiftThree, defaultSolver, steps), createFlowEuler(shiftThree, steps)]) {

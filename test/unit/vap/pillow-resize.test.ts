@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createResizer, resizeLanczos } from "../../../services/domain/vap/pillow-resize.ts";
+import { createResizer } from "../../../services/domain/vap/pillow-resize.ts";
 import { type FixtureImage, pixelsOf } from "../../support/fixture-image.ts";
 
 /**
@@ -28,15 +28,6 @@ describe("the resize", () => {
     const resized = createResizer({ height, width }, { filter, to: { height: to[0], width: to[1] } })(pixels);
     expect(sha256(resized)).toBe(image.sha256);
     expect(Buffer.compare(pixels, before)).toBe(0);
-  });
-
-  test("of one image by Lanczos is that of many", () => {
-    const pixels = pixelsOf({ from: [5, 7], seed: 3, binary: false });
-    const [from, to] = [
-      { height: 5, width: 7 },
-      { height: 4, width: 9 },
-    ];
-    expect(resizeLanczos(pixels, from, to)).toEqual(createResizer(from, { filter: "lanczos", to })(pixels));
   });
 
   test("refuses pixels of another size than announced, and windows that are not inside", () => {

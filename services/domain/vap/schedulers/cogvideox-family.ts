@@ -2,13 +2,13 @@
  * CogVideoX's two schedulers on one noise schedule: DDIM, which remembers nothing, and DPM, which remembers its last x0 (spec §3.1-3.3).
  */
 import { FarmError } from "../../errors.ts";
-import type { SchedulerKind } from "../../render-spec.ts";
+import type { RenderWarning, SchedulerKind } from "../../render-spec.ts";
 import { ddimStep } from "./ddim.ts";
 import { dpmStep } from "./dpm.ts";
 import { createNoiseSchedule, type NoiseSchedule } from "./noise-schedule.ts";
 import { parseSchedulerConfig, type SchedulerConfig } from "./cogvideox-config.ts";
 import { type SamplingStep, samplingSteps, stepsDivideSchedule } from "./cogvideox-timesteps.ts";
-import type { Scheduler, SchedulerFamily, SchedulerState, SchedulerStep, StepCaution } from "./scheduler.ts";
+import type { Scheduler, SchedulerFamily, SchedulerState, SchedulerStep } from "./scheduler.ts";
 
 const nothing: SchedulerState = { tensors: {}, counts: {} };
 const oldPrediction = "old_prediction";
@@ -26,7 +26,7 @@ export function parseCogvideoxFamily(json: unknown): SchedulerFamily {
 }
 
 /** Two quirks of the reference's timesteps that are kept (cogvideox-timesteps.ts). */
-function cautionsOf(config: SchedulerConfig, steps: number): readonly StepCaution[] {
+function cautionsOf(config: SchedulerConfig, steps: number): readonly RenderWarning[] {
   if (stepsDivideSchedule(config, steps)) return [];
   const total = config.trainTimesteps;
   const uneven = {

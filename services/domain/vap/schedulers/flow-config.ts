@@ -5,11 +5,11 @@
  * understood: "bh1", and an order above 1 up to the last step, because with σ = 0 at the end the reference's own latents are then not finite.
  */
 import { FarmError } from "../../errors.ts";
-import type { SchedulerKind } from "../../render-spec.ts";
+import type { RenderWarning, SchedulerKind } from "../../render-spec.ts";
 import { ConfigReader, configRefused } from "./config-reader.ts";
 import { createFlowEuler } from "./flow-euler.ts";
 import { type FlowSchedule, referenceFails, unipcTable } from "./flow-sigmas.ts";
-import type { Scheduler, SchedulerFamily, StepCaution } from "./scheduler.ts";
+import type { Scheduler, SchedulerFamily } from "./scheduler.ts";
 import { createUniPc, defaultSolver } from "./unipc.ts";
 import type { UniPcSolver } from "./unipc.ts";
 
@@ -23,37 +23,25 @@ const unusedByUniPc: readonly string[] = [
 /** Read only for shifts that depend on the picture's size. */
 const unusedByEuler: readonly string[] = ["base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len", "time_shift_type"];
 
-/** Class names that `parseFlowFamily` reads. */
-export const flowClassNames: readonly string[] = ["UniPCMultistepScheduler", "FlowMatchEulerDiscreteScheduler"];
+const classNames = ["UniPCMultistepScheduler", "FlowMatchEulerDiscreteScheduler"] as const;
 
 /** Checks the parsed JSON; a render may choose either kind on the config's shift. */
 export function parseFlowFamily(json: unknown): SchedulerFamily {
   const { kind, schedule, solver } = parse(ConfigReader.open(json));
+  const makers: Readonly<Partial<Record<SchedulerKind, (steps: number) => Scheduler>>> = {
+    unipc: (steps) => createUniPc(schedule, solver, steps),
+    euler: (steps) => createFlowEuler(schedule, steps),
+  };
   return {
     kind,
     kinds: ["unipc", "euler"],
     trainTimesteps: schedule.trainTimesteps,
-    create: (chosen, steps) =>
-      create(
-        chosen,
-        () => createUniPc(schedule, solver, steps),
-        () => createFlowEuler(schedule, steps),
-      ),
+    create: (chosen, steps) => (makers[chosen] ?? foreignKind(chosen))(steps),
     cautions: (chosen, steps) => (chosen === "unipc" ? cautionsOf(schedule, steps) : []),
   };
 }
 
-function cautionsOf(schedule: FlowSchedule, steps: number): readonly StepCaution[] {
-  if (!referenceFails(unipcTable(schedule, steps).timesteps)) return [];
-  const message =
-    `with ${steps} steps the first two timesteps are the same whole number, and the reference fails at its last step; ` +
-    `this farm goes on by the steps' order, so there is nothing to compare the result with; choose fewer steps`;
-  return [{ code: "STEPS_BEYOND_REFERENCE", message }];
-}
-
-function create(kind: SchedulerKind, unipc: () => Scheduler, euler: () => Scheduler): Scheduler {
-  if (kind === "unipc") return unipc();
-  if (kind === "euler") return euler();
+function foreignKind(kind: SchedulerKind): never {
   const reason = `${kind} is of another family than the model's schedule`;
   throw new FarmError("FIELD_INVALID", {
     message: reason,
@@ -61,8 +49,16 @@ function create(kind: SchedulerKind, unipc: () => Scheduler, euler: () => Schedu
   });
 }
 
+function cautionsOf(schedule: FlowSchedule, steps: number): readonly RenderWarning[] {
+  if (!referenceFails(unipcTable(schedule, steps).timesteps)) return [];
+  const message =
+    `with ${steps} steps the first two timesteps are the same whole number, and the reference fails at its last step; ` +
+    `this farm goes on by the steps' order, so there is nothing to compare the result with; choose fewer steps`;
+  return [{ code: "STEPS_BEYOND_REFERENCE", message }];
+}
+
 function parse(reader: ConfigReader): FlowConfig {
-  const className = reader.expect("_class_name", flowClassNames, undefined);
+  const className = reader.expect("_class_name", classNames, undefined);
   const config = className === "UniPCMultistepScheduler" ? parseUniPc(reader) : parseEuler(reader);
   const { trainTimesteps, shift } = config.schedule;
   if (!Number.isSafeInteger(trainTimesteps) || trainTimesteps < 2)
@@ -79,7 +75,7 @@ function parseUniPc(reader: ConfigReader): FlowConfig {
   reader.expect("final_sigmas_type", ["zero"], "zero");
   reader.expect("solver_p", [null], null);
   reader.expect("shift_terminal", [null], null);
-  for (const key of ["thresholding", "use_dynamic_shifting"]) reader.expect(key, [false], false);
+  for (const key of ["thresholding", "use_dynamic_shifting"]) refuseSwitch(reader, key);
   refuseOtherSpreads(reader);
   const order = reader.expect<UniPcSolver["order"]>("solver_order", [1, 2, 3], defaultSolver.order);
   reader.expect("lower_order_final", order === 1 ? [true, false] : [true], true);
@@ -90,7 +86,7 @@ function parseUniPc(reader: ConfigReader): FlowConfig {
 }
 
 function parseEuler(reader: ConfigReader): FlowConfig {
-  for (const key of ["use_dynamic_shifting", "invert_sigmas", "stochastic_sampling"]) reader.expect(key, [false], false);
+  for (const key of ["use_dynamic_shifting", "invert_sigmas", "stochastic_sampling"]) refuseSwitch(reader, key);
   reader.expect("shift_terminal", [null], null);
   refuseOtherSpreads(reader);
   const schedule = { trainTimesteps: reader.number("num_train_timesteps", 1000), shift: reader.number("shift", 1) };
@@ -99,5 +95,10 @@ function parseEuler(reader: ConfigReader): FlowConfig {
 }
 
 function refuseOtherSpreads(reader: ConfigReader): void {
-  for (const key of ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"]) reader.expect(key, [false], false);
+  for (const key of ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"]) refuseSwitch(reader, key);
+}
+
+/** A switch that must be off; null is what diffusers saves for one that nobody set. */
+function refuseSwitch(reader: ConfigReader, key: string): void {
+  reader.expect(key, [false, null], false);
 }

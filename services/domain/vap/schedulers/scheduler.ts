@@ -2,9 +2,10 @@
  * What every scheduler is to the denoise loop: timesteps to tell the model, and steps over an explicit state.
  *
  * Invariants: a scheduler holds no state of its own; whatever one step leaves for the next is in the `SchedulerState` that it returns, as
- * named arrays and counts, so that a checkpoint is those and nothing else. Inputs are never written to; results are fresh arrays.
+ * named arrays and counts, so that a checkpoint can hold it without knowing which scheduler it is. Inputs are never written to; results
+ * are fresh arrays.
  */
-import type { SchedulerKind } from "../../render-spec.ts";
+import type { RenderWarning, SchedulerKind } from "../../render-spec.ts";
 
 export type SchedulerState = {
   /** Named memories between steps, float32 [n] each, n = the latents' length. */
@@ -39,9 +40,6 @@ export type Scheduler = {
   step(input: SchedulerStep): SchedulerResult;
 };
 
-/** What a client should know of a number of steps that is accepted as it is. */
-export type StepCaution = { readonly code: string; readonly message: string };
-
 /** The schedulers of one noise schedule, read from a scheduler_config.json. */
 export type SchedulerFamily = {
   /** The one that the config names. */
@@ -53,5 +51,5 @@ export type SchedulerFamily = {
   /** A scheduler of `steps` steps; a count that the schedule does not have is FIELD_INVALID. */
   create(kind: SchedulerKind, steps: number): Scheduler;
   /** What is odd about a count that `create` takes; empty for most. */
-  cautions(kind: SchedulerKind, steps: number): readonly StepCaution[];
+  cautions(kind: SchedulerKind, steps: number): readonly RenderWarning[];
 };

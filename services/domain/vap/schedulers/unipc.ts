@@ -36,7 +36,7 @@ export function createUniPc(schedule: FlowSchedule, solver: UniPcSolver, steps: 
   const { timesteps, sigmas } = unipcTable(schedule, steps);
   return {
     timesteps,
-    beginning: { tensors: {}, counts: { lower_order_nums: 0, this_order: 0 } },
+    beginning: { tensors: {}, counts: countsAfter({ sigmas, steps, solver }, -1) },
     memoriesBefore: (index) => ({
       tensors: index === 0 ? [] : ["last_sample", ...outputNames(Math.min(index, solver.order))],
       counts: ["lower_order_nums", "this_order"],
@@ -52,22 +52,21 @@ function takeStep(plan: Plan, input: SchedulerStep): SchedulerResult {
   const output = predictClean(sigmas[index] as number, latents, velocity);
   const isCorrected = index > 0 && !solver.uncorrected.includes(index - 1);
   const sample = isCorrected ? correct(plan, input, output) : latents.slice();
-  const lower = countOf(state, "lower_order_nums");
-  const order = Math.min(solver.order, plan.steps - index, lower + 1);
+  requireCounts(plan, index, state);
+  const order = orderAt(plan, index);
   const kept = outputNames(Math.min(index, solver.order - 1)).map((name) => tensorOf(state, name, latents.length));
   const outputs = [output, ...kept];
   const tensors: Record<string, Float32Array> = { last_sample: sample };
   outputs.forEach((values, age) => (tensors[outputName(age)] = values));
   return {
     latents: predict(plan, { sample, outputs, order, index }),
-    state: { tensors, counts: { lower_order_nums: Math.min(lower + 1, solver.order), this_order: order } },
+    state: { tensors, counts: countsAfter(plan, index) },
   };
 }
 
 /** The sample of this step in the light of its own output; replaces what the step before predicted. */
 function correct(plan: Plan, { index, latents, state }: SchedulerStep, output: Float32Array): Float32Array {
-  const order = countOf(state, "this_order");
-  if (order < 1 || order > plan.solver.order) throw damaged(`this_order ${order} is out of range`);
+  const order = orderAt(plan, index - 1);
   const { system, ...weights } = updateWeights({ sigmas: plan.sigmas, from: index - 1, to: index, order });
   const rhos = order === 1 ? [0.5] : solveSystem(system, order);
   const outputs = outputNames(order).map((name) => tensorOf(state, name, latents.length));
@@ -142,10 +141,21 @@ function tensorOf(state: SchedulerState, name: string, length: number): Float32A
   return tensor;
 }
 
-function countOf(state: SchedulerState, name: string): number {
-  const count = state.counts[name];
-  if (count === undefined) throw damaged(`${name} is missing`);
-  return count;
+/** How many outputs the predictor of a step reads: one more with each step, one at the last. */
+function orderAt({ steps, solver }: Plan, index: number): number {
+  return Math.min(solver.order, steps - index, index + 1);
+}
+
+/** The reference's two counts as a step leaves them; −1: before the first. */
+function countsAfter(plan: Plan, index: number): SchedulerState["counts"] {
+  return { lower_order_nums: Math.min(index + 1, plan.solver.order), this_order: index < 0 ? 0 : orderAt(plan, index) };
+}
+
+/** The counts follow from the step, so that a state of another step or solver is found out. */
+function requireCounts(plan: Plan, index: number, { counts }: SchedulerState): void {
+  for (const [name, count] of Object.entries(countsAfter(plan, index - 1))) {
+    if (counts[name] !== count) throw damaged(`${name} is ${counts[name] ?? "missing"}, step ${index} begins with ${count}`);
+  }
 }
 
 function damaged(reason: string): FarmError {

@@ -5,6 +5,7 @@
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { FarmError } from "../../../domain/errors.ts";
+import { variantNames } from "../../../domain/variants/registry.ts";
 import { createMediaReader } from "../../../platform/media/media-reader.ts";
 import type { EngineName } from "../../../domain/stage.ts";
 import { engineOf, type ModelManifest } from "../../../platform/models/manifest.ts";
@@ -22,8 +23,8 @@ import { stageFiles } from "./stage-files.ts";
 
 export type RunOptions = { readonly signal: AbortSignal; readonly onProgress: (progress: StageProgress) => void };
 
-/** A vocabulary of 256,000 pieces takes about a second to open and a tenth of a gigabyte: one of each variant is kept. */
-const keptTokenizers = 2;
+/** A vocabulary of 256,000 pieces takes about a second to open and a tenth of a gigabyte: as many are kept as there are variants. */
+const keptTokenizers = variantNames.length;
 
 /** Milliseconds of one run and the providers that ran, filled as it goes. */
 type Meter = { loadMs: number; deviceMs: number; readonly providers: Set<string> };

@@ -1,0 +1,70 @@
+/**
+ * The form of farm.json, format 2: what may stand in each field, one by one.
+ */
+import { z } from "zod";
+import { promptCleaningNames } from "../../domain/text/prompt-cleaning.ts";
+import { stageOfEngine } from "../../domain/stage.ts";
+import { variantNames } from "../../domain/variants/registry.ts";
+
+const count = z.number().int().positive();
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256 in hex");
+const innerPath = z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$)).+$/, "must stay inside the model's folder");
+const port = z.object({ name: z.string().min(1), dtype: z.enum(["float32", "int64"]), shape: z.array(z.number().int().min(-1)) });
+const stages = [...new Set(Object.values(stageOfEngine))];
+const channels = z.array(z.number()).length(3);
+
+const engineSchema = z.object({
+  stage: z.enum(stages),
+  path: innerPath,
+  precision: z.string().min(1),
+  files: z.array(z.object({ path: innerPath, bytes: z.number().int().nonnegative(), sha256 })).min(1),
+  constants: z.record(z.string(), z.unknown()),
+  digest: sha256,
+  inputs: z.array(port).min(1),
+  outputs: z.array(port).min(1),
+  memory_bytes: z.number().int().nonnegative(),
+});
+
+/** As `vapfarm-export` writes it. */
+export const manifestSchema = z.object({
+  format: z.literal(2, { error: "is not 2: export the model again" }),
+  name: z.string().min(1),
+  version: z.string().min(1),
+  variant: z.enum(variantNames),
+  weights: z.enum(["random", "trained"]),
+  height: count,
+  width: count,
+  frames: count,
+  fps: count,
+  max_references: count,
+  latent: z.object({ channels: count, frames: count, height: count, width: count }),
+  vae: z.object({ scaling_factor: z.number().positive(), invert_scale_latents: z.boolean() }),
+  text: z.object({
+    max_tokens: count,
+    width: count,
+    pad_id: z.number().int().nonnegative(),
+    eos_id: z.number().int().nonnegative(),
+    cleaning: z.enum(promptCleaningNames),
+  }),
+  clip: z
+    .object({
+      tokens: count,
+      embed_width: count,
+      shortest_edge: count,
+      crop_height: count,
+      crop_width: count,
+      mean: channels,
+      std: channels,
+      rescale: z.number().positive(),
+    })
+    .optional(),
+  scheduler: z.record(z.string(), z.unknown()),
+  tokenizer: innerPath,
+  defaults: z.object({ steps: count, guidance_scale: z.number(), dynamic_guidance: z.boolean(), negative_prompt: z.string() }),
+  engines: z.record(z.string(), engineSchema),
+});
+
+/** A manifest whose form is right. */
+export type ManifestJson = z.output<typeof manifestSchema>;
+/** An engine of it. */
+export type EngineJson = z.output<typeof engineSchema>;
