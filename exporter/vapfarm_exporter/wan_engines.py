@@ -21,6 +21,7 @@ from .variant import LatentSizes, Sizes
 from .wan_config import MASK_CHANNELS, PATCH, TEXT_TOKENS, TransformerConfig
 from .wan_rotary import reference_rotary, target_rotary
 from .wan_transformer import WanMotTransformer
+from .wan_vae import use_doubling
 
 REFERENCE_TIMESTEP = 1.0
 
@@ -152,7 +153,7 @@ def load_vae(folder: Path, config: Json) -> AutoencoderKLWan:
     """The checkpoint's VAE, without tiling or slicing, which would change its numbers."""
     with torch.device("meta"):
         vae = AutoencoderKLWan.from_config(dict(config))
-    return load_strictly(vae, Weights(folder, "diffusion_pytorch_model"))
+    return use_doubling(load_strictly(vae, Weights(folder, "diffusion_pytorch_model")))
 
 
 def load_transformer(folder: Path, config: TransformerConfig) -> WanMotTransformer:
