@@ -11,15 +11,8 @@ from vapfarm_exporter.checkpoint import read_json
 from vapfarm_exporter.errors import RequestError, UnsupportedConfigError
 from vapfarm_exporter.variant import LatentSizes, RequestedSizes, Sizes
 from vapfarm_exporter.variants import variant_of
-from vapfarm_exporter.wan_conditions import (
-    check_scheduler_config,
-    check_text_config,
-    parse_clip_config,
-    parse_preprocessor_config,
-)
+from vapfarm_exporter.wan_conditions import check_text_config, parse_clip_config, parse_preprocessor_config
 from vapfarm_exporter.wan_config import TransformerConfig, latent_sizes, parse_transformer_config, parse_vae_config
-
-EULER = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 3.0}
 
 
 def tiny(path: str) -> dict:
@@ -138,61 +131,6 @@ def test_another_image_encoder_is_refused(transformer: TransformerConfig, key: s
 def test_another_preprocessing_is_refused(key: str, value: object) -> None:
     clip = CLIPVisionConfig(**CLIP)
     refused(lambda raw: parse_preprocessor_config(raw, clip), tiny("image_processor/preprocessor_config.json"), key, value)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("prediction_type", "epsilon"),
-        ("use_flow_sigmas", False),
-        ("solver_order", 3),
-        ("solver_type", "bh1"),
-        ("predict_x0", False),
-        ("thresholding", True),
-        ("lower_order_final", False),
-        ("disable_corrector", [0]),
-        ("solver_p", {"_class_name": "DDIMScheduler"}),
-        ("final_sigmas_type", "sigma_min"),
-        ("use_karras_sigmas", True),
-        ("use_exponential_sigmas", True),
-        ("use_beta_sigmas", True),
-        ("use_dynamic_shifting", True),
-        ("flow_shift", 0),
-        ("num_train_timesteps", 100),
-        ("sigma_max", 700.0),
-        ("shift_terminal", 0.1),
-        ("stochastic_sampling", True),
-    ],
-)
-def test_another_unipc_is_refused(key: str, value: object) -> None:
-    refused(check_scheduler_config, tiny("scheduler/scheduler_config.json"), key, value)
-
-
-@pytest.mark.parametrize("key", ["prediction_type", "use_flow_sigmas"])
-def test_flow_settings_of_unipc_must_be_written_out(key: str) -> None:
-    raw = tiny("scheduler/scheduler_config.json")
-    del raw[key]
-    with pytest.raises(UnsupportedConfigError, match=key):
-        check_scheduler_config(raw)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("_class_name", "EulerDiscreteScheduler"),
-        ("_class_name", "CogVideoXDDIMScheduler"),
-        ("shift", -1),
-        ("use_dynamic_shifting", True),
-        ("invert_sigmas", True),
-        ("shift_terminal", 0.1),
-        ("use_karras_sigmas", True),
-        ("stochastic_sampling", True),
-        ("num_train_timesteps", 500),
-        ("flow_shift", 3.0),
-    ],
-)
-def test_another_euler_is_refused(key: str, value: object) -> None:
-    refused(check_scheduler_config, EULER, key, value)
 
 
 def test_the_released_configs_are_accepted() -> None:

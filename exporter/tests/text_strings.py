@@ -1,6 +1,6 @@
 """Strings that are awkward for tokenizers and for ftfy, by seed: each is a few fragments of the kinds below.
 
-`python exporter/tools/text_strings.py SEED COUNT` prints them as JSON, one a line.
+`python exporter/tests/text_strings.py SEED COUNT` prints them as JSON, one a line.
 """
 
 import html.entities

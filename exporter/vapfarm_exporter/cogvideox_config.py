@@ -5,23 +5,18 @@ Owns the decision which CogVideoX checkpoints can be exported.
 
 from dataclasses import dataclass
 
+from .components import MOT_FIXED
 from .config_checks import Allowed, ConfigFile, Json
 from .errors import UnsupportedConfigError
 
 PIPELINE_CLASS = "CogVideoXImageToVideoMOTPipeline"
 TRANSFORMER_CLASS = "CogVideoXTransformer3DMOTModel"
 VAE_CLASS = "AutoencoderKLCogVideoX"
-SCHEDULER_CLASSES = ("CogVideoXDDIMScheduler", "CogVideoXDPMScheduler")
 
 # Values that the modules build; the key must be absent or have one of them.
 _TRANSFORMER_FIXED: Allowed = {
     "_class_name": (TRANSFORMER_CLASS,),
-    "attention_head_dim_mot_ref": (None,),
-    "supported_effect_types": (None,),
-    "num_ref_embeddings": (None, 0),
-    "reference_train_mode": (None,),
-    "ablation_single_encoder": (None, False),
-    "ablation_residual_addition": (None, False),
+    **MOT_FIXED,
     "patch_size_t": (None,),
     "ofs_embed_dim": (None,),
     "activation_fn": ("gelu-approximate",),
@@ -177,8 +172,3 @@ def check_text_config(config: Json, transformer: TransformerConfig) -> None:
     """Refuse a text encoder that is not a T5 encoder of the width that the transformer reads."""
     file = ConfigFile("text_encoder/config.json", config)
     file.refuse_other_values({"model_type": ("t5",), "d_model": (transformer.text_dim,)}, required=True)
-
-
-def check_scheduler_config(config: Json) -> None:
-    """Refuse a scheduler class that the farm has no arithmetic for."""
-    ConfigFile("scheduler_config.json", config).refuse_other_values({"_class_name": SCHEDULER_CLASSES}, required=True)

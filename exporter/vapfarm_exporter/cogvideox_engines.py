@@ -11,9 +11,9 @@ from diffusers import AutoencoderKLCogVideoX
 from torch import Tensor, nn
 from transformers import T5Config, T5EncoderModel
 
-from .checkpoint import Weights, load_strictly
 from .cogvideox_config import TransformerConfig
 from .cogvideox_transformer import CogVideoXMotTransformer
+from .components import load_diffusers, load_encoder
 from .config_checks import Json
 from .engine_spec import EngineSpec, float_spec, int_spec
 from .relative_positions import fix_relative_positions
@@ -155,22 +155,15 @@ def engine_specs(config: TransformerConfig, sizes: Sizes) -> tuple[EngineSpec, .
 
 
 def load_text_encoder(folder: Path, config: Json, tokens: int) -> TextEncode:
-    """The checkpoint's T5 encoder; its embedding is stored once under either of two names."""
-    with torch.device("meta"):
-        encoder = T5EncoderModel(T5Config(**config))
-    tied = {"encoder.embed_tokens.weight": "shared.weight", "shared.weight": "encoder.embed_tokens.weight"}
-    return TextEncode(load_strictly(encoder, Weights(folder, "model"), tied), tokens)
+    """The checkpoint's T5 encoder."""
+    return TextEncode(load_encoder(folder, lambda: T5EncoderModel(T5Config(**config))), tokens)
 
 
 def load_vae(folder: Path, config: Json) -> AutoencoderKLCogVideoX:
     """The checkpoint's VAE, without tiling or slicing, which would change its numbers."""
-    with torch.device("meta"):
-        vae = AutoencoderKLCogVideoX.from_config(dict(config))
-    return load_strictly(vae, Weights(folder, "diffusion_pytorch_model"))
+    return load_diffusers(folder, lambda: AutoencoderKLCogVideoX.from_config(dict(config)))
 
 
 def load_transformer(folder: Path, config: TransformerConfig) -> CogVideoXMotTransformer:
     """The checkpoint's MoT transformer."""
-    with torch.device("meta"):
-        transformer = CogVideoXMotTransformer(config)
-    return load_strictly(transformer, Weights(folder, "diffusion_pytorch_model"))
+    return load_diffusers(folder, lambda: CogVideoXMotTransformer(config))

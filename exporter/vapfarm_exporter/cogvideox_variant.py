@@ -10,7 +10,6 @@ from .checkpoint import read_json
 from .cogvideox_config import (
     PIPELINE_CLASS,
     TransformerConfig,
-    check_scheduler_config,
     check_text_config,
     check_vae_config,
     parse_transformer_config,
@@ -26,6 +25,7 @@ from .cogvideox_engines import (
     load_vae,
 )
 from .cogvideox_manifest import DEFAULTS, stage_constants, vae_scaling
+from .cogvideox_scheduler import check_scheduler_config
 from .config_checks import ConfigFile, Json
 from .variant import PIXELS_PER_LATENT, LatentSizes, Plan, RequestedSizes, Sizes, TextPlan, Variant
 

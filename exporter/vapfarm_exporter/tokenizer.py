@@ -28,7 +28,7 @@ _ROLES = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 _OPTIONAL_ROLES = ("bos_token", "sep_token", "cls_token", "mask_token")
 _FLAGS = ("lstrip", "rstrip", "single_word")
 
-Json = dict[str, object]
+_Object = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TokenizerFile:
     size: int
     pad_id: int
     eos_id: int
-    content: Json
+    content: _Object
 
     def save(self, path: Path) -> None:
         """Write the file; the same checkpoint gives the same bytes."""
@@ -74,7 +74,7 @@ def _content(token: object) -> str:
     return text
 
 
-def _refuse_unsupported(config: Json) -> None:
+def _refuse_unsupported(config: _Object) -> None:
     wanted: dict[str, tuple[object, ...]] = {
         "tokenizer_class": (*_CLASSES, None),
         "sp_model_kwargs": ({}, None),
@@ -87,7 +87,7 @@ def _refuse_unsupported(config: Json) -> None:
             raise UnsupportedConfigError(f"tokenizer_config.json: {key} = {config.get(key)!r} is not supported")
 
 
-def _special_tokens(config: Json) -> dict[str, str]:
+def _special_tokens(config: _Object) -> dict[str, str]:
     """Role -> text of the special tokens of one role."""
     given = {
         **{role: config.get(role) for role in _OPTIONAL_ROLES},
@@ -96,7 +96,7 @@ def _special_tokens(config: Json) -> dict[str, str]:
     return {role: _content(token) for role, token in given.items() if token is not None or role in _ROLES}
 
 
-def _additional(config: Json) -> list[str]:
+def _additional(config: _Object) -> list[str]:
     extra = config.get("extra_special_tokens") or {}
     tokens = config.get("additional_special_tokens") or []
     if not isinstance(tokens, list) or not isinstance(extra, dict):
@@ -104,7 +104,7 @@ def _additional(config: Json) -> list[str]:
     return [_content(token) for token in [*tokens, *extra.values()]]
 
 
-def _decoder(config: Json, pieces: int) -> dict[int, Json]:
+def _decoder(config: _Object, pieces: int) -> dict[int, _Object]:
     """Added tokens by id as T5Tokenizer collects them: its own <extra_id_N>, then those of the configuration."""
     entries = config.get("added_tokens_decoder")
     if not isinstance(entries, dict):
@@ -114,7 +114,7 @@ def _decoder(config: Json, pieces: int) -> dict[int, Json]:
         raise CheckpointError(f"tokenizer_config.json: extra_ids = {extra_ids!r}")
     named = sum("<extra_id_" in token for token in _additional(config))
     own = extra_ids if config.get("additional_special_tokens") is None else named
-    tokens: dict[int, Json] = {
+    tokens: dict[int, _Object] = {
         pieces - 1 + extra_ids - index: {"content": f"<extra_id_{index}>", "lstrip": True, "rstrip": True} for index in range(own)
     }
     for token_id, entry in entries.items():
@@ -124,11 +124,11 @@ def _decoder(config: Json, pieces: int) -> dict[int, Json]:
     return tokens
 
 
-def _flags(token: Json) -> Json:
+def _flags(token: _Object) -> _Object:
     return {flag: bool(token.get(flag, False)) for flag in _FLAGS}
 
 
-def _check_ids(decoder: dict[int, Json], pieces: int) -> int:
+def _check_ids(decoder: dict[int, _Object], pieces: int) -> int:
     """The number of ids, each of which must be a piece or an added token."""
     size = max(pieces, max(decoder, default=-1) + 1)
     for token_id in range(pieces, size):
@@ -137,7 +137,7 @@ def _check_ids(decoder: dict[int, Json], pieces: int) -> int:
     return size
 
 
-def _normalizer(proto: sentencepiece_model_pb2.ModelProto) -> Json:
+def _normalizer(proto: sentencepiece_model_pb2.ModelProto) -> _Object:
     spec = proto.normalizer_spec
     return {
         "charsmap": base64.b64encode(spec.precompiled_charsmap).decode("ascii"),
@@ -164,7 +164,7 @@ def read_tokenizer(folder: Path) -> TokenizerFile:
         {"id": token_id, "content": text, **_flags(decoder[token_id]), "special": text in special}
         for text, token_id in sorted(ids.items(), key=lambda item: item[1])
     ]
-    content: Json = {
+    content: _Object = {
         "format": FORMAT,
         "pad_id": ids[roles["pad_token"]],
         "eos_id": ids[roles["eos_token"]],

@@ -1,4 +1,4 @@
-"""The rest of a Wan checkpoint's configs, checked: text encoder, CLIP vision tower, its preprocessor, scheduler."""
+"""The rest of a Wan checkpoint's configs, checked: text encoder, CLIP vision tower and its preprocessor."""
 
 from dataclasses import dataclass
 
@@ -32,51 +32,6 @@ _PREPROCESSOR_KEYS = {
     "size",
 }
 _CLIP_FIXED: Allowed = {"model_type": ("clip_vision_model",), "num_channels": (3,)}
-
-# Keys in effect must have these values; what flow sigmas make idle (betas, spacing) is not looked at.
-_UNIPC_REQUIRED: Allowed = {"prediction_type": ("flow_prediction",), "use_flow_sigmas": (True,)}
-_UNIPC_FIXED: Allowed = {
-    "num_train_timesteps": (1000,),
-    "solver_order": (1, 2),
-    "solver_type": ("bh2",),
-    "predict_x0": (True,),
-    "thresholding": (False,),
-    "lower_order_final": (True,),
-    "disable_corrector": ([],),
-    "solver_p": (None,),
-    "final_sigmas_type": ("zero",),
-    "use_karras_sigmas": (False, None),
-    "use_exponential_sigmas": (False, None),
-    "use_beta_sigmas": (False, None),
-    "use_dynamic_shifting": (False,),
-    "sigma_min": (None,),
-    "sigma_max": (None,),
-    "shift_terminal": (None,),
-    "rescale_betas_zero_snr": (False,),
-}
-_UNIPC_IDLE = {
-    "beta_end",
-    "beta_schedule",
-    "beta_start",
-    "dynamic_thresholding_ratio",
-    "sample_max_value",
-    "steps_offset",
-    "time_shift_type",
-    "timestep_spacing",
-    "trained_betas",
-}
-_EULER_FIXED: Allowed = {
-    "num_train_timesteps": (1000,),
-    "use_dynamic_shifting": (False,),
-    "invert_sigmas": (False,),
-    "shift_terminal": (None,),
-    "use_karras_sigmas": (False, None),
-    "use_exponential_sigmas": (False, None),
-    "use_beta_sigmas": (False, None),
-    "stochastic_sampling": (False,),
-}
-_EULER_IDLE = {"base_image_seq_len", "base_shift", "max_image_seq_len", "max_shift", "time_shift_type"}
-_NAMES = {"_class_name", "_diffusers_version"}
 
 
 def check_text_config(config: Json, transformer: TransformerConfig) -> None:
@@ -124,19 +79,3 @@ def parse_preprocessor_config(config: Json, clip: CLIPVisionConfig) -> ClipPrepr
     if min(std) <= 0:
         raise file.refused(f"image_std = {list(std)!r} has values that are not positive")
     return ClipPreprocessing(edge, clip.image_size, file.positive("rescale_factor"), mean, std)
-
-
-def check_scheduler_config(config: Json) -> None:
-    """Refuse a scheduler that the farm has no arithmetic for, and settings that would change its arithmetic."""
-    file = ConfigFile("scheduler_config.json", config)
-    classes = ("UniPCMultistepScheduler", "FlowMatchEulerDiscreteScheduler")
-    file.refuse_other_values({"_class_name": classes}, required=True)
-    if config["_class_name"] == classes[0]:
-        file.refuse_unknown({*_NAMES, *_UNIPC_REQUIRED, *_UNIPC_FIXED, *_UNIPC_IDLE, "flow_shift"})
-        file.refuse_other_values(_UNIPC_REQUIRED, required=True)
-        file.refuse_other_values(_UNIPC_FIXED)
-        file.positive("flow_shift", 1.0)
-    else:
-        file.refuse_unknown({*_NAMES, *_EULER_FIXED, *_EULER_IDLE, "shift"})
-        file.refuse_other_values(_EULER_FIXED)
-        file.positive("shift", 1.0)

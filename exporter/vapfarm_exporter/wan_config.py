@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .components import MOT_FIXED
 from .config_checks import Allowed, ConfigFile, Json
 from .errors import RequestError
 from .variant import PIXELS_PER_LATENT, LatentSizes, Sizes
@@ -21,12 +22,7 @@ _TRANSFORMER_FIXED: Allowed = {
     "cross_attn_norm": (True,),
     "qk_norm": ("rms_norm_across_heads",),
     "pos_embed_seq_len": (None,),
-    "attention_head_dim_mot_ref": (None,),
-    "supported_effect_types": (None,),
-    "num_ref_embeddings": (None, 0),
-    "reference_train_mode": (None,),
-    "ablation_single_encoder": (None, False),
-    "ablation_residual_addition": (None, False),
+    **MOT_FIXED,
 }
 _TRANSFORMER_KEYS = {
     *_TRANSFORMER_FIXED,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel, UMT5Config, UMT5EncoderModel
 
 from .checkpoint import Weights, load_strictly
+from .components import TRANSFORMERS_STEM, built, load_diffusers, load_encoder
 from .config_checks import Json
 from .engine_spec import EngineSpec, float_spec, int_spec
 from .relative_positions import fix_relative_positions
@@ -134,30 +135,23 @@ def engine_specs(config: TransformerConfig, sizes: Sizes, latent: LatentSizes, c
 
 
 def load_text_encoder(folder: Path, config: Json) -> TextEncode:
-    """The checkpoint's UMT5 encoder; its embedding is stored once under either of two names."""
-    with torch.device("meta"):
-        encoder = UMT5EncoderModel(UMT5Config(**config))
-    tied = {"encoder.embed_tokens.weight": "shared.weight", "shared.weight": "encoder.embed_tokens.weight"}
-    return TextEncode(load_strictly(encoder, Weights(folder, "model"), tied))
+    """The checkpoint's UMT5 encoder."""
+    return TextEncode(load_encoder(folder, lambda: UMT5EncoderModel(UMT5Config(**config))))
 
 
 def load_clip(folder: Path, config: CLIPVisionConfig) -> ClipEncode:
     """The checkpoint's CLIP vision tower, whole; files of older transformers also hold the positions' numbers."""
-    with torch.device("meta"):
-        module = ClipEncode(CLIPVisionModel(config))
+    module = built(lambda: ClipEncode(CLIPVisionModel(config)))
     positions = torch.arange(module.vision_model.embeddings.num_positions)[None]
-    return load_strictly(module, Weights(folder, "model"), computed={"vision_model.embeddings.position_ids": positions})
+    computed = {"vision_model.embeddings.position_ids": positions}
+    return load_strictly(module, Weights(folder, TRANSFORMERS_STEM), computed=computed)
 
 
 def load_vae(folder: Path, config: Json) -> AutoencoderKLWan:
     """The checkpoint's VAE, without tiling or slicing, which would change its numbers."""
-    with torch.device("meta"):
-        vae = AutoencoderKLWan.from_config(dict(config))
-    return use_doubling(load_strictly(vae, Weights(folder, "diffusion_pytorch_model")))
+    return use_doubling(load_diffusers(folder, lambda: AutoencoderKLWan.from_config(dict(config))))
 
 
 def load_transformer(folder: Path, config: TransformerConfig) -> WanMotTransformer:
     """The checkpoint's MoT transformer."""
-    with torch.device("meta"):
-        transformer = WanMotTransformer(config)
-    return load_strictly(transformer, Weights(folder, "diffusion_pytorch_model"))
+    return load_diffusers(folder, lambda: WanMotTransformer(config))

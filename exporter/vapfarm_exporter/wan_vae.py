@@ -51,14 +51,18 @@ def _cache(vae: AutoencoderKLWan, half: str) -> list[Tensor | None]:
     return [None] * vae._cached_conv_counts[half]
 
 
-class VaeEncode(nn.Module):
-    """Pixels to the normalised mean of the latents (the reference's deterministic mode)."""
+class _Normalised(nn.Module):
+    """The VAE with the statistics of its latents."""
 
     def __init__(self, vae: AutoencoderKLWan, statistics: LatentStatistics) -> None:
         super().__init__()
         self.vae = vae
         self.register_buffer("mean", _channels(statistics.mean), persistent=False)
         self.register_buffer("inverse_std", 1.0 / _channels(statistics.std), persistent=False)
+
+
+class VaeEncode(_Normalised):
+    """Pixels to the normalised mean of the latents (the reference's deterministic mode)."""
 
     def moments(self, pixels: Tensor) -> Tensor:
         """[1, 3, F, H, W] in -1..1 -> mean, then logvar [1, 2C, T, h, w]."""
@@ -76,14 +80,8 @@ class VaeEncode(nn.Module):
         return (mean - self.mean) * self.inverse_std
 
 
-class VaeDecode(nn.Module):
+class VaeDecode(_Normalised):
     """Normalised latents to frames, clamped to -1..1."""
-
-    def __init__(self, vae: AutoencoderKLWan, statistics: LatentStatistics) -> None:
-        super().__init__()
-        self.vae = vae
-        self.register_buffer("mean", _channels(statistics.mean), persistent=False)
-        self.register_buffer("inverse_std", 1.0 / _channels(statistics.std), persistent=False)
 
     def forward(self, latents: Tensor) -> Tensor:
         """[1, C, T, h, w] -> [1, 3, F, H, W]."""

@@ -11,7 +11,7 @@ from .checkpoint import read_json
 from .config_checks import ConfigFile, Json
 from .engine_spec import EngineSpec
 from .variant import LatentSizes, Plan, RequestedSizes, Sizes, TextPlan, Variant
-from .wan_conditions import check_scheduler_config, check_text_config, parse_clip_config, parse_preprocessor_config
+from .wan_conditions import check_text_config, parse_clip_config, parse_preprocessor_config
 from .wan_config import (
     PIPELINE_CLASS,
     TEXT_TOKENS,
@@ -23,6 +23,7 @@ from .wan_config import (
 )
 from .wan_engines import Denoise, engine_specs, load_clip, load_text_encoder, load_transformer, load_vae
 from .wan_manifest import DEFAULTS, VAE_SCALING, clip_entry, stage_constants
+from .wan_scheduler import check_scheduler_config
 from .wan_vae import VaeDecode, VaeEncode
 
 # The size that Video-As-Prompt was trained with.

@@ -40,7 +40,7 @@ describe("a flow-matching scheduler config", () => {
     [{ use_dynamic_shifting: true }, "use_dynamic_shifting true"],
     [{ shift_terminal: 0.1 }, "shift_terminal 0.1"],
     [{ flow_shift: "3" }, 'flow_shift "3"'],
-    [{ flow_shift: 0 }, "shift of 0"],
+    [{ flow_shift: 0 }, "flow_shift 0 is not positive"],
     [{ num_train_timesteps: 1.5 }, "num_train_timesteps 1.5"],
     [{ snr_shift_scale: 1 }, "unknown keys: snr_shift_scale"],
     [{ _class_name: "DDIMScheduler" }, '_class_name "DDIMScheduler"'],
@@ -54,7 +54,7 @@ describe("a flow-matching scheduler config", () => {
     [{ stochastic_sampling: true }, "stochastic_sampling true"],
     [{ shift_terminal: 0.1 }, "shift_terminal 0.1"],
     [{ use_beta_sigmas: true }, "use_beta_sigmas true"],
-    [{ shift: -1 }, "shift of -1"],
+    [{ shift: -1 }, "shift -1 is not positive"],
     [{ flow_shift: 3 }, "unknown keys: flow_shift"],
   ])("of Euler with %j is refused", (change, message) => {
     expect(() => parseFlowFamily({ ...flowEulerConfig, ...change })).toThrow(refused(message));

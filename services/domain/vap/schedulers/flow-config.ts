@@ -18,7 +18,7 @@ type FlowConfig = { readonly kind: "unipc" | "euler"; readonly schedule: FlowSch
 /** Read only for noise schedules of β, for thresholding, or to spread timesteps that flow sigmas replace. */
 const unusedByUniPc: readonly string[] = [
   ...["beta_start", "beta_end", "beta_schedule", "trained_betas", "rescale_betas_zero_snr", "timestep_spacing", "steps_offset"],
-  ...["dynamic_thresholding_ratio", "sample_max_value", "time_shift_type", "sigma_min", "sigma_max"],
+  ...["dynamic_thresholding_ratio", "sample_max_value", "time_shift_type"],
 ];
 /** Read only for shifts that depend on the picture's size. */
 const unusedByEuler: readonly string[] = ["base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len", "time_shift_type"];
@@ -63,7 +63,7 @@ function parse(reader: ConfigReader): FlowConfig {
   const { trainTimesteps, shift } = config.schedule;
   if (!Number.isSafeInteger(trainTimesteps) || trainTimesteps < 2)
     throw configRefused(`num_train_timesteps ${trainTimesteps} is too small or no count`);
-  if (shift <= 0) throw configRefused(`a shift of ${shift} is not positive`);
+  if (shift <= 0) throw configRefused(`${className === "UniPCMultistepScheduler" ? "flow_shift" : "shift"} ${shift} is not positive`);
   return config;
 }
 
@@ -74,7 +74,7 @@ function parseUniPc(reader: ConfigReader): FlowConfig {
   reader.expect("solver_type", ["bh2"], "bh2");
   reader.expect("final_sigmas_type", ["zero"], "zero");
   reader.expect("solver_p", [null], null);
-  reader.expect("shift_terminal", [null], null);
+  for (const key of ["shift_terminal", "sigma_min", "sigma_max"]) reader.expect(key, [null], null);
   for (const key of ["thresholding", "use_dynamic_shifting"]) refuseSwitch(reader, key);
   refuseOtherSpreads(reader);
   const order = reader.expect<UniPcSolver["order"]>("solver_order", [1, 2, 3], defaultSolver.order);
