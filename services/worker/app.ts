@@ -15,7 +15,7 @@ import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
 import { createMetrics } from "../platform/metrics.ts";
 import type { ModelManifest } from "../platform/models/manifest.ts";
-import { listModels } from "../platform/models/repository.ts";
+import { findModels } from "../platform/models/repository.ts";
 import { type Broker, connectBroker } from "../platform/nats/broker.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import type { WorkerConfig } from "./config.ts";
@@ -103,7 +103,7 @@ class Worker implements Component {
   async start(): Promise<void> {
     const { config, logger } = this.options;
     const identity = await startIdentity(config.folder);
-    const models = heldModels(await listModels(config.modelsFolder), config);
+    const models = await heldModels(this.options);
     const transfer = await this.openTransfer();
     this.supervisor = await this.createSupervisor();
     await this.supervisor.start();
@@ -190,14 +190,17 @@ class Worker implements Component {
   }
 }
 
-/** Those of the folder that this worker is for; one that is named and not there is MODEL_INVALID. */
-function heldModels(
-  found: readonly ModelManifest[],
-  { models: wanted, exceptModels, modelsFolder }: WorkerConfig,
-): readonly ModelManifest[] {
-  const missing = (wanted ?? []).filter((name) => !found.some((model) => model.name === name));
-  if (missing.length > 0) throw new FarmError("MODEL_INVALID", { message: `${modelsFolder} has no model ${missing.join(", ")}` });
-  return found.filter(({ name }) => (wanted?.includes(name) ?? true) && !exceptModels.includes(name));
+/** Those of the folder that this worker is for; one that is named and cannot be had is MODEL_INVALID, other damaged ones are logged. */
+async function heldModels({ config, logger }: WorkerAppOptions): Promise<readonly ModelManifest[]> {
+  const { models: wanted, exceptModels, modelsFolder } = config;
+  const { models, faults } = await findModels(modelsFolder);
+  for (const fault of faults) logger.error({ err: fault }, "a model is damaged and no work of it is taken");
+  const missing = (wanted ?? []).filter((name) => !models.has(name));
+  if (missing.length > 0) {
+    const why = ["", ...faults.map(({ message }) => message)].join("; ");
+    throw new FarmError("MODEL_INVALID", { message: `${modelsFolder} has no sound model ${missing.join(", ")}${why}` });
+  }
+  return [...models.values()].filter(({ name }) => (wanted?.includes(name) ?? true) && !exceptModels.includes(name));
 }
 
 function folderOf(models: readonly ModelManifest[], name: string): string {

@@ -13,7 +13,7 @@ import { hashFile } from "../../platform/artifacts/fetch.ts";
 import type { MediaReader } from "../../platform/media/media-reader.ts";
 import type { ModelManifest } from "../../platform/models/manifest.ts";
 import { factsOf, plannedModelOf } from "../../platform/models/model-facts.ts";
-import { listModels } from "../../platform/models/repository.ts";
+import { findModels } from "../../platform/models/repository.ts";
 import type { CliContext } from "../context.ts";
 import { type RenderOptions, requestOf } from "./render-options.ts";
 
@@ -32,12 +32,14 @@ export type Planning = { readonly reader: MediaReader; readonly profile: string;
 
 /** Throws what the farm would answer: every violation at once. */
 export async function planLocally(context: CliContext, options: RenderOptions, planning: Planning): Promise<LocalPlan> {
-  const models = await listModels(options.models ?? join(context.projectFolder, "models"));
+  const { models, faults } = await findModels(options.models ?? join(context.projectFolder, "models"));
+  const [fault] = faults;
+  if (fault !== undefined && !models.has(options.model)) throw fault;
   const { media, uploads, hashes } = await inspectAll(options, planning.reader, context.interrupts.signal);
   const request = requestOf(options, hashes);
-  const facts = new Map(models.map((manifest) => [manifest.name, factsOf(manifest)]));
+  const facts = new Map([...models].map(([name, model]) => [name, factsOf(model)]));
   const violations = violationsOf(request, { models: facts, uploads, now: new Date() });
-  const manifest = models.find(({ name }) => name === options.model);
+  const manifest = models.get(options.model);
   if (violations.length > 0 || manifest === undefined || request.render === undefined) throw refusalOf(violations);
   const render = completeRender(request.render, factsOf(manifest), BigInt.asUintN(63, randomBytes(8).readBigUInt64LE()));
   const tasks = planRender({

@@ -5,10 +5,11 @@
  * had started. Nothing is ever ended that this farm, or the killed run before it on the same folder, did not start.
  */
 import { join } from "node:path";
-import { toFarmError } from "../../domain/errors.ts";
+import { FarmError, toFarmError } from "../../domain/errors.ts";
 import type { Environment } from "../../platform/config.ts";
 import { migrate } from "../../platform/database/migrate.ts";
 import { type Component, runEach } from "../../platform/lifecycle.ts";
+import { findModels } from "../../platform/models/repository.ts";
 import { cpuProfile, installedOnnxruntimeVersion } from "../../platform/profile.ts";
 import { findFfmpeg } from "../../platform/programs/ffmpeg.ts";
 import type { DataLayout, FarmFile } from "../data-folder.ts";
@@ -48,6 +49,7 @@ export async function startFarm(request: FarmRequest): Promise<RunningFarm> {
   const undo: (() => Promise<void>)[] = [];
   const stop = (): Promise<void> => runEach(undo.splice(0).reverse());
   try {
+    await requirePoolModels(request.settings);
     const layout = await claimFolder(request, undo);
     const publication = new Publication(layout);
     const foundation = await layFoundation(request, layout, { undo, publication });
@@ -60,6 +62,17 @@ export async function startFarm(request: FarmRequest): Promise<RunningFarm> {
     await stop().catch((failure: unknown) => request.onNote(`stopping failed too: ${toFarmError(failure).message}`));
     throw thrown;
   }
+}
+
+/** A pool that names a model which is not there would have workers that cannot start: told before anything does. */
+async function requirePoolModels({ pools, modelsFolder }: UpSettings): Promise<void> {
+  const named = pools.flatMap(({ models = [] }) => models);
+  const { models, faults } = await findModels(modelsFolder);
+  const missing = named.filter((name) => !models.has(name));
+  if (missing.length === 0) return;
+  const reason = `${modelsFolder} has no sound model ${missing.join(", ")}${["", ...faults.map(({ message }) => message)].join("; ")}`;
+  const remedy = `name one of: ${[...models.keys()].join(", ")}`;
+  throw new FarmError("CONFIG_INVALID", { message: `--pool: ${reason}`, details: { fields: [{ field: "--pool", reason, remedy }] } });
 }
 
 async function layFoundation(request: FarmRequest, layout: DataLayout, started: Started): Promise<Foundation> {

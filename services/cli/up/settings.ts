@@ -86,11 +86,17 @@ function poolsOf({ pool = [], workers = "2" }: UpOptions, violations: FieldViola
   if (pool.length === 0) return [{ name: defaultPoolName, workers: each }];
   const pools = pool.map((text) => poolOf(text, each, violations));
   const refuse = (reason: string): void => void violations.push({ field: "--pool", reason, remedy: "name each pool and each model once" });
-  if (new Set(pools.map(({ name }) => name)).size < pools.length) refuse("names a pool again");
+  const [again] = doubles(pools.map(({ name }) => name));
+  if (again !== undefined) refuse(`names pool ${again} again`);
   const models = pools.flatMap((one) => one.models ?? []);
-  if (new Set(models).size < models.length) refuse("gives a model to two pools");
+  const [model] = doubles(models);
+  if (model !== undefined) refuse(`gives model ${model} to two pools`);
   if (pools.filter((one) => one.models === undefined).length > 1) refuse("leaves the same models to two pools");
   return pools.map((one) => (one.models === undefined && models.length > 0 ? { ...one, except: models } : one));
+}
+
+function doubles(names: readonly string[]): readonly string[] {
+  return names.filter((name, index) => names.indexOf(name) !== index);
 }
 
 /** `name`, `name=model,model`, either with `:workers` behind it. */

@@ -6,7 +6,7 @@
  */
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { FarmError } from "../../domain/errors.ts";
+import { FarmError, toFarmError } from "../../domain/errors.ts";
 import { hashFile } from "../artifacts/fetch.ts";
 import { type Engine, type EngineFile, type ModelManifest, parseManifest } from "./manifest.ts";
 
@@ -21,17 +21,45 @@ export async function openModel(folder: string): Promise<ModelManifest> {
   return parseManifest(text, absolute);
 }
 
-/** Every model of a repository folder, by folder name; folders without a manifest are no models. */
-export async function listModels(repositoryFolder: string): Promise<readonly ModelManifest[]> {
-  const entries = await readdir(repositoryFolder, { withFileTypes: true }).catch((cause: unknown) => {
+export type FoundModels = {
+  /** By name. */
+  readonly models: ReadonlyMap<string, ModelManifest>;
+  /** MODEL_INVALID for each folder that holds no sound model, or one of a name that another folder has too. */
+  readonly faults: readonly FarmError[];
+};
+
+/**
+ * Every model of a repository folder; folders without a manifest are no models, and a link to one is one. A damaged model does not take the
+ * others along. Of two with one name neither is served: which was meant is not ours to guess. `open` may keep what it has opened.
+ */
+export async function findModels(repositoryFolder: string, open: typeof openModel = openModel): Promise<FoundModels> {
+  const opened: ModelManifest[] = [];
+  const faults: FarmError[] = [];
+  for (const folder of await modelFolders(repositoryFolder)) {
+    try {
+      opened.push(await open(folder));
+    } catch (thrown) {
+      faults.push(toFarmError(thrown, "MODEL_INVALID"));
+    }
+  }
+  const models = new Map(opened.map((model) => [model.name, model]));
+  for (const name of [...models.keys()]) {
+    const folders = opened.filter((model) => model.name === name).map(({ folder }) => folder);
+    if (folders.length === 1) continue;
+    models.delete(name);
+    faults.push(new FarmError("MODEL_INVALID", { message: `model ${name} stands in several folders: ${folders.join(", ")}` }));
+  }
+  return { models, faults };
+}
+
+/** Folders with a manifest, and links to such, by name. */
+async function modelFolders(repositoryFolder: string): Promise<readonly string[]> {
+  const names = await readdir(repositoryFolder).catch((cause: unknown) => {
     throw new FarmError("MODEL_INVALID", { message: `the model repository ${repositoryFolder} cannot be read`, cause });
   });
-  const models: ModelManifest[] = [];
-  for (const entry of entries.toSorted((left, right) => (left.name < right.name ? -1 : 1))) {
-    const folder = join(repositoryFolder, entry.name);
-    if (entry.isDirectory() && (await isFile(join(folder, manifestName)))) models.push(await openModel(folder));
-  }
-  return models;
+  const folders = names.toSorted().map((name) => join(repositoryFolder, name));
+  const isModel = await Promise.all(folders.map((folder) => isFile(join(folder, manifestName))));
+  return folders.filter((_, index) => isModel[index]);
 }
 
 async function isFile(path: string): Promise<boolean> {

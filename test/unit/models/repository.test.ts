@@ -1,10 +1,10 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { engineOf, parseManifest } from "../../../services/platform/models/manifest.ts";
-import { createEngineVerifier, listModels, openModel } from "../../../services/platform/models/repository.ts";
+import { createEngineVerifier, findModels, openModel } from "../../../services/platform/models/repository.ts";
 import { changedModel, type ManifestFile } from "../../support/changed-model.ts";
 import { flowEulerConfig } from "../../support/flow-scheduler-config.ts";
 import { instructionSet, runtimeProfile } from "../../../services/platform/profile.ts";
@@ -126,7 +126,34 @@ describe("a model", () => {
 
   it("is listed, and folders without a manifest are not", async () => {
     await writeFile(join(folder, "note.txt"), "no model");
-    expect((await listModels(folder)).map(({ name }) => name)).toEqual(["demo"]);
+    const { models, faults } = await findModels(folder);
+    expect([[...models.keys()], faults]).toEqual([["demo"], []]);
+  });
+});
+
+describe("a repository", () => {
+  it("serves what is sound beside a damaged model, and says what is wrong with that", async () => {
+    await mkdir(join(folder, "broken"));
+    await writeFile(join(folder, "broken/farm.json"), "{");
+    const { models, faults } = await findModels(folder);
+    expect([...models.keys()]).toEqual(["demo"]);
+    expect(faults).toEqual([invalid("broken: farm.json is no JSON")]);
+  });
+
+  it("takes links to models for models", async () => {
+    await symlink(wan, join(folder, "linked"));
+    expect([...(await findModels(folder)).models.keys()].toSorted()).toEqual(["demo", "demo-wan"]);
+  });
+
+  it("serves neither of two models of one name", async () => {
+    await cp(demo, join(folder, "twin"), { recursive: true });
+    const { models, faults } = await findModels(folder);
+    expect(models.size).toBe(0);
+    expect(faults).toEqual([invalid("model demo stands in several folders")]);
+  });
+
+  it("that is not there is refused", async () => {
+    await expect(findModels(join(folder, "none"))).rejects.toEqual(invalid("cannot be read"));
   });
 });
 

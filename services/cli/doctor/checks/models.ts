@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { toFarmError } from "../../../domain/errors.ts";
 import { hashFile } from "../../../platform/artifacts/fetch.ts";
 import type { ModelManifest } from "../../../platform/models/manifest.ts";
-import { listModels } from "../../../platform/models/repository.ts";
+import { findModels } from "../../../platform/models/repository.ts";
 import { type Check, fail, ok, type Verdict, warn } from "../verdict.ts";
 
 /** What the model repository holds. */
@@ -16,19 +16,23 @@ export type ModelFindings = {
   readonly models:
     | readonly { readonly name: string; readonly weights: string; readonly files: number; readonly faults: readonly string[] }[]
     | { readonly reason: string };
+  /** Why folders hold no model that can be served. */
+  readonly damaged?: readonly string[];
 };
 
 /** Pure. */
-export function judgeModels({ folder, isDeep, models }: ModelFindings): readonly Verdict[] {
+export function judgeModels({ folder, isDeep, models, damaged = [] }: ModelFindings): readonly Verdict[] {
   const remedy = "export the model again (exporter/README.md), or name another repository with --models or VAPFARM_MODELS";
   if ("reason" in models) return [fail("models", models.reason, remedy)];
-  if (models.length === 0) return [warn("models", `${folder} holds no model`, remedy)];
-  return models.map(({ name, weights, files, faults }) => {
+  const unsound = damaged.map((reason) => fail("models", reason, remedy));
+  if (models.length === 0 && unsound.length === 0) return [warn("models", `${folder} holds no model`, remedy)];
+  const sound = models.map(({ name, weights, files, faults }) => {
     const checked = isDeep ? "sizes and hashes are right" : "sizes are right (--deep hashes them)";
     if (faults.length === 0)
       return ok(`model ${name}`, `${files} files, ${checked}${weights === "random" ? "; its weights are random" : ""}`);
     return fail(`model ${name}`, faults.slice(0, 3).join("; "), remedy);
   });
+  return [...sound, ...unsound];
 }
 
 /** Reads the models, their files' hashes too when deep. */
@@ -36,8 +40,9 @@ export const modelsCheck: Check = {
   name: "models",
   async run({ modelsFolder: folder, isDeep }) {
     try {
-      const models = await listModels(folder);
-      return judgeModels({ folder, isDeep, models: await Promise.all(models.map((model) => look(model, isDeep))) });
+      const { models, faults } = await findModels(folder);
+      const looked = await Promise.all([...models.values()].map((model) => look(model, isDeep)));
+      return judgeModels({ folder, isDeep, models: looked, damaged: faults.map(({ message }) => message) });
     } catch (thrown) {
       return judgeModels({ folder, isDeep, models: { reason: toFarmError(thrown).message } });
     }
