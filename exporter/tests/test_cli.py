@@ -66,6 +66,24 @@ def test_sizes_that_a_wan_model_cannot_have_are_wrong_usage(
     assert f"vapfarm-export: {words}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("options", [("--name", "../a"), ("--name", "a b"), ("--model-version", "")])
+def test_a_name_that_no_farm_would_serve_is_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, str]
+) -> None:
+    assert export(TINY_WAN, tmp_path / "models/a", *options) == 2
+    assert f"vapfarm-export: {options[0]} {options[1]!r} must be up to 100 letters" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("fps", "words"), [("241", "more than 240"), ("0", "from 1 on"), ("ten", "'ten' is not a whole number")])
+def test_a_frame_rate_that_no_video_has_is_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fps: str, words: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        export(TINY_WAN, tmp_path / "models/a", "--fps", fps)
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
 def test_a_cogvideox_model_has_its_checkpoints_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export(TINY, tmp_path / "models/a", "--height", "480") == 2
     assert "vapfarm-export: height 480: this checkpoint renders height 48 only" in capsys.readouterr().err

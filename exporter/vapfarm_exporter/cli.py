@@ -5,11 +5,12 @@ Exit codes: 0 done, 2 wrong usage, 3 bad checkpoint, 4 unsupported checkpoint, 5
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .errors import ExportError
+from .errors import ExportError, RequestError
 
 _DESCRIPTION = "Export a Video-As-Prompt checkpoint to a model repository (ONNX engines, config.pbtxt, farm.json)."
 _EXAMPLES = """\
@@ -24,10 +25,23 @@ exit codes: 0 done, 2 wrong usage, 3 bad checkpoint, 4 unsupported checkpoint,
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def _frame_rate(text: str) -> int:
+    value = _positive(text)
+    if value > 240:
+        raise argparse.ArgumentTypeError(f"{value} is more than 240 frames per second")
     return value
+
+
+def _checked_label(text: str, option: str) -> str:
+    # The farm's manifest reader holds names to the same.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
+        raise RequestError(f"{option} {text!r} must be up to 100 letters, digits, '.', '_' or '-', the first no sign")
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model-version", default="1", metavar="VERSION", help="the model's version (default: 1)")
     parser.add_argument("--weights", choices=("trained", "random"), default="trained", help="what the weights are, for farm.json")
     parser.add_argument("--precision", choices=("fp32",), default="fp32", help="precision that engines compute in")
-    parser.add_argument("--fps", type=_positive, default=16, help="frames per second of rendered videos (default: 16)")
+    parser.add_argument("--fps", type=_frame_rate, default=16, help="frames per second of rendered videos (default: 16)")
     sizes = parser.add_argument_group("sizes", "CogVideoX checkpoints have one size and length; Wan ones take any of these.")
     sizes.add_argument("--height", type=_positive, help="pixels, a multiple of 16 (default: 480)")
     sizes.add_argument("--width", type=_positive, help="pixels, a multiple of 16 (default: 832)")
@@ -68,10 +82,12 @@ def _export(arguments: Sequence[str]) -> None:
     from .variant import RequestedSizes
 
     out = options.out.absolute()
+    name = _checked_label(options.name or out.name, "--name")
+    version = _checked_label(options.model_version, "--model-version")
     request = ExportRequest(
         checkpoint=options.checkpoint,
         out=out,
-        model=ModelName(options.name or out.name, options.model_version, options.weights, options.fps),
+        model=ModelName(name, version, options.weights, options.fps),
         sizes=RequestedSizes(options.height, options.width, options.frames, options.max_references),
         precision=options.precision,
         force=options.force,

@@ -9,6 +9,7 @@ const variants = { cogvideox, wan } as const satisfies Readonly<Record<string, V
 
 export type VariantName = keyof typeof variants;
 
+/** As they stand in farm.json. */
 export const variantNames = Object.keys(variants) as readonly VariantName[];
 
 /** A variant by its name in farm.json. */

@@ -6,8 +6,9 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { FarmError } from "../../domain/errors.ts";
-import type { EngineName } from "../../domain/stage.ts";
+import { type EngineName, stageOfEngine } from "../../domain/stage.ts";
 import { variantOf } from "../../domain/variants/registry.ts";
+import { wrongPort } from "./engine-ports.ts";
 import type { ManifestJson } from "./manifest-schema.ts";
 
 const pixelsPerLatent = 8;
@@ -28,6 +29,12 @@ export function requireFit(data: ManifestJson, folder: string): void {
     [cropEdge(data) <= (data.clip?.shortest_edge ?? Infinity), "clip cuts more out of a picture than its shortest edge has"],
   ];
   for (const [isRight, reason] of checks) if (!isRight) throw invalid(folder, reason);
+  for (const [engine, stage] of Object.entries(stageOfEngine)) {
+    const stated = data.engines[engine]?.stage ?? stage;
+    if (stated !== stage) throw invalid(folder, `engine ${engine} is one of stage ${stage}, not of ${stated}`);
+  }
+  const wrong = wrongPort(data);
+  if (wrong !== undefined) throw invalid(folder, wrong);
   requireCovered(data, folder);
 }
 

@@ -12,6 +12,8 @@ const innerPath = z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$)).+$/, "must sta
 const port = z.object({ name: z.string().min(1), dtype: z.enum(["float32", "int64"]), shape: z.array(z.number().int().min(-1)) });
 const stages = [...new Set(Object.values(stageOfEngine))];
 const channels = z.array(z.number()).length(3);
+// Names stand in file names, URLs, subjects and tables; the exporter holds to the same.
+const label = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, "must be up to 100 letters, digits, '.', '_' or '-', the first no sign");
 
 const engineSchema = z.object({
   stage: z.enum(stages),
@@ -28,14 +30,14 @@ const engineSchema = z.object({
 /** As `vapfarm-export` writes it. */
 export const manifestSchema = z.object({
   format: z.literal(2, { error: "is not 2: export the model again" }),
-  name: z.string().min(1),
-  version: z.string().min(1),
+  name: label,
+  version: label,
   variant: z.enum(variantNames),
   weights: z.enum(["random", "trained"]),
   height: count,
   width: count,
   frames: count,
-  fps: count,
+  fps: count.max(240),
   max_references: count,
   latent: z.object({ channels: count, frames: count, height: count, width: count }),
   vae: z.object({ scaling_factor: z.number().positive(), invert_scale_latents: z.boolean() }),
@@ -54,13 +56,13 @@ export const manifestSchema = z.object({
       crop_height: count,
       crop_width: count,
       mean: channels,
-      std: channels,
+      std: z.array(z.number().positive()).length(3),
       rescale: z.number().positive(),
     })
     .optional(),
   scheduler: z.record(z.string(), z.unknown()),
   tokenizer: innerPath,
-  defaults: z.object({ steps: count, guidance_scale: z.number(), dynamic_guidance: z.boolean(), negative_prompt: z.string() }),
+  defaults: z.object({ steps: count, guidance_scale: z.number(), dynamic_guidance: z.boolean(), negative_prompt: z.string().regex(/^[^\0]*$/, "must not hold a NUL") }),
   engines: z.record(z.string(), engineSchema),
 });
 

@@ -48,6 +48,17 @@ describe("a model", () => {
     ["a path out of its folder", (text: string) => text.replace('"tokenizer": "tokenizer.json"', '"tokenizer": "../x.json"'), "inside"],
     ["an engine under another name", (text: string) => text.replace('"vae_decode": {', '"vae_other": {'), "vae_decode is missing"],
     ["a scheduler that nobody knows", (text: string) => text.replace('"CogVideoXDDIMScheduler"', '"EulerScheduler"'), "EulerScheduler"],
+    ["a name that is a path", (text: string) => text.replace('"name": "demo"', '"name": "../demo"'), "100 letters"],
+    ["a version with a space", (text: string) => text.replace('"version": "1"', '"version": "1 b"'), "100 letters"],
+    ["more frames in a second than a video has", (text: string) => text.replace('"fps": 16', '"fps": 241'), "240"],
+    ["a negative prompt that no row can hold", (text: string) => text.replace('"Bright tones', '"\\u0000Bright tones'), "NUL"],
+    ["an engine of another stage", (text: string) => text.replace('"stage": "denoise"', '"stage": "vae_decode"'), "is one of stage denoise"],
+    [
+      "an engine for another size",
+      (text: string) => text.replace(/("name": "frames",\s*"dtype": "float32",\s*"shape": \[\s*1,\s*3,\s*)17/, (_all, head: string) => `${head}13`),
+      "vae_decode has frames of [1,3,13,48,64], not [1,3,17,48,64]",
+    ],
+    ["an engine without its input", (text: string) => text.replace('"name": "input_ids"', '"name": "ids"'), "no input_ids among its inputs"],
     ["broken JSON", (text: string) => text.slice(0, 100), "no JSON"],
   ])("is refused for %s", async (_what, change, reason) => {
     const text = await readFile(join(demo, "farm.json"), "utf8");
@@ -109,6 +120,8 @@ describe("a model", () => {
 
   it.each([
     ["a width that does not divide by 16", (text: string) => text.replaceAll('"width": 64', '"width": 72').replace('"width": 8', '"width": 9'), "divide by 16"],
+    ["a width of text that its engines do not have", (text: string) => text.replace('"max_tokens": 512', '"max_tokens": 500'), "not [1,500]"],
+    ["a deviation of zero", (text: string) => text.replace("0.26862954", "0"), "std"],
     ["two references", (text: string) => text.replace('"max_references": 1,\n  "latent"', '"max_references": 2,\n  "latent"'), "takes (1)"],
     ["dynamic guidance", (text: string) => text.replace('"dynamic_guidance": false', '"dynamic_guidance": true'), "no dynamic guidance"],
     ["a scheduler of CogVideoX", (text: string) => text.replace('"UniPCMultistepScheduler"', '"CogVideoXDDIMScheduler"'), "CogVideoXDDIMScheduler"],

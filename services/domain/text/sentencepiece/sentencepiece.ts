@@ -35,6 +35,7 @@ export type SentencePiece = {
 /** How far an unknown character is below the least likely piece. */
 const UNKNOWN_PENALTY = 10;
 
+/** Builds the unigram segmenter of a tokenizer file: normalization, then the most likely pieces. */
 export function sentencePiece(spec: SentencePieceSpec): SentencePiece {
   const { pieces, unkId } = spec;
   const ids = pieceIds(pieces);

@@ -53,6 +53,7 @@ type Parts = {
   readonly trie: TokenTrie;
 };
 
+/** Builds the slow tokenizer of T5 and UMT5 from what its files say; ids are those of transformers (decision 0008). */
 export function t5Tokenizer(spec: T5Spec): T5Tokenizer {
   const { normalizer } = spec.sentencePiece;
   const addDummyPrefix = spec.isLegacy && normalizer.addDummyPrefix;

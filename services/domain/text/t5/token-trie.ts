@@ -14,6 +14,7 @@ type Matches = Map<number, Node>;
 
 type Cut = { readonly start: number; readonly end: number };
 
+/** Builds the trie that cuts tokens out of a text before it is normalized, the longest that begins first. */
 export function tokenTrie(tokens: Iterable<string>): TokenTrie {
   const root: Node = { children: new Map(), isToken: false };
   for (const token of tokens) if (token !== "") add(root, token);

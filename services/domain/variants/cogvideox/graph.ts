@@ -7,6 +7,7 @@ const firstFrame = { engine: "vae_encode_image", work: { stage: "vae_encode", fi
 const clip = { engine: "vae_encode", work: { stage: "vae_encode", firstFrameOnly: false } } as const;
 const moments = { output: "moments", tensor: "moments" } as const;
 
+/** Which engines a CogVideoX render runs, over which inputs, and where their outputs go. */
 export const cogvideoxGraph: RenderGraph = {
   nodes: [
     prepareNode("image", "image", { media: "image", frames: "first", fit: "model" }),

@@ -7,6 +7,7 @@ import type { Variant } from "../variant.ts";
 import { beginCogvideox, cogvideoxLatentShape } from "./begin.ts";
 import { cogvideoxGraph } from "./graph.ts";
 
+/** Video-As-Prompt on CogVideoX-5B. */
 export const cogvideox: Variant = {
   name: "cogvideox",
   engines: ["text_encode", "vae_encode_image", "vae_encode", "denoise", "vae_decode"],

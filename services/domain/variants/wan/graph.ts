@@ -10,6 +10,7 @@ const seen = { engine: "clip_encode", work: { stage: "clip_encode" } } as const;
 const latents = { output: "latents", tensor: "latents" } as const;
 const embeds = { output: "image_embeds", tensor: "image_embeds" } as const;
 
+/** Which engines a Wan render runs, over which inputs, and where their outputs go. */
 export const wanGraph: RenderGraph = {
   nodes: [
     prepareNode("image", "image", { media: "image", frames: "first", fit: "model" }),

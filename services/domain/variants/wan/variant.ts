@@ -7,6 +7,7 @@ import type { Variant } from "../variant.ts";
 import { beginWan, wanLatentShape } from "./begin.ts";
 import { wanGraph } from "./graph.ts";
 
+/** Video-As-Prompt on Wan2.1-14B. */
 export const wan: Variant = {
   name: "wan",
   engines: ["text_encode", "clip_encode", "vae_encode", "denoise", "vae_decode"],
