@@ -67,7 +67,7 @@ async function resultOf(request: RunStageRequest): Promise<RunStageResponse> {
   const text = JSON.stringify({ inputs: request.inputs.map(({ name }) => name), script: scriptOf(request) });
   await writeFile(path, text);
   const outputs = [{ name: "embeds", path, mediaType: "application/json", sizeBytes: BigInt(text.length) }];
-  const value = { outputs, computeMs: 2, loadMs: 1, deviceMs: 3, provider: "cpu", profile: "fake", warnings: [] };
+  const value = { outputs, computeMs: 2, loadMs: 1, deviceMs: 3, checkpointMs: 0, provider: "cpu", profile: "fake", warnings: [] };
   return { event: { $case: "result", value } };
 }
 
@@ -91,6 +91,7 @@ const implementation: StageServiceServer = {
     }),
   ),
   runStage: serverStream((request, { signal }) => runStage(request, signal)),
+  stopRun: unary(() => Promise.resolve({})),
 };
 
 process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));

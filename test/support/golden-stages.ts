@@ -6,7 +6,7 @@ import { type Float32Tensor, requireFloat32, requireUint8, type Uint8Tensor } fr
 import { FrameSelection, ResizeKind, SchedulerKind } from "../../services/gen/proto/vapfarm/v1/stage.ts";
 import { type GoldenCase, goldenReferences, goldenTexts, schedulerKindOf } from "./golden.ts";
 import { goldenPixelsFile } from "./golden-pixels.ts";
-import { demoFolderOf, type StageAnswer, type TestRuntime } from "./runtime-process.ts";
+import { demoFolderOf, type StageAnswer, type StageCall, type TestRuntime } from "./runtime-process.ts";
 
 /** What a render of each scheduler asks for. */
 export const schedulerNumbers = {
@@ -21,7 +21,9 @@ export type GoldenStages = {
   encodePixels(pixels: Uint8Array, firstFrameOnly: boolean): Promise<StageAnswer>;
   /** Frame 0 of a media file as CLIP sees it, and what it says. */
   seenByClip(media: string): Promise<{ readonly pixels: Uint8Tensor; readonly embeds: Float32Tensor }>;
-  /** Runs everything before it, then denoises as the case was. */
+  /** Runs everything before it; the call that then denoises as the case was, here or in another runtime. */
+  denoiseCall(): Promise<StageCall>;
+  /** Makes that call here. */
   denoise(): Promise<StageAnswer>;
 };
 
@@ -42,8 +44,22 @@ export function createGoldenStages({ runtime, golden, negativePrompt, ownModel }
   const encodePixels: GoldenStages["encodePixels"] = (pixels, firstFrameOnly) =>
     runtime.run({ modelFolder, parameters: { $case: "vaeEncode", value: { firstFrameOnly } }, inputs: { pixels } });
   const stages = { encodeText, encodePixels };
+  const denoiseCall = async (): Promise<StageCall> => {
+    const prompts = await promptInputs(goldenTexts(golden, negativePrompt), stages);
+    const media = await (settings.variant === "wan" ? wanInputs : cogvideoxInputs)(golden, stages);
+    const value = {
+      seed: BigInt(settings.seed),
+      steps: settings.steps,
+      guidanceScale: settings.guidance_scale,
+      dynamicGuidance: settings.use_dynamic_cfg ?? false,
+      scheduler: ownModel === undefined ? schedulerNumbers[schedulerKindOf(golden)] : SchedulerKind.SCHEDULER_KIND_UNSPECIFIED,
+      references: settings.refs,
+    };
+    return { modelFolder, parameters: { $case: "denoise", value }, inputs: { ...prompts, ...media } };
+  };
   return {
     ...stages,
+    denoiseCall,
     async seenByClip(media) {
       const crop = { frames: 1, height: 224, width: 224, shortestEdge: 224, resize: ResizeKind.RESIZE_KIND_COVER_BICUBIC };
       const value = { ...crop, frameSelection: FrameSelection.FRAME_SELECTION_FIRST };
@@ -55,19 +71,7 @@ export function createGoldenStages({ runtime, golden, negativePrompt, ownModel }
         embeds: requireFloat32("image_embeds", (await seen.tensors("image_embeds")).get("image_embeds")),
       };
     },
-    async denoise() {
-      const prompts = await promptInputs(goldenTexts(golden, negativePrompt), stages);
-      const media = await (settings.variant === "wan" ? wanInputs : cogvideoxInputs)(golden, stages);
-      const value = {
-        seed: BigInt(settings.seed),
-        steps: settings.steps,
-        guidanceScale: settings.guidance_scale,
-        dynamicGuidance: settings.use_dynamic_cfg ?? false,
-        scheduler: ownModel === undefined ? schedulerNumbers[schedulerKindOf(golden)] : SchedulerKind.SCHEDULER_KIND_UNSPECIFIED,
-        references: settings.refs,
-      };
-      return runtime.run({ modelFolder, parameters: { $case: "denoise", value }, inputs: { ...prompts, ...media } });
-    },
+    denoise: async () => runtime.run(await denoiseCall()),
   };
 }
 

@@ -11,7 +11,9 @@ import { decodeSafetensors } from "../../services/domain/tensors/safetensors.ts"
 import type { VariantName } from "../../services/domain/variants/registry.ts";
 import type { Tensor } from "../../services/domain/tensors/tensor.ts";
 import {
+  type CheckpointSettings,
   RunStageRequest,
+  type StageCheckpoint,
   type StageParameters,
   type StageProgress,
   type StageResult,
@@ -39,6 +41,8 @@ export type StageCall = {
   readonly modelFolder?: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: StageProgress) => void;
+  readonly checkpoints?: CheckpointSettings;
+  readonly onCheckpoint?: (checkpoint: StageCheckpoint) => void;
 };
 
 export type StageAnswer = {
@@ -126,12 +130,14 @@ async function runStage(
         typeof source === "string" ? { $case: "path" as const, value: source } : { $case: "inline" as const, value: Buffer.from(source) },
     })),
     outputFolder,
+    ...(call.checkpoints === undefined ? {} : { checkpoints: call.checkpoints }),
   });
   const progress: StageProgress[] = [];
   let result: StageResult | undefined;
   const options = { deadlineMs: 60_000, ...(call.signal === undefined ? {} : { signal: call.signal }) };
   for await (const { event } of callServerStream(client.runStage.bind(client), request, options)) {
     if (event?.$case === "result") result = event.value;
+    if (event?.$case === "checkpoint") call.onCheckpoint?.(event.value);
     if (event?.$case !== "progress") continue;
     progress.push(event.value);
     call.onProgress?.(event.value);

@@ -2,8 +2,8 @@
  * A denoise state as bytes (design §4.8): one safetensors file with latents, the scheduler's memory and the generator.
  *
  * Invariant: decoding what was encoded gives the same state to the last bit, so that a resumed render equals an uninterrupted one. A file
- * that does not fit the plan is ARTIFACT_CORRUPT; it belongs to another render or is damaged. What a scheduler remembers lies under its
- * own names: `memory.{name}` is a tensor, `count.{name}` a piece of metadata.
+ * of another render, or one that does not fit the plan, is ARTIFACT_CORRUPT. What a scheduler remembers lies under its own names:
+ * `memory.{name}` is a tensor, `count.{name}` a piece of metadata.
  */
 import { FarmError } from "../errors.ts";
 import { decodeSafetensors, encodeSafetensors } from "../tensors/safetensors.ts";
@@ -14,15 +14,22 @@ import { stateWords } from "./mersenne-twister.ts";
 import type { SchedulerState } from "./schedulers/scheduler.ts";
 import type { TorchRandomState } from "./torch-random.ts";
 
-const format = "vapfarm-denoise-2";
+const format = "vapfarm-denoise-3";
 const memoryPrefix = "memory.";
 const countPrefix = "count.";
 
 type Tensors = ReadonlyMap<string, Tensor>;
 type Metadata = Readonly<Record<string, string>>;
 
-/** The state of a plan as a safetensors file. */
-export function encodeDenoiseState(plan: DenoisePlan, state: DenoiseState): Uint8Array {
+/** Whose state it is. */
+export type CheckpointOwner = {
+  readonly plan: DenoisePlan;
+  /** Names the render: equal where seed, settings, inputs and engine are. */
+  readonly render: string;
+};
+
+/** The state of a render as a safetensors file. */
+export function encodeDenoiseState({ plan, render }: CheckpointOwner, state: DenoiseState): Uint8Array {
   const { random, memory } = state;
   const words = new Uint8Array(random.words.buffer, random.words.byteOffset, random.words.byteLength);
   const spare = new Uint8Array(new Float64Array(random.spareNormal === undefined ? [] : [random.spareNormal]).buffer);
@@ -37,6 +44,7 @@ export function encodeDenoiseState(plan: DenoisePlan, state: DenoiseState): Uint
     },
     {
       format,
+      render,
       scheduler: plan.kind,
       step: String(state.stepIndex),
       random_position: String(random.position),
@@ -46,10 +54,11 @@ export function encodeDenoiseState(plan: DenoisePlan, state: DenoiseState): Uint
   );
 }
 
-/** The state of a file that `encodeDenoiseState` wrote for the same plan. */
-export function decodeDenoiseState(plan: DenoisePlan, bytes: Uint8Array): DenoiseState {
+/** The state of a file that `encodeDenoiseState` wrote for the same render. */
+export function decodeDenoiseState({ plan, render }: CheckpointOwner, bytes: Uint8Array): DenoiseState {
   const { tensors, metadata } = decodeSafetensors(bytes);
   if (metadata["format"] !== format) throw corrupt("it is of another format");
+  if (metadata["render"] !== render) throw corrupt("it is of another render");
   if (metadata["scheduler"] !== plan.kind) throw corrupt("it is of another scheduler");
   const latents = takeFloat32(tensors, "latents");
   if (!sameShape(latents.shape, plan.latentShape)) throw corrupt("its latents have another shape");

@@ -1,7 +1,7 @@
 /**
  * The google.rpc details of a FarmError, in one table by message type, both ways.
  *
- * ErrorInfo always; BadRequest where fields are to blame; RetryInfo where the same call may succeed a little later; ResourceInfo for what
+ * ErrorInfo always, with the stage input that is to blame where one is; BadRequest where fields are to blame; RetryInfo where the same call may succeed a little later; ResourceInfo for what
  * was not found; PreconditionFailure for what something's state does not allow.
  */
 import { type ErrorCode, type FarmError, type FieldViolation, isErrorCode, type StatusName } from "../../domain/errors.ts";
@@ -17,6 +17,8 @@ export type ReadDetails = {
   readonly retryAfterMs?: number;
   readonly resource?: { readonly type: string; readonly name: string };
   readonly subject?: string;
+  /** Name of a stage's input. */
+  readonly input?: string;
 };
 
 const typePrefix = "type.googleapis.com/google.rpc.";
@@ -32,7 +34,9 @@ export function sendable(text: string, maxCharacters: number): string {
 /** All details of an error; of many fields the first. */
 export function detailsOf(error: FarmError, message: string, maxFields: number): readonly Detail[] {
   const { status, remedy } = error.row;
-  const info = ErrorInfo.create({ reason: error.code, domain: "vapfarm", metadata: { remedy } });
+  const input = textOf(error.details["input"]);
+  const metadata: Record<string, string> = input === "" ? { remedy } : { remedy, input };
+  const info = ErrorInfo.create({ reason: error.code, domain: "vapfarm", metadata });
   const fields = (error.details.fields ?? []).slice(0, maxFields);
   const found = [detail("ErrorInfo", ErrorInfo.encode(info).finish())];
   if (fields.length > 0) found.push(detail("BadRequest", badRequest(fields, error.code)));
@@ -94,8 +98,9 @@ function textOf(fact: unknown): string {
 
 const readers: Readonly<Record<string, (value: Buffer) => ReadDetails>> = {
   ErrorInfo: (value) => {
-    const { reason } = ErrorInfo.decode(value);
-    return isErrorCode(reason) ? { code: reason } : {};
+    const { reason, metadata } = ErrorInfo.decode(value);
+    const { input } = metadata;
+    return { ...(isErrorCode(reason) ? { code: reason } : {}), ...(input === undefined ? {} : { input }) };
   },
   BadRequest: (value) => ({ fields: BadRequest.decode(value).fieldViolations.map(toViolation) }),
   RetryInfo: (value) => {

@@ -6,6 +6,7 @@
 import { isAbsolute } from "node:path";
 import { FarmError } from "../../domain/errors.ts";
 import type { FrameSelection, SchedulerKind } from "../../domain/render-spec.ts";
+import type { CheckpointPace } from "../../domain/vap/checkpoint-pace.ts";
 import type { FrameResize } from "../../domain/vap/frame-resize.ts";
 import * as wire from "../../gen/proto/vapfarm/v1/stage.ts";
 
@@ -43,6 +44,16 @@ export type StageRun = {
   readonly work: StageWork;
   readonly inputs: Readonly<Record<string, StageInputSource>>;
   readonly outputFolder: string;
+  /** Of denoise. */
+  readonly checkpoints: CheckpointPace;
+};
+
+/** Where a run is, written down. */
+export type StageCheckpoint = {
+  readonly path: string;
+  readonly step: number;
+  readonly bytes: number;
+  readonly tookMs: number;
 };
 
 export type StageOutputFile = {
@@ -68,6 +79,8 @@ export type StageResult = {
   readonly computeMs: number;
   readonly loadMs: number;
   readonly deviceMs: number;
+  /** Part of `computeMs`: the run stood still for its checkpoints. */
+  readonly checkpointMs: number;
   /** Execution providers that ran, none where the stage needed no engine. */
   readonly providers: readonly string[];
   /** Digests of the engines whose sessions are open after the run. */
@@ -86,7 +99,15 @@ export function stageRunFromProto(request: wire.RunStageRequest): StageRun {
     work,
     inputs: Object.fromEntries(request.inputs.map((input) => [input.name, sourceFromProto(input)])),
     outputFolder: request.outputFolder,
+    checkpoints: paceFromProto(request.checkpoints),
   };
+}
+
+function paceFromProto(settings: wire.CheckpointSettings | undefined): CheckpointPace {
+  if (settings === undefined) return { everySteps: 0, everyMs: 0, mostShare: 0 };
+  const pace = { everySteps: settings.everySteps, everyMs: Number(settings.everyMs), mostShare: settings.mostShare };
+  if (Object.values(pace).every((value) => Number.isFinite(value) && value >= 0)) return pace;
+  throw invalid("how often checkpoints are written must not be negative");
 }
 
 function sourceFromProto({ name, source }: wire.StageInput): StageInputSource {

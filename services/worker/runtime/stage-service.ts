@@ -4,7 +4,7 @@
 import type { FarmError } from "../../domain/errors.ts";
 import type * as wire from "../../gen/proto/vapfarm/v1/stage.ts";
 import { type CallContext, serverStream, unary } from "../../platform/grpc/handlers.ts";
-import { type StageProgress, type StageResult, type StageRun, stageRunFromProto } from "./stage-run.ts";
+import { type StageCheckpoint, type StageProgress, type StageResult, type StageRun, stageRunFromProto } from "./stage-run.ts";
 import type { InferenceClient } from "./thread/inference-client.ts";
 
 /** What this runtime is, the same for its whole life. */
@@ -25,6 +25,10 @@ export function createStageService({ identity, inference }: StageServiceOptions)
   return {
     describeRuntime: unary(() => Promise.resolve(describe(identity, inference))),
     runStage: serverStream((request, context) => runStage(request, context, { identity, inference })),
+    stopRun: unary(({ runId }) => {
+      inference.stopRun(runId);
+      return Promise.resolve({});
+    }),
   };
 }
 
@@ -46,7 +50,7 @@ async function* runStage(
   events.follow(inference, stageRunFromProto(request), AbortSignal.any([signal, left.signal]));
   try {
     for await (const event of events) {
-      yield event.kind === "progress" ? progressToProto(event.progress, event.counter) : resultToProto(event.result, identity);
+      yield eventToProto(event, identity);
     }
   } finally {
     left.abort();
@@ -55,6 +59,7 @@ async function* runStage(
 
 type RunEvent =
   | { readonly kind: "progress"; readonly progress: StageProgress; readonly counter: number }
+  | { readonly kind: "checkpoint"; readonly checkpoint: StageCheckpoint }
   | { readonly kind: "result"; readonly result: StageResult };
 
 /** Turns a run's callbacks into an iterable that ends after the result or throws the failure. */
@@ -70,7 +75,8 @@ class EventQueue implements AsyncIterable<RunEvent> {
       this.#counter += 1;
       this.#push({ kind: "progress", progress, counter: this.#counter });
     };
-    inference.run(run, { signal, onProgress }).then(
+    const onCheckpoint = (checkpoint: StageCheckpoint): void => this.#push({ kind: "checkpoint", checkpoint });
+    inference.run(run, { signal, onProgress, onCheckpoint }).then(
       (result) => {
         this.#isOver = true;
         this.#push({ kind: "result", result });
@@ -99,16 +105,30 @@ class EventQueue implements AsyncIterable<RunEvent> {
   }
 }
 
+function eventToProto(event: RunEvent, identity: RuntimeIdentity): wire.RunStageResponse {
+  switch (event.kind) {
+    case "progress":
+      return progressToProto(event.progress, event.counter);
+    case "checkpoint": {
+      const { path, step, bytes, tookMs } = event.checkpoint;
+      return { event: { $case: "checkpoint", value: { path, step, sizeBytes: BigInt(bytes), tookMs } } };
+    }
+    case "result":
+      return resultToProto(event.result, identity);
+  }
+}
+
 function progressToProto(progress: StageProgress, counter: number): wire.RunStageResponse {
   return { event: { $case: "progress", value: { ...progress, counter: BigInt(counter) } } };
 }
 
 function resultToProto(result: StageResult, identity: RuntimeIdentity): wire.RunStageResponse {
   const outputs = result.outputs.map(({ name, path, mediaType, bytes }) => ({ name, path, mediaType, sizeBytes: BigInt(bytes) }));
-  const { computeMs, loadMs, deviceMs } = result;
+  const { computeMs, loadMs, deviceMs, checkpointMs } = result;
   // A stage without an engine is work of the CPU.
   const providers = result.providers.length === 0 ? ["cpu"] : result.providers;
   const provider = providers.join(",");
   const profile = identity.profileOf(providers);
-  return { event: { $case: "result", value: { outputs, warnings: [...result.warnings], computeMs, loadMs, deviceMs, provider, profile } } };
+  const times = { computeMs, loadMs, deviceMs, checkpointMs };
+  return { event: { $case: "result", value: { outputs, warnings: [...result.warnings], ...times, provider, profile } } };
 }

@@ -160,7 +160,15 @@ class AttemptRun {
   private requestFor(workspace: Workspace, inputs: StageInput[]): RunStageRequest {
     const { attemptId, engineDigests, parameters, model } = this.claim;
     const modelFolder = this.ports.modelFolder(model);
-    return { runId: attemptId, modelFolder, engineDigests, parameters, inputs, outputFolder: workspace.outputFolder };
+    return {
+      runId: attemptId,
+      modelFolder,
+      engineDigests,
+      parameters,
+      inputs,
+      outputFolder: workspace.outputFolder,
+      checkpoints: undefined,
+    };
   }
 
   private finish(workspace: Workspace, result: StageResult): Promise<readonly ProducedFile[]> {

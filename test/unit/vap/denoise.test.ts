@@ -18,6 +18,7 @@ import {
 import type { GoldenCase } from "../../support/golden.ts";
 
 const plane = 6 * 8;
+const render = "a render";
 const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error;
 
 /** CogVideoX's input of one guidance row: per frame the noisy or clean channels, then the condition's, zero after its first frame. */
@@ -69,7 +70,7 @@ describe.each(goldenNames)("the golden case %s", (name) => {
     let current = state;
     for (const step of plan.steps) {
       const again = beginGolden(golden).plan;
-      const resumed = decodeDenoiseState(again, encodeDenoiseState(plan, current));
+      const resumed = decodeDenoiseState({ plan: again, render }, encodeDenoiseState({ plan, render }, current));
       expect(resumed).toEqual(current);
       expect(finishGolden(golden, again, resumed)).toEqual(expected);
       current = stepDenoise(plan, current, answersOf(golden, step.index));
@@ -243,34 +244,39 @@ describe.each(["cogvideox-dpm-1ref", "wan-unipc"] as const)("a denoise checkpoin
   const { plan, state } = beginGolden(golden);
   const later = stepDenoise(plan, state, answersOf(golden, 0));
   const corrupt = code("ARTIFACT_CORRUPT");
+  const owner = { plan, render };
 
   test("of another render is refused", () => {
     const other = golden.settings.variant === "wan" ? "euler" : "ddim";
+    const another = beginGolden(golden, { schedulerKind: other }).plan;
     const shorter = beginGolden(golden, { steps: 1 }).plan;
-    expect(() => decodeDenoiseState(beginGolden(golden, { schedulerKind: other }).plan, encodeDenoiseState(plan, later))).toThrow(corrupt);
-    expect(() => decodeDenoiseState(shorter, encodeDenoiseState(plan, { ...later, stepIndex: 2 }))).toThrow(corrupt);
-    expect(() => decodeDenoiseState(plan, encodeDenoiseState(plan, { ...later, stepIndex: 99 }))).toThrow(corrupt);
-    expect(() => decodeDenoiseState(plan, encodeDenoiseState(plan, { ...later, memory: state.memory }))).toThrow(corrupt);
+    expect(() => decodeDenoiseState({ plan, render: "another" }, encodeDenoiseState(owner, later))).toThrow(corrupt);
+    expect(() => decodeDenoiseState({ ...owner, plan: another }, encodeDenoiseState(owner, later))).toThrow(corrupt);
+    expect(() => decodeDenoiseState({ ...owner, plan: shorter }, encodeDenoiseState(owner, { ...later, stepIndex: 2 }))).toThrow(corrupt);
+    expect(() => decodeDenoiseState(owner, encodeDenoiseState(owner, { ...later, stepIndex: 99 }))).toThrow(corrupt);
+    expect(() => decodeDenoiseState(owner, encodeDenoiseState(owner, { ...later, memory: state.memory }))).toThrow(corrupt);
     const wider = [...plan.latentShape.slice(0, 4), 9];
-    expect(() => decodeDenoiseState({ ...plan, latentShape: wider }, encodeDenoiseState(plan, later))).toThrow(corrupt);
+    expect(() => decodeDenoiseState({ ...owner, plan: { ...plan, latentShape: wider } }, encodeDenoiseState(owner, later))).toThrow(
+      corrupt,
+    );
   });
 
   test("whose memory is cut short is refused", () => {
     const tensors = Object.fromEntries(Object.entries(later.memory.tensors).map(([memory, data]) => [memory, data.subarray(1)]));
     const cut = { ...later, memory: { ...later.memory, tensors } };
-    expect(() => decodeDenoiseState(plan, encodeDenoiseState(plan, cut))).toThrow(corrupt);
+    expect(() => decodeDenoiseState(owner, encodeDenoiseState(owner, cut))).toThrow(corrupt);
   });
 
   test("that is another kind of file is refused", () => {
-    expect(() => decodeDenoiseState(plan, encodeSafetensors({ latents: state.latents }))).toThrow(corrupt);
+    expect(() => decodeDenoiseState(owner, encodeSafetensors({ latents: state.latents }))).toThrow(corrupt);
     const empty = encodeSafetensors({}, { format: "vapfarm-denoise-2", scheduler: schedulerKindOf(golden) });
-    expect(() => decodeDenoiseState(plan, empty)).toThrow(corrupt);
+    expect(() => decodeDenoiseState(owner, empty)).toThrow(corrupt);
   });
 
   test("keeps the half pair that a small draw left behind", () => {
     const generator = TorchGenerator.seeded(3n);
     generator.randn(3);
     const kept = { ...state, random: generator.state() };
-    expect(decodeDenoiseState(plan, encodeDenoiseState(plan, kept))).toEqual(kept);
+    expect(decodeDenoiseState(owner, encodeDenoiseState(owner, kept))).toEqual(kept);
   });
 });

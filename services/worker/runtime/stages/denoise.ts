@@ -14,12 +14,13 @@ import { sizesOf } from "../../../platform/models/model-facts.ts";
 import type { ModelManifest } from "../../../platform/models/manifest.ts";
 import type { EngineSession } from "../engines/onnx-session.ts";
 import type { DenoiseWork, StageOutputFile } from "../stage-run.ts";
+import { createDenoiseCheckpoints, type DenoiseCheckpoints } from "./denoise-checkpoints.ts";
 import type { StageContext } from "./stage-context.ts";
 
 /** Weight of the newest step in the expected time of one. */
 const newestWeight = 0.3;
 
-/** Runs every step; cancellation is seen between two calls of the model. */
+/** Runs every step that is left; cancellation is seen between two calls of the model, a stop between two steps. */
 export async function denoise(context: StageContext, work: DenoiseWork): Promise<readonly StageOutputFile[]> {
   const model = await context.model();
   const variant = variantOf(model.variant);
@@ -27,7 +28,8 @@ export async function denoise(context: StageContext, work: DenoiseWork): Promise
   const inputs = await readInputs(context, variant, work);
   const beginning = beginDenoise(settings(model, variant, work), (name) => requireFloat32(name, inputs.get(name)));
   const engine = await context.engine("denoise");
-  const latents = await runSteps(context, engine, beginning);
+  const run = { plan: beginning.plan, seed: work.seed, engineDigest: engine.engine.digest, inputs };
+  const latents = await runSteps(context, engine, { ...beginning, checkpoints: createDenoiseCheckpoints(context, run) });
   return [await context.writeTensors("latents", { latents })];
 }
 
@@ -61,18 +63,20 @@ async function readInputs(context: StageContext, { graph }: Variant, work: Denoi
 async function runSteps(
   context: StageContext,
   engine: EngineSession,
-  { plan, calls, state: first }: DenoiseBeginning,
+  { plan, calls, state: first, checkpoints }: DenoiseBeginning & { readonly checkpoints: DenoiseCheckpoints },
 ): Promise<Float32Tensor> {
-  let state = first;
+  let state = await checkpoints.begin(first);
   let stepMs = 0;
   const steps = plan.steps.length;
-  context.progress({ phase: "denoise", step: 0, steps, stepMs });
+  context.progress({ phase: "denoise", step: state.stepIndex, steps, stepMs });
   for (let step = nextStep(plan, state); step !== undefined; step = nextStep(plan, state)) {
+    await context.hear();
+    await checkpoints.beforeStep(state);
     const startedMs = performance.now();
     const timestep = timestepTensor(engine, step.timestep);
     const answers: Float32Tensor[] = [];
     for (const constant of calls) {
-      await context.checkpoint();
+      await context.hear();
       const { noise_pred: noisePred } = await engine.run({ ...constant, latents: state.latents, timestep });
       answers.push(requireFloat32("noise_pred", noisePred));
     }

@@ -21,7 +21,7 @@ export async function runEngineOnce(
   const phase: StageProgress["phase"] = engineName === "vae_decode" ? "decode" : "encode";
   const report = (step: number): void => context.progress({ phase, step, steps: 1, stepMs: 0 });
   report(0);
-  await context.checkpoint();
+  await context.hear();
   const outputs = await session.run(feeds());
   report(1);
   return { name: output.name, tensor: requireFloat32(output.name, outputs[output.name]) };

@@ -7,6 +7,7 @@ import type { EngineName } from "../../../domain/stage.ts";
 import type { Tensor } from "../../../domain/tensors/tensor.ts";
 import type { MediaReader } from "../../../platform/media/media-reader.ts";
 import type { ModelManifest } from "../../../platform/models/manifest.ts";
+import type { CheckpointFiles } from "../thread/checkpoint-files.ts";
 import type { EngineSession } from "../engines/onnx-session.ts";
 import type { StageOutputFile, StageProgress, StageWarning } from "../stage-run.ts";
 import type { PromptTokenizer } from "../tokenizer.ts";
@@ -14,8 +15,11 @@ import type { PromptTokenizer } from "../tokenizer.ts";
 export type StageContext = {
   /** Aborts when the run is cancelled. */
   readonly signal: AbortSignal;
-  /** Throws STAGE_CANCELLED when the run was cancelled; lets messages from the server in first. */
-  checkpoint(): Promise<void>;
+  /** Lets messages from the server in; throws STAGE_CANCELLED when the run was cancelled. */
+  hear(): Promise<void>;
+  /** The run was asked to stop at its next step; heard of only in `hear`. */
+  isStopAsked(): boolean;
+  readonly checkpoints: CheckpointFiles;
   model(): Promise<ModelManifest>;
   /** An open session of the engine; its digest must be the one that the task was keyed with. */
   engine(name: EngineName): Promise<EngineSession>;

@@ -8,13 +8,19 @@ import { Worker } from "node:worker_threads";
 import { FarmError, toFarmError } from "../../../domain/errors.ts";
 import type { Component } from "../../../platform/lifecycle.ts";
 import type { InferenceConfig } from "../config.ts";
-import type { StageProgress, StageResult, StageRun } from "../stage-run.ts";
+import type { StageCheckpoint, StageProgress, StageResult, StageRun } from "../stage-run.ts";
 import { errorOf, type FromThread, type ToThread } from "./messages.ts";
 
-export type ClientRunOptions = { readonly signal: AbortSignal; readonly onProgress: (progress: StageProgress) => void };
+export type ClientRunOptions = {
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: StageProgress) => void;
+  readonly onCheckpoint: (checkpoint: StageCheckpoint) => void;
+};
 
 export type InferenceClient = Component & {
   run(run: StageRun, options: ClientRunOptions): Promise<StageResult>;
+  /** Ends the run at its next step, after a last checkpoint if it writes any; one that does not hold the slot is left alone. */
+  stopRun(runId: string): void;
   residentDigests(): readonly string[];
   /** Id of the run that holds the slot, a cancelled one that has not let go included. */
   runningRunId(): string | undefined;
@@ -23,7 +29,8 @@ export type InferenceClient = Component & {
 type ActiveRun = {
   readonly runId: string;
   readonly settled: PromiseWithResolvers<StageResult>;
-  readonly onProgress: (progress: StageProgress) => void;
+  readonly options: ClientRunOptions;
+  /** Told to end: the next run waits for it. */
   isCancelled: boolean;
 };
 
@@ -66,7 +73,7 @@ class ThreadClient implements InferenceClient {
     if (earlier?.isCancelled === true) await earlier.settled.promise.catch(() => undefined);
     if (this.#active !== undefined) throw new FarmError("RUNTIME_BUSY");
     if (options.signal.aborted) throw new FarmError("STAGE_CANCELLED");
-    const active: ActiveRun = { runId: run.runId, settled: Promise.withResolvers(), onProgress: options.onProgress, isCancelled: false };
+    const active: ActiveRun = { runId: run.runId, settled: Promise.withResolvers(), options, isCancelled: false };
     this.#active = active;
     const cancel = (): void => {
       active.isCancelled = true;
@@ -79,6 +86,13 @@ class ThreadClient implements InferenceClient {
     } finally {
       options.signal.removeEventListener("abort", cancel);
     }
+  }
+
+  stopRun(runId: string): void {
+    const active = this.#active;
+    if (active?.runId !== runId || active.isCancelled) return;
+    active.isCancelled = true;
+    this.#send({ kind: "stop" });
   }
 
   residentDigests(): readonly string[] {
@@ -103,7 +117,10 @@ class ThreadClient implements InferenceClient {
         this.#ready.reject(errorOf(message.failure));
         return;
       case "progress":
-        this.#active?.onProgress(message.progress);
+        this.#active?.options.onProgress(message.progress);
+        return;
+      case "checkpoint":
+        this.#active?.options.onCheckpoint(message.checkpoint);
         return;
       case "done":
         this.#resident = message.result.residentDigests;

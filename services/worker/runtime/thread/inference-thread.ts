@@ -8,11 +8,12 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { FarmError, toFarmError } from "../../../domain/errors.ts";
+import { hasCheckpoints } from "../../../domain/vap/checkpoint-pace.ts";
 import type { InferenceConfig } from "../config.ts";
 import { requireProviders } from "../engines/onnx-session.ts";
 import type { StageRun } from "../stage-run.ts";
 import { failureOf, type FromThread, type ToThread } from "./messages.ts";
-import { StageRunner } from "./stage-runner.ts";
+import { type RunOptions, StageRunner } from "./stage-runner.ts";
 
 function answer(message: FromThread): void {
   parentPort?.postMessage(message);
@@ -21,27 +22,60 @@ function answer(message: FromThread): void {
 async function serve(config: InferenceConfig): Promise<void> {
   if (parentPort === null) throw new FarmError("INTERNAL", { message: "this module is the entry of a worker thread" });
   const runner = new StageRunner(config);
-  let controller = new AbortController();
+  let current = new RunControl(undefined);
   parentPort.on("message", (message: ToThread) => {
     switch (message.kind) {
       case "cancel":
-        controller.abort();
+        current.cancel();
+        return;
+      case "stop":
+        current.stop();
         return;
       case "run":
-        controller = new AbortController();
-        void runOne(runner, message.run, controller.signal);
+        current = new RunControl(message.run);
+        void runOne(runner, message.run, current);
     }
   });
   await requireProviders(config);
   answer({ kind: "ready" });
 }
 
-async function runOne(runner: StageRunner, run: StageRun, signal: AbortSignal): Promise<void> {
+/** What one run is told from outside. */
+class RunControl {
+  readonly #cancelled = new AbortController();
+  readonly #writesCheckpoints: boolean;
+  #isStopAsked = false;
+
+  constructor(run: StageRun | undefined) {
+    this.#writesCheckpoints = run?.work.stage === "denoise" && hasCheckpoints(run.checkpoints);
+  }
+
+  cancel(): void {
+    this.#cancelled.abort();
+  }
+
+  /** A run that could not keep what it has done loses nothing by ending at once. */
+  stop(): void {
+    this.#isStopAsked = true;
+    if (!this.#writesCheckpoints) this.cancel();
+  }
+
+  options(): RunOptions {
+    return {
+      signal: this.#cancelled.signal,
+      isStopAsked: () => this.#isStopAsked,
+      onProgress: (progress) => answer({ kind: "progress", progress }),
+      onCheckpoint: (checkpoint) => answer({ kind: "checkpoint", checkpoint }),
+    };
+  }
+}
+
+async function runOne(runner: StageRunner, run: StageRun, control: RunControl): Promise<void> {
+  const options = control.options();
   try {
-    const result = await runner.run(run, { signal, onProgress: (progress) => answer({ kind: "progress", progress }) });
-    answer({ kind: "done", result });
+    answer({ kind: "done", result: await runner.run(run, options) });
   } catch (thrown) {
-    const error = signal.aborted ? new FarmError("STAGE_CANCELLED", { cause: thrown }) : toFarmError(thrown, "STAGE_FAILED");
+    const error = options.signal.aborted ? new FarmError("STAGE_CANCELLED", { cause: thrown }) : toFarmError(thrown, "STAGE_FAILED");
     answer({ kind: "failed", failure: failureOf(error) });
   }
 }

@@ -1,17 +1,18 @@
 /**
  * What the gRPC server's thread and the inference thread say to each other.
  *
- * One run at a time: after `run` the thread answers with any number of `progress` and then exactly one `done` or `failed`.
+ * One run at a time: after `run` the thread answers with any number of `progress` and `checkpoint`, then exactly one `done` or `failed`.
  */
 import { type ErrorCode, type ErrorDetails, FarmError } from "../../../domain/errors.ts";
-import type { StageProgress, StageResult, StageRun } from "../stage-run.ts";
+import type { StageCheckpoint, StageProgress, StageResult, StageRun } from "../stage-run.ts";
 
-export type ToThread = { readonly kind: "run"; readonly run: StageRun } | { readonly kind: "cancel" };
+export type ToThread = { readonly kind: "run"; readonly run: StageRun } | { readonly kind: "cancel" } | { readonly kind: "stop" };
 
 export type FromThread =
   | { readonly kind: "ready" }
   | { readonly kind: "refused"; readonly failure: Failure }
   | { readonly kind: "progress"; readonly progress: StageProgress }
+  | { readonly kind: "checkpoint"; readonly checkpoint: StageCheckpoint }
   | { readonly kind: "done"; readonly result: StageResult }
   | { readonly kind: "failed"; readonly failure: Failure };
 

@@ -15,6 +15,7 @@ export const tensorMediaType = "application/vnd.safetensors";
 
 export type StageFiles = {
   inputPath(name: string): Promise<string>;
+  inputBytes(name: string): Promise<Uint8Array>;
   inputTensors(name: string): Promise<ReadonlyMap<string, Tensor>>;
   writeTensors(name: string, tensors: Readonly<Record<string, Tensor>>): Promise<StageOutputFile>;
   outputPath(fileName: string): string;
@@ -26,6 +27,7 @@ export function stageFiles({ inputs, outputFolder }: StageRun): StageFiles {
   return {
     outputPath,
     inputPath: (name) => pathOf(name, inputs[name], outputPath),
+    inputBytes: (name) => bytesOf(name, inputs[name]),
     inputTensors: async (name) => tensorsOf(name, await bytesOf(name, inputs[name])),
     async writeTensors(name, tensors) {
       const path = outputPath(`${name}.safetensors`);

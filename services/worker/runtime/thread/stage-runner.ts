@@ -15,19 +15,26 @@ import type { InferenceConfig } from "../config.ts";
 import type { EngineSession } from "../engines/onnx-session.ts";
 import { inOrder } from "../engines/providers-ran.ts";
 import { createSessionCache, type SessionCache } from "../engines/session-cache.ts";
-import type { StageProgress, StageResult, StageRun, StageWarning } from "../stage-run.ts";
+import type { StageCheckpoint, StageProgress, StageResult, StageRun, StageWarning } from "../stage-run.ts";
 import { runWork } from "../stages/run-work.ts";
 import type { StageContext } from "../stages/stage-context.ts";
 import { openTokenizer, type PromptTokenizer } from "../tokenizer.ts";
+import { checkpointFiles } from "./checkpoint-files.ts";
 import { stageFiles } from "./stage-files.ts";
 
-export type RunOptions = { readonly signal: AbortSignal; readonly onProgress: (progress: StageProgress) => void };
+export type RunOptions = {
+  readonly signal: AbortSignal;
+  /** Whether the run should end at its next step, with a checkpoint. */
+  readonly isStopAsked: () => boolean;
+  readonly onProgress: (progress: StageProgress) => void;
+  readonly onCheckpoint: (checkpoint: StageCheckpoint) => void;
+};
 
 /** A vocabulary of 256,000 pieces takes about a second to open and a tenth of a gigabyte: as many are kept as there are variants. */
 const keptTokenizers = variantNames.length;
 
 /** Milliseconds of one run and the providers that ran, filled as it goes. */
-type Meter = { loadMs: number; deviceMs: number; readonly providers: Set<string> };
+type Meter = { loadMs: number; deviceMs: number; checkpointMs: number; readonly providers: Set<string> };
 
 export class StageRunner {
   readonly #config: InferenceConfig;
@@ -44,7 +51,7 @@ export class StageRunner {
   /** Runs one stage to its end; failures are FarmErrors. */
   async run(run: StageRun, options: RunOptions): Promise<StageResult> {
     const startedMs = performance.now();
-    const meter: Meter = { loadMs: 0, deviceMs: 0, providers: new Set() };
+    const meter: Meter = { loadMs: 0, deviceMs: 0, checkpointMs: 0, providers: new Set() };
     const warnings: StageWarning[] = [];
     const context = this.#context(run, { ...options, meter, warnings });
     const outputs = await runWork(context, run.work);
@@ -54,18 +61,22 @@ export class StageRunner {
       loadMs: meter.loadMs,
       computeMs: performance.now() - startedMs - meter.loadMs,
       deviceMs: meter.deviceMs,
+      checkpointMs: meter.checkpointMs,
       providers: inOrder(meter.providers, this.#config.providers),
       residentDigests: this.#sessions.residentDigests(),
     };
   }
 
   #context(run: StageRun, options: RunOptions & { readonly meter: Meter; readonly warnings: StageWarning[] }): StageContext {
-    const { signal, onProgress, meter, warnings } = options;
+    const { signal, isStopAsked, onProgress, onCheckpoint, meter, warnings } = options;
+    const files = stageFiles(run);
     let model: Promise<ModelManifest> | undefined;
     const openOnce = (): Promise<ModelManifest> => (model ??= openModel(run.modelFolder));
     return {
-      ...stageFiles(run),
+      ...files,
       signal,
+      isStopAsked,
+      checkpoints: checkpointFiles(run, { files, onCheckpoint, meter }),
       model: openOnce,
       engine: async (name) => this.#engine(await openOnce(), name, { run, meter, onProgress }),
       tokenizer: async () => this.#openTokenizer(await openOnce(), meter),
@@ -73,7 +84,7 @@ export class StageRunner {
       ffmpegPath: () => this.#ffmpegPath(),
       progress: onProgress,
       warn: (warning) => void warnings.push(warning),
-      async checkpoint() {
+      async hear() {
         await nextTurn();
         if (signal.aborted) throw new FarmError("STAGE_CANCELLED");
       },
