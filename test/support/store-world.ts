@@ -9,7 +9,9 @@ import type { PlannedTask } from "../../services/domain/planned-task.ts";
 import { openPool, type Pool } from "../../services/platform/database/pool.ts";
 import type {
   AttemptReport,
+  BeatAsk,
   ClaimView,
+  KeptCheckpoint,
   NextAsk,
   NextOutcome,
   PlannedRender,
@@ -186,6 +188,10 @@ export type Worker = {
   report(...reports: readonly AttemptReport[]): ReturnType<Store["report"]>;
   succeed(claim: ClaimView, names?: readonly string[]): ReturnType<Store["report"]>;
   fail(claim: ClaimView, code: string, badInputs?: readonly string[]): ReturnType<Store["report"]>;
+  /** Beats for one attempt, in its compute at the step. */
+  beat(claim: ClaimView, step: number, said?: Partial<BeatAsk["attempts"][number]>): ReturnType<Store["beat"]>;
+  /** Announces a checkpoint in one beat and tells it in another, as if its bytes had been stored between them; returns its hash. */
+  checkpoint(claim: ClaimView, step: number): Promise<string>;
   readonly held: Set<string>;
   nextSequence(): number;
 };
@@ -195,6 +201,7 @@ export type WorkerOptions = {
   readonly shapes?: readonly string[];
   readonly sessionId?: string;
   readonly life?: number;
+  readonly profile?: string;
 };
 
 /** Each worker of a file is a younger life than those made before it. */
@@ -204,6 +211,7 @@ export function description({
   name = "w1",
   shapes = ["denoise/e1", "prepare/-"],
   life = lives + 1,
+  profile: ownProfile = profile,
 }: WorkerOptions = {}): WorkerDescription {
   return {
     workerId: name,
@@ -211,7 +219,7 @@ export function description({
     host: "host",
     pool: "pool",
     provider: "cpu",
-    profile,
+    profile: ownProfile,
     device: "cpu",
     memoryBytes: 1_000,
     models: ["demo"],
@@ -235,6 +243,11 @@ export function success(claim: ClaimView, names: readonly string[] = ["out", "mp
   return { attemptId: claim.attemptId, outcome: { kind: "success", outputs, provider: "cpu", profile, warnings: [] }, ...times };
 }
 
+/** What a task's run is at a step: the same whoever ran it. */
+export function checkpointOf({ taskId }: ClaimView, step: number): KeptCheckpoint {
+  return { step, sha256: sha256(`${taskId} at ${step}`), sizeBytes: 5 };
+}
+
 /** A report of failure. */
 export function failure(claim: ClaimView, code: string, badInputs: readonly string[] = []): AttemptReport {
   const abandoned = code === "STAGE_CANCELLED";
@@ -246,7 +259,7 @@ export function createWorker(store: Store, options: WorkerOptions = {}): Worker 
   const sessionId = options.sessionId ?? randomUUID();
   const life = options.life ?? (lives += 1);
   const held = new Set<string>();
-  let sequence = 0;
+  let [sequence, beatSequence] = [0, 0];
   const nextSequence = (): number => (sequence += 1);
   const worker: Worker = {
     sessionId,
@@ -280,6 +293,16 @@ export function createWorker(store: Store, options: WorkerOptions = {}): Worker 
     },
     succeed: (claim, names) => worker.report(success(claim, names)),
     fail: (claim, code, badInputs) => worker.report(failure(claim, code, badInputs)),
+    beat({ attemptId }, step, said = {}) {
+      const attempt = { attemptId, phase: "compute" as const, step, steps: 50, deviceMs: step, announcedArtifacts: [], ...said };
+      return store.beat([{ sessionId, sequence: (beatSequence += 1), farmEpoch: 0, attempts: [attempt] }]);
+    },
+    async checkpoint(claim, step) {
+      const checkpoint = checkpointOf(claim, step);
+      await worker.beat(claim, step, { announcedArtifacts: [{ ...checkpoint, name: "checkpoint", mediaType: "text/plain" }] });
+      await worker.beat(claim, step, { checkpoint });
+      return checkpoint.sha256;
+    },
   };
   return worker;
 }

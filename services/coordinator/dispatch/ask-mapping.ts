@@ -11,6 +11,7 @@ import {
   type AttemptBeat,
   type AttemptReport as WireReport,
   type BeatRequest,
+  type KeptCheckpoint as WireCheckpoint,
   type NextRequest,
   type ProducedArtifact as WireArtifact,
   type ReportRequest,
@@ -18,7 +19,15 @@ import {
   type WorkerDescription as WireWorker,
 } from "../../gen/proto/vapfarm/v1/dispatch.ts";
 import { shapesOfEngines } from "./shapes.ts";
-import type { AttemptReport, BeatAsk, NextAsk, ProducedArtifact, ReportAsk, WorkerDescription } from "../store/store-contract.ts";
+import type {
+  AttemptReport,
+  BeatAsk,
+  KeptCheckpoint,
+  NextAsk,
+  ProducedArtifact,
+  ReportAsk,
+  WorkerDescription,
+} from "../store/store-contract.ts";
 
 export const protocolVersion = 1;
 
@@ -127,7 +136,13 @@ function attemptBeatFromProto(beat: AttemptBeat): BeatAsk["attempts"][number] {
     steps: beat.steps,
     deviceMs: quantity(beat.deviceMs),
     announcedArtifacts: beat.announcedArtifacts.map(artifactFromProto),
+    checkpoint: beat.checkpoint === undefined ? undefined : checkpointFromProto(beat.checkpoint),
   };
+}
+
+function checkpointFromProto({ step, sha256, sizeBytes }: WireCheckpoint): KeptCheckpoint {
+  if (step < 1 || sizeBytes < 0n) throw malformed("a checkpoint is before its first step or has a negative size");
+  return { step, sha256: hash(sha256), sizeBytes: Number(sizeBytes) };
 }
 
 function phaseFromProto(phase: AttemptPhase): "fetch" | "compute" | "finish" {

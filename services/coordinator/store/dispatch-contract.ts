@@ -120,6 +120,14 @@ export type ReportAnswer =
       readonly aftermath: Aftermath;
     };
 
+/** Where an attempt got to. */
+export type KeptCheckpoint = {
+  /** Steps that are taken. */
+  readonly step: number;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+};
+
 export type BeatAsk = {
   readonly sessionId: string;
   readonly sequence: number;
@@ -133,6 +141,8 @@ export type BeatAsk = {
     readonly deviceMs: number;
     /** Rows of these become (or stay) pending before the answer. */
     readonly announcedArtifacts: readonly ProducedArtifact[];
+    /** Announced before, and in the store: kept for the next attempt, if this one is current and it is further than what is kept. */
+    readonly checkpoint?: KeptCheckpoint | undefined;
   }[];
 };
 

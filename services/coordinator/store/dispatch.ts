@@ -38,6 +38,9 @@ type Call<A extends Ask> = { readonly pool: Pool; readonly statement: NamedState
 /** What the SQL functions return where the contract says `undefined`. */
 type StoredClaim = { readonly claim?: unknown };
 
+/** What the column holds. */
+const mostSteps = 2 ** 31 - 1;
+
 /** The part of the store that workers talk to. */
 export function createDispatch(context: StoreContext): DispatchStore {
   const { pool, beatPool, settings } = context;
@@ -126,7 +129,14 @@ function beatToWire({ attempts, ...ask }: BeatAsk): object {
     steps,
     deviceMs: soundMs(deviceMs),
   }));
-  return { ...ask, progress, announced: attempts.flatMap(({ announcedArtifacts }) => announcedArtifacts).filter(isSound) };
+  const announced = attempts.flatMap(({ announcedArtifacts }) => announcedArtifacts).filter(isSound);
+  return { ...ask, progress, announced, checkpoints: attempts.flatMap(checkpointToWire) };
+}
+
+function checkpointToWire({ attemptId, checkpoint }: BeatAsk["attempts"][number]): readonly object[] {
+  if (checkpoint === undefined || !isSound(checkpoint)) return [];
+  const { step, sha256, sizeBytes } = checkpoint;
+  return Number.isInteger(step) && step > 0 && step <= mostSteps ? [{ attemptId, step, sha256, sizeBytes }] : [];
 }
 
 /** Times that the books can hold. */
@@ -134,7 +144,7 @@ function soundMs(ms: number): number {
   return Number.isFinite(ms) ? Math.max(0, ms) : 0;
 }
 
-function isSound({ sha256, sizeBytes }: ProducedArtifact): boolean {
+function isSound({ sha256, sizeBytes }: Pick<ProducedArtifact, "sha256" | "sizeBytes">): boolean {
   return isSha256(sha256) && Number.isSafeInteger(sizeBytes) && sizeBytes >= 0;
 }
 

@@ -22,6 +22,7 @@ type Operation = {
     | "fail"
     | "restart"
     | "lapse"
+    | "checkpoint"
     | "duties";
   readonly pick: number;
 };
@@ -45,6 +46,8 @@ const operation: fc.Arbitrary<Operation> = fc.record({
     "fail",
     "restart",
     "lapse",
+    "checkpoint",
+    "checkpoint",
     "duties",
   ),
   pick: fc.nat(1_000),
@@ -126,6 +129,11 @@ async function perform(farm: Farm, { kind, pick }: Operation): Promise<void> {
     case "lapse":
       await sql("update session set lease_until = now() - interval '1 s' where id = $1", [worker.sessionId]);
       return;
+    case "checkpoint": {
+      const held = chosen(farm.claims, pick);
+      if (held !== undefined) await held.worker.checkpoint(held.claim, 1 + (pick % 40));
+      return;
+    }
     case "duties":
       return runDuties(world());
   }
@@ -169,6 +177,8 @@ async function checkInvariants({ sql }: World): Promise<void> {
     union all select 'ranked wrongly', q.task_id::text from ready q where q.priority <> (
       select max(j.priority) from task_user u join render r on r.id = u.render_id join job j on j.id = r.job_id
       where u.task_id = q.task_id and u.is_wanted)
+    union all select 'checkpoint of an ended task', k.task_id::text from task_checkpoint k join task t on t.id = k.task_id
+      where t.state not in ('blocked', 'ready', 'running', 'delayed')
     union all select 'event gap', e.job_id from event e group by e.job_id having max(e.number) <> count(*)
     union all select 'events uncounted', j.id from job j where j.last_event <> (select count(*) from event e where e.job_id = j.id)
     union all select 'ended twice', e.job_id from (
