@@ -53,6 +53,7 @@ const runtimeReadyMs = 120_000;
 const restart = { firstMs: 500, mostMs: 30_000 } as const;
 const storeRetry = { firstMs: 500, mostMs: 15_000 } as const;
 const cancelGraceMs = 5_000;
+const lastCheckpointMs = 5_000;
 
 const farmTimings = {
   beatMs: 3_000,
@@ -169,6 +170,7 @@ class Worker implements Component {
       unknownStepMs: config.loadLimitMs,
       fetchMs: config.transferLimitMs,
       uploadMs: config.transferLimitMs,
+      lastCheckpointMs,
       cancelGraceMs,
     };
     return createAgent({
@@ -184,7 +186,7 @@ class Worker implements Component {
       timings: { ...farmTimings, outageLimitMs: config.outageLimitMs, drainMs: config.drainMs, ...timings },
       metrics: this.metrics,
       runtime,
-      attempt: { transfer, limits, modelFolder: (model) => folderOf(models, model) },
+      attempt: { transfer, limits, checkpoints: config.checkpoints, modelFolder: (model) => folderOf(models, model) },
       worker: () => describeWorker(facts, runtime.description()),
     });
   }

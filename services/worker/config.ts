@@ -4,6 +4,7 @@
 import { hostname } from "node:os";
 import { isAbsolute } from "node:path";
 import { z } from "zod";
+import type { CheckpointPace } from "../domain/vap/checkpoint-pace.ts";
 import { type Environment, listenAddress, parseConfig, positiveInteger, switchFlag } from "../platform/config.ts";
 import type { LogLevel } from "../platform/logging.ts";
 
@@ -18,6 +19,9 @@ const providerList = z
   .string()
   .transform((text) => text.split(",").map((name) => name.trim()))
   .pipe(z.array(z.string().regex(/^[a-z0-9]+$/, "must be provider names separated by commas")).min(1));
+
+/** Of a run's time (docs/decisions/0011). */
+const mostCheckpointShare = 0.01;
 
 /** The table of settings; README.md lists the same. */
 export const workerSettings = z.object({
@@ -43,6 +47,8 @@ export const workerSettings = z.object({
   VAPFARM_STALL_MS: positiveInteger.default(30_000),
   VAPFARM_LOAD_LIMIT_MS: positiveInteger.default(600_000),
   VAPFARM_TRANSFER_LIMIT_MS: positiveInteger.default(600_000),
+  VAPFARM_CHECKPOINT_STEPS: z.coerce.number().int().nonnegative().max(1_000_000).default(5),
+  VAPFARM_CHECKPOINT_SECONDS: z.coerce.number().nonnegative().max(1_000_000).default(30),
   VAPFARM_HTTP_ADDRESS: listenAddress.default("127.0.0.1:0"),
   VAPFARM_LOG_LEVEL: z.enum(levels).default("info"),
   VAPFARM_EXIT_WITH_PARENT: switchFlag.default(false),
@@ -71,6 +77,8 @@ export type WorkerConfig = {
   readonly stallMs: number;
   readonly loadLimitMs: number;
   readonly transferLimitMs: number;
+  /** How often a denoise writes a checkpoint; neither steps nor time: never. */
+  readonly checkpoints: CheckpointPace;
   readonly httpAddress: string;
   readonly logLevel: LogLevel;
   readonly exitWithParent: boolean;
@@ -98,6 +106,11 @@ export function readWorkerConfig(environment: Environment): WorkerConfig {
     stallMs: settings.VAPFARM_STALL_MS,
     loadLimitMs: settings.VAPFARM_LOAD_LIMIT_MS,
     transferLimitMs: settings.VAPFARM_TRANSFER_LIMIT_MS,
+    checkpoints: {
+      everySteps: settings.VAPFARM_CHECKPOINT_STEPS,
+      everyMs: Math.round(settings.VAPFARM_CHECKPOINT_SECONDS * 1_000),
+      mostShare: mostCheckpointShare,
+    },
     httpAddress: settings.VAPFARM_HTTP_ADDRESS,
     logLevel: settings.VAPFARM_LOG_LEVEL,
     exitWithParent: settings.VAPFARM_EXIT_WITH_PARENT,

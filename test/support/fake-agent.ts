@@ -2,6 +2,7 @@
  * The real agent with everything around it faked: a clock that the test moves, a link in memory, a runtime and a transfer that the test
  * holds in its hands.
  */
+import { createHash } from "node:crypto";
 import { FarmError } from "../../services/domain/errors.ts";
 import {
   type ProducedArtifact,
@@ -26,6 +27,10 @@ export type FakeRun = {
   progress(message: Partial<StageProgress>): void;
   succeed(): void;
   fail(error: FarmError): void;
+  /** Tells a checkpoint of that step, written to `/nowhere/checkpoint-{step}`. */
+  checkpoint(step: number): void;
+  /** Called when it is asked to end at its next step; fails as cancelled unless the test says otherwise. */
+  onLeave: () => void;
   readonly isCancelled: () => boolean;
 };
 
@@ -39,16 +44,20 @@ function createFakeRuntime(): FakeRuntime {
   return {
     runs,
     kills,
-    run(request: RunStageRequest, { signal, onProgress }: RunOptions) {
+    run(request: RunStageRequest, { signal, leave, onProgress, onCheckpoint }: RunOptions) {
       const settled = Promise.withResolvers<StageResult>();
       signal.addEventListener("abort", () => settled.reject(new FarmError("STAGE_CANCELLED")));
-      runs.push({
+      leave.addEventListener("abort", () => run.onLeave());
+      const run: FakeRun = {
         request,
+        checkpoint: (step) => onCheckpoint({ path: `/nowhere/checkpoint-${step}`, step, sizeBytes: 3n, tookMs: 2_000 }),
+        onLeave: () => settled.reject(new FarmError("STAGE_CANCELLED")),
         progress: (message) => onProgress(StageProgress.create({ phase: "denoise", ...message })),
         succeed: () => settled.resolve(StageResult.create({ computeMs: 40, deviceMs: 42, provider: "cpu", profile: "p" })),
         fail: (error) => settled.reject(error),
-        isCancelled: () => signal.aborted,
-      });
+        isCancelled: () => signal.aborted || leave.aborted,
+      };
+      runs.push(run);
       return settled.promise;
     },
     kill(reason) {
@@ -73,24 +82,48 @@ type FakeTransfer = TransferPort & {
   /** When set, `put` waits for it. */
   putGate: Promise<void> | undefined;
   fetchFailure: FarmError | undefined;
+  /** Paths of checkpoints that `putOnce` was asked to store. */
+  readonly tries: string[];
+  /** Called by each `putOnce`. */
+  onPutOnce: (path: string, signal: AbortSignal) => Promise<void>;
+  readonly discarded: string[];
 };
 
 const produced: ProducedArtifact = { name: "embeds", sha256: "ab".repeat(32), sizeBytes: 3n, mediaType: "text/plain" };
+
+/** The hash that the fake gives a checkpoint of a step. */
+export function checkpointHash(step: number): string {
+  return createHash("sha256").update(`/nowhere/checkpoint-${step}`).digest("hex");
+}
 
 function createFakeTransfer(): FakeTransfer {
   const transfer: FakeTransfer = {
     puts: [],
     putGate: undefined,
     fetchFailure: undefined,
+    tries: [],
+    onPutOnce: () => Promise.resolve(),
+    discarded: [],
     open: () =>
       Promise.resolve({
         outputFolder: "/nowhere",
         fetch: () => (transfer.fetchFailure === undefined ? Promise.resolve([]) : Promise.reject(transfer.fetchFailure)),
-        hash: () => Promise.resolve([{ artifact: produced, path: "/nowhere/embeds" }]),
+        hash: ([output]) => {
+          if (output?.name !== "checkpoint") return Promise.resolve([{ artifact: produced, path: "/nowhere/embeds" }]);
+          const { name, path, mediaType, sizeBytes } = output;
+          return Promise.resolve([
+            { artifact: { name, mediaType, sizeBytes, sha256: createHash("sha256").update(path).digest("hex") }, path },
+          ]);
+        },
         async put(files) {
           await transfer.putGate;
           transfer.puts.push(...files.map(({ artifact }) => artifact.sha256));
         },
+        putOnce({ path }, signal) {
+          transfer.tries.push(path);
+          return transfer.onPutOnce(path, signal);
+        },
+        discard: (path) => Promise.resolve(void transfer.discarded.push(path)),
         close: () => Promise.resolve(),
       }),
   };
@@ -161,7 +194,16 @@ export function createFakeAgent(): FakeAgent {
     attempt: {
       transfer,
       modelFolder: () => "/models/demo",
-      limits: { stallMs: 30_000, loadMs: 600_000, unknownStepMs: 600_000, fetchMs: 600_000, uploadMs: 600_000, cancelGraceMs: 5_000 },
+      checkpoints: { everySteps: 5, everyMs: 30_000, mostShare: 0.01 },
+      limits: {
+        stallMs: 30_000,
+        loadMs: 600_000,
+        unknownStepMs: 600_000,
+        fetchMs: 600_000,
+        uploadMs: 600_000,
+        lastCheckpointMs: 5_000,
+        cancelGraceMs: 5_000,
+      },
     },
     worker: () => WorkerDescription.create({ workerId: "w", name: "worker", pool: "p", profile: "p" }),
   });

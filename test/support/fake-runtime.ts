@@ -28,6 +28,7 @@ export type Script = {
 
 let holding: Promise<void> | undefined;
 let holder = "";
+let stopping = new AbortController();
 /** A deaf run was cancelled: its slot never comes free. */
 let isStuck = false;
 
@@ -37,8 +38,9 @@ async function* runStage(request: RunStageRequest, signal: AbortSignal): AsyncGe
   const released = Promise.withResolvers<undefined>();
   holding = released.promise.then(() => (isStuck ? new Promise<undefined>(() => undefined) : (holding = undefined)));
   holder = request.runId;
+  stopping = new AbortController();
   try {
-    yield* steps(scriptOf(request), signal);
+    yield* steps(scriptOf(request), AbortSignal.any([signal, stopping.signal]));
     yield await resultOf(request);
   } finally {
     released.resolve(undefined);
@@ -91,7 +93,11 @@ const implementation: StageServiceServer = {
     }),
   ),
   runStage: serverStream((request, { signal }) => runStage(request, signal)),
-  stopRun: unary(() => Promise.resolve({})),
+  // As a run that writes no checkpoints.
+  stopRun: unary(({ runId }) => {
+    if (runId === holder) stopping.abort();
+    return Promise.resolve({});
+  }),
 };
 
 process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));

@@ -4,6 +4,7 @@
 import type { AttemptReport, RuntimeCounters, TaskClaim } from "../../gen/proto/vapfarm/v1/dispatch.ts";
 import type { AgentPorts } from "./agent-ports.ts";
 import type { AttemptView } from "./attempt.ts";
+import type { CheckpointEvent } from "./attempt-ports.ts";
 import { createIdleGap, type IdleGap } from "./idle-gap.ts";
 
 /** Sums over the agent's life. */
@@ -39,6 +40,18 @@ export class AgentBooks {
 
   onNothing(): void {
     this.gap.nothingToDo();
+  }
+
+  onCheckpoint({ attemptId, stage }: TaskClaim, event: CheckpointEvent): void {
+    const { metrics, logger } = this.ports;
+    if (event.kind === "written") {
+      metrics.checkpointSeconds(event.tookMs / 1000);
+      return;
+    }
+    metrics.checkpointEnded(event.kind);
+    if (event.kind !== "failed") return;
+    const { step, error } = event;
+    logger.warn({ attemptId, stage, step, code: error.code }, `a checkpoint was not kept, the run goes on: ${error.message}`);
   }
 
   onEnded(claim: TaskClaim, report: AttemptReport): void {

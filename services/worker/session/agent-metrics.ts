@@ -10,6 +10,8 @@ export type AgentMetrics = {
   runtimeRestarted(): void;
   busy(isBusy: boolean): void;
   idleGap(seconds: number): void;
+  checkpointEnded(outcome: string): void;
+  checkpointSeconds(seconds: number): void;
 };
 
 const stageBuckets = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1_800, 3_600];
@@ -32,6 +34,10 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
     help: "Seconds between two computes of a worker that had work waiting",
     buckets: gapBuckets,
   });
+  const checkpoints = metrics.counter("vapfarm_worker_checkpoints_total", "Checkpoints that runs wrote, by what became of them", [
+    "outcome",
+  ]);
+  const stood = metrics.counter("vapfarm_worker_checkpoint_seconds_total", "Seconds that runs stood still to write checkpoints");
   return {
     attemptEnded: (stage, outcome) => attempts.inc({ stage, outcome }),
     stageSeconds: (stage, value) => seconds.observe({ stage }, value),
@@ -39,5 +45,7 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
     runtimeRestarted: () => restarts.inc(),
     busy: (isBusy) => busy.set(isBusy ? 1 : 0),
     idleGap: (value) => gap.observe(value),
+    checkpointEnded: (outcome) => checkpoints.inc({ outcome }),
+    checkpointSeconds: (value) => stood.inc(value),
   };
 }

@@ -56,7 +56,7 @@ export type AgentPorts = {
   readonly timings: AgentTimings;
   readonly metrics: AgentMetrics;
   readonly runtime: SupervisedRuntime;
-  readonly attempt: Pick<AttemptPorts, "transfer" | "modelFolder" | "limits">;
+  readonly attempt: Pick<AttemptPorts, "transfer" | "modelFolder" | "limits" | "checkpoints">;
   /** What the worker is at this moment. */
   readonly worker: () => Omit<WorkerDescription, "life">;
 };

@@ -140,6 +140,8 @@ class WorkerAgent {
       clock,
       runtime,
       announce: (id, artifacts, signal) => this.beats.announce(id, artifacts, signal),
+      tell: (id, checkpoint, signal) => this.beats.tell(id, checkpoint, signal),
+      onCheckpoint: (event) => this.books.onCheckpoint(claim, event),
       onChange: () => {
         this.books.onProgress(claim, attempt.view());
         this.progress.tell(claim, attempt.view());

@@ -1,15 +1,28 @@
 /**
  * What an attempt needs of the rest of the agent; each port is implemented by a folder of its own, and faked in tests.
  */
-import type { ClaimInput, ProducedArtifact } from "../../gen/proto/vapfarm/v1/dispatch.ts";
-import type { RunStageRequest, StageInput, StageOutput, StageProgress, StageResult } from "../../gen/proto/vapfarm/v1/stage.ts";
+import type { FarmError } from "../../domain/errors.ts";
+import type { CheckpointPace } from "../../domain/vap/checkpoint-pace.ts";
+import type { ClaimInput, KeptCheckpoint, ProducedArtifact } from "../../gen/proto/vapfarm/v1/dispatch.ts";
+import type {
+  RunStageRequest,
+  StageCheckpoint,
+  StageInput,
+  StageOutput,
+  StageProgress,
+  StageResult,
+} from "../../gen/proto/vapfarm/v1/stage.ts";
 import type { Clock } from "./clock.ts";
 import type { StallLimits } from "./hang.ts";
 
 export type RunOptions = {
   /** Aborting cancels the run at its next step. */
   readonly signal: AbortSignal;
+  /** Aborting asks the run to end at its next step with a last checkpoint; it rejects with STAGE_CANCELLED when it has. */
+  readonly leave: AbortSignal;
   readonly onProgress: (progress: StageProgress) => void;
+  /** Its file is the caller's from then on. */
+  readonly onCheckpoint: (checkpoint: StageCheckpoint) => void;
   /** After an abort, how long the runtime may take to come free before it is killed. */
   readonly cancelGraceMs: () => number;
 };
@@ -35,7 +48,12 @@ export type Workspace = {
   /** Brings the inputs here, hash-checked; a FarmError with `details.badInputs` names those that are missing or corrupt. */
   fetch(inputs: readonly ClaimInput[], signal: AbortSignal): Promise<StageInput[]>;
   hash(outputs: readonly StageOutput[], signal: AbortSignal): Promise<readonly ProducedFile[]>;
+  /** Asks a store that is away again, until the signal ends it. */
   put(files: readonly ProducedFile[], signal: AbortSignal): Promise<void>;
+  /** Tries once. */
+  putOnce(file: ProducedFile, signal: AbortSignal): Promise<void>;
+  /** Removes a file of the output folder; never rejects. */
+  discard(path: string): Promise<void>;
   /** Removes the folder; never rejects. */
   close(): Promise<void>;
 };
@@ -45,8 +63,17 @@ export type TransferPort = { open(): Promise<Workspace> };
 type AttemptLimits = StallLimits & {
   readonly fetchMs: number;
   readonly uploadMs: number;
+  /** How long the report of an attempt that ended early waits for its last checkpoint. */
+  readonly lastCheckpointMs: number;
   readonly cancelGraceMs: number;
 };
+
+/** What became of a checkpoint. */
+export type CheckpointEvent =
+  | { readonly kind: "written"; readonly tookMs: number }
+  | { readonly kind: "kept"; readonly step: number }
+  | { readonly kind: "superseded"; readonly step: number }
+  | { readonly kind: "failed"; readonly step: number; readonly error: FarmError };
 
 export type AttemptPorts = {
   readonly clock: Clock;
@@ -56,7 +83,12 @@ export type AttemptPorts = {
   readonly modelFolder: (model: string) => string;
   /** Resolves once a beat that named the artifacts was answered: their rows are pending then. */
   readonly announce: (attemptId: string, artifacts: readonly ProducedArtifact[], signal: AbortSignal) => Promise<void>;
+  /** Resolves once a beat that named the checkpoint was answered; each beat names it until then. */
+  readonly tell: (attemptId: string, checkpoint: KeptCheckpoint, signal: AbortSignal) => Promise<void>;
+  /** How often runs write checkpoints. */
+  readonly checkpoints: CheckpointPace;
   /** Called with each change of phase or step. */
   readonly onChange: () => void;
+  readonly onCheckpoint: (event: CheckpointEvent) => void;
   readonly limits: AttemptLimits;
 };

@@ -2,7 +2,7 @@
  * How an attempt's end is told to the coordinator.
  */
 import { FarmError, toFarmError } from "../../domain/errors.ts";
-import type { AttemptReport, ProducedArtifact } from "../../gen/proto/vapfarm/v1/dispatch.ts";
+import type { AttemptReport, ClaimInput, ProducedArtifact } from "../../gen/proto/vapfarm/v1/dispatch.ts";
 import type { StageResult } from "../../gen/proto/vapfarm/v1/stage.ts";
 import { stopMessages, type StopReason } from "./attempt-words.ts";
 
@@ -26,7 +26,12 @@ export function successReport(
   return { attemptId, outcome: { $case: "success", value }, ...times };
 }
 
-export type AttemptEnd = { readonly thrown: unknown; readonly stopped: StopReason | undefined; readonly hung: boolean };
+export type AttemptEnd = {
+  readonly thrown: unknown;
+  readonly stopped: StopReason | undefined;
+  readonly hung: boolean;
+  readonly inputs: readonly ClaimInput[];
+};
 
 /** The report of an attempt that failed, or that stopped for a reason that is not its own. */
 export function failureReport(attemptId: string, end: AttemptEnd, times: AttemptTimes): AttemptReport {
@@ -36,7 +41,7 @@ export function failureReport(attemptId: string, end: AttemptEnd, times: Attempt
     message: error.message,
     // An outage is told as a failure with a cause known from outside, which costs the task nothing.
     abandoned: end.stopped !== undefined && end.stopped !== "outage",
-    badInputSha256: badInputsOf(error),
+    badInputSha256: badInputsOf(error, end.inputs),
   };
   return { attemptId, outcome: { $case: "failure", value }, ...times };
 }
@@ -48,7 +53,10 @@ function errorOf({ thrown, stopped, hung }: AttemptEnd): FarmError {
   return toFarmError(thrown);
 }
 
-function badInputsOf(error: FarmError): string[] {
-  const { badInputs } = error.details;
-  return Array.isArray(badInputs) ? badInputs.filter((hash): hash is string => typeof hash === "string") : [];
+/** Those that could not be fetched, or the one that the runtime names. */
+function badInputsOf({ details, row }: FarmError, inputs: readonly ClaimInput[]): string[] {
+  const { badInputs, input } = details;
+  if (Array.isArray(badInputs)) return badInputs.filter((hash): hash is string => typeof hash === "string");
+  if (row.errorClass !== "artifact") return [];
+  return inputs.filter(({ name }) => name === input).map(({ sha256 }) => sha256);
 }

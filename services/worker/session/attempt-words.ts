@@ -22,6 +22,31 @@ export type StopReason =
   | "stop"
   | "outage";
 
+/** What a stop keeps of the steps that a run has taken. */
+export type StopKeeps =
+  /** All of them: the run ends at its next step with a last checkpoint. */
+  | "every_step"
+  /** Those of the last checkpoint that is written: the run ends at once. */
+  | "written_steps"
+  /** None: nobody would take them from this attempt. */
+  | "nothing";
+
+/** Decides by the reason: what another worker goes on with is worth a step's wait, what nobody wants is not. */
+export function keptBy(reason: StopReason): StopKeeps {
+  switch (reason) {
+    case "preempt":
+    case "drain":
+    case "stop":
+      return "every_step";
+    case "unwanted":
+      return "written_steps";
+    case "revoked":
+    case "session_ended":
+    case "outage":
+      return "nothing";
+  }
+}
+
 /** Sentence for the report and the log. */
 export const stopMessages: Readonly<Record<StopReason, string>> = {
   unwanted: "nobody wants the result any more",

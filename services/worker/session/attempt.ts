@@ -2,14 +2,18 @@
  * One try of one task on this worker: fetch → compute → finish, and the report of how it ended.
  *
  * Invariants: it always ends, with exactly one report; `computed` settles as soon as the device is free for another; a stop takes effect
- * in whatever phase it meets; nothing is put into the store before its rows are announced.
+ * in whatever phase it meets; nothing is put into the store before its rows are announced; a report waits for the last checkpoint, but not
+ * for long.
  */
 import type { AttemptReport, TaskClaim } from "../../gen/proto/vapfarm/v1/dispatch.ts";
 import type { RunStageRequest, StageInput, StageResult } from "../../gen/proto/vapfarm/v1/stage.ts";
 import { FarmError } from "../../domain/errors.ts";
+import { hasCheckpoints } from "../../domain/vap/checkpoint-pace.ts";
 import { failureReport, successReport } from "./attempt-report.ts";
 import type { AttemptPorts, ProducedFile, Workspace } from "./attempt-ports.ts";
-import type { AttemptLevelName, AttemptPhase, StopReason } from "./attempt-words.ts";
+import { type AttemptLevelName, type AttemptPhase, keptBy, type StopReason } from "./attempt-words.ts";
+import { type CheckpointKeeper, createCheckpointKeeper } from "./checkpoint-keeper.ts";
+import { settledWithin } from "./clock.ts";
 import { responseTo } from "./level-response.ts";
 import { createRunWatch, type RunWatch } from "./run-watch.ts";
 import { withinLimit } from "./time-limit.ts";
@@ -55,6 +59,8 @@ export function startAttempt(claim: TaskClaim, ports: AttemptPorts): Attempt {
   };
 }
 
+type Prepared = { readonly workspace: Workspace; readonly inputs: StageInput[]; readonly keeper: CheckpointKeeper };
+
 class AttemptRun {
   readonly claim: TaskClaim;
   readonly ports: AttemptPorts;
@@ -64,6 +70,10 @@ class AttemptRun {
   /** While the runtime has the run. */
   private computeStartedAtMs: number | undefined;
   private readonly stopping = new AbortController();
+  /** Asks the run to end with a last checkpoint. */
+  private readonly leaving = new AbortController();
+  private cancelLeaving: () => void = () => undefined;
+  private keeper: CheckpointKeeper | undefined;
   private times = { fetchMs: 0, loadMs: 0, computeMs: 0, deviceMs: 0, finishMs: 0 };
 
   constructor(claim: TaskClaim, ports: AttemptPorts) {
@@ -83,10 +93,24 @@ class AttemptRun {
     if (reason !== undefined) this.stop(reason);
   }
 
+  /** A second stop counts only if it keeps less than the first. */
   stop(reason: StopReason): void {
-    if (this.stopped !== undefined) return;
-    this.stopped = reason;
-    this.stopping.abort();
+    const keeps = keptBy(reason);
+    if (keeps === "nothing") this.keeper?.close();
+    const isFirst = this.stopped === undefined;
+    this.stopped ??= reason;
+    if (keeps !== "every_step" || (isFirst && !this.canLeave())) this.stopping.abort();
+    else if (isFirst) this.leave();
+  }
+
+  private canLeave(): boolean {
+    return this.computeStartedAtMs !== undefined && hasCheckpoints(this.ports.checkpoints);
+  }
+
+  /** What does not leave in time is cancelled. */
+  private leave(): void {
+    this.leaving.abort();
+    this.cancelLeaving = this.ports.clock.after(this.watch.cancelGraceMs(), () => this.stopping.abort());
   }
 
   async toEnd(onComputed: () => void): Promise<AttemptReport> {
@@ -94,7 +118,7 @@ class AttemptRun {
     try {
       return await this.inWorkspace(onComputed);
     } catch (thrown) {
-      const end = { thrown, stopped: this.stopped, hung: this.watch.isHung() };
+      const end = { thrown, stopped: this.stopped, hung: this.watch.isHung(), inputs: this.claim.inputs };
       return failureReport(attemptId, end, this.times);
     } finally {
       onComputed();
@@ -103,18 +127,33 @@ class AttemptRun {
 
   private async inWorkspace(onComputed: () => void): Promise<AttemptReport> {
     const workspace = await this.ports.transfer.open();
+    const keeper = createCheckpointKeeper({ attemptId: this.claim.attemptId, workspace, ports: this.ports });
+    this.keeper = keeper;
     try {
       const inputs = await this.fetch(workspace);
-      const result = await this.compute(workspace, inputs);
+      const result = await this.compute({ workspace, inputs, keeper });
+      keeper.close();
       this.enter("finish");
       onComputed();
       const startedAtMs = this.ports.clock.nowMs();
       const files = await this.finish(workspace, result);
       this.times = { ...this.times, finishMs: this.ports.clock.nowMs() - startedAtMs };
       return successReport(this.claim.attemptId, { result, outputs: files.map(({ artifact }) => artifact) }, this.times);
+    } catch (thrown) {
+      await this.keepLast(keeper, onComputed);
+      throw thrown;
     } finally {
+      keeper.close();
       await workspace.close();
     }
+  }
+
+  /** The next attempt goes on at the last checkpoint if it is told before the report. An attempt that is not renewed cannot tell it. */
+  private async keepLast(keeper: CheckpointKeeper, onComputed: () => void): Promise<void> {
+    if (keeper.isIdle() || this.watch.isHung()) return;
+    this.enter("finish");
+    onComputed();
+    await settledWithin(this.ports.clock, this.ports.limits.lastCheckpointMs, keeper.untilIdle());
   }
 
   private enter(phase: AttemptPhase): void {
@@ -131,7 +170,7 @@ class AttemptRun {
     return inputs;
   }
 
-  private async compute(workspace: Workspace, inputs: StageInput[]): Promise<StageResult> {
+  private async compute({ workspace, inputs, keeper }: Prepared): Promise<StageResult> {
     const { clock, runtime } = this.ports;
     if (this.stopped !== undefined) throw new FarmError("STAGE_CANCELLED");
     const request = this.requestFor(workspace, inputs);
@@ -142,7 +181,9 @@ class AttemptRun {
     try {
       const result = await runtime.run(request, {
         signal: this.stopping.signal,
+        leave: this.leaving.signal,
         onProgress: (progress) => this.watch.onProgress(progress),
+        onCheckpoint: (checkpoint) => keeper.take(checkpoint),
         cancelGraceMs: () => this.watch.cancelGraceMs(),
       });
       const { loadMs, computeMs, deviceMs } = result;
@@ -153,6 +194,7 @@ class AttemptRun {
       throw thrown;
     } finally {
       this.computeStartedAtMs = undefined;
+      this.cancelLeaving();
       this.watch.end();
     }
   }
@@ -160,15 +202,10 @@ class AttemptRun {
   private requestFor(workspace: Workspace, inputs: StageInput[]): RunStageRequest {
     const { attemptId, engineDigests, parameters, model } = this.claim;
     const modelFolder = this.ports.modelFolder(model);
-    return {
-      runId: attemptId,
-      modelFolder,
-      engineDigests,
-      parameters,
-      inputs,
-      outputFolder: workspace.outputFolder,
-      checkpoints: undefined,
-    };
+    const { everySteps, everyMs, mostShare } = this.ports.checkpoints;
+    const checkpoints = { everySteps, everyMs: BigInt(everyMs), mostShare };
+    const { outputFolder } = workspace;
+    return { runId: attemptId, modelFolder, engineDigests, parameters, inputs, outputFolder, checkpoints };
   }
 
   private finish(workspace: Workspace, result: StageResult): Promise<readonly ProducedFile[]> {

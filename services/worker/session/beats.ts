@@ -1,12 +1,15 @@
 /**
  * The beat: every few seconds, one message that renews the session's lease and names every attempt it holds.
  *
- * A beat that goes unanswered is not sent again; the next one says more. An attempt's outputs are announced by a beat of their own, at
- * once: their bytes are put only after that beat's answer, so that collection leaves them alone.
+ * A beat that goes unanswered is not sent again; the next one says more. What an attempt has to say beside how it goes (outputs that are
+ * announced, a checkpoint that is told) leaves with a beat of its own, at once, and is said again until one is answered: bytes are put only
+ * after their announcement's answer, so that collection leaves them alone.
  */
 import {
+  type AttemptBeat,
   BeatRequest,
   type BeatAnswer,
+  type KeptCheckpoint,
   type ProducedArtifact,
   type Refusal,
   type RuntimeCounters,
@@ -28,7 +31,7 @@ export type BeatPorts = {
   readonly subject: string;
   readonly pool: string;
   readonly beatMs: number;
-  /** Wait after an unanswered beat while artifacts wait to be announced. */
+  /** Wait after an unanswered beat while an attempt has something to say. */
   readonly retryMs: number;
   readonly session: () => Session;
   readonly counters: () => RuntimeCounters;
@@ -38,62 +41,65 @@ export type BeatPorts = {
   readonly afterBeat: () => void;
 };
 
-type Announcement = { readonly artifacts: readonly ProducedArtifact[]; readonly done: () => void };
+/** What a beat says of an attempt beside how it goes; one thing at a time. */
+type Said = { readonly artifacts?: readonly ProducedArtifact[]; readonly checkpoint?: KeptCheckpoint };
+type Errand = { readonly said: Said; readonly done: () => void };
 
 export type Beats = {
   /** Beats until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
   /** Resolves once a beat that named the artifacts was answered. */
   announce(attemptId: string, artifacts: readonly ProducedArtifact[], signal: AbortSignal): Promise<void>;
+  /** Resolves once a beat that named the checkpoint was answered. */
+  tell(attemptId: string, checkpoint: KeptCheckpoint, signal: AbortSignal): Promise<void>;
 };
 
 /** Beats of one agent, over all its sessions. */
 export function createBeats(ports: BeatPorts): Beats {
-  const announcements = new Map<string, Announcement>();
+  const errands = new Map<string, Errand>();
   const latch = createLatch(ports.clock);
+  const say = (attemptId: string, said: Said, signal: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const forget = (): void => {
+        errands.delete(attemptId);
+        signal.removeEventListener("abort", abort);
+      };
+      const abort = (): void => {
+        forget();
+        reject(new FarmError("STAGE_CANCELLED"));
+      };
+      const done = (): void => {
+        forget();
+        resolve();
+      };
+      if (signal.aborted) {
+        reject(new FarmError("STAGE_CANCELLED"));
+        return;
+      }
+      errands.set(attemptId, { said, done });
+      signal.addEventListener("abort", abort, { once: true });
+      latch.fire();
+    });
   return {
     async run(signal) {
       for (;;) {
-        await latch.wait(announcements.size > 0 ? ports.retryMs : ports.beatMs, signal);
+        await latch.wait(errands.size > 0 ? ports.retryMs : ports.beatMs, signal);
         if (signal.aborted) return;
-        await beatOnce(ports, announcements);
+        await beatOnce(ports, errands);
         ports.afterBeat();
       }
     },
-    announce(attemptId, artifacts, signal) {
-      return new Promise((resolve, reject) => {
-        const forget = (): void => {
-          announcements.delete(attemptId);
-          signal.removeEventListener("abort", abort);
-        };
-        const abort = (): void => {
-          forget();
-          reject(new FarmError("STAGE_CANCELLED"));
-        };
-        const done = (): void => {
-          forget();
-          resolve();
-        };
-        if (signal.aborted) {
-          reject(new FarmError("STAGE_CANCELLED"));
-          return;
-        }
-        announcements.set(attemptId, { artifacts, done });
-        signal.addEventListener("abort", abort, { once: true });
-        latch.fire();
-      });
-    },
+    announce: (attemptId, artifacts, signal) => say(attemptId, { artifacts }, signal),
+    tell: (attemptId, checkpoint, signal) => say(attemptId, { checkpoint }, signal),
   };
 }
 
-async function beatOnce(ports: BeatPorts, announcements: ReadonlyMap<string, Announcement>): Promise<void> {
+async function beatOnce(ports: BeatPorts, errands: ReadonlyMap<string, Errand>): Promise<void> {
   const session = ports.session();
   if (!session.opened) return;
   const sentAtMs = ports.clock.nowMs();
-  const attempts = ports.book
-    .beatsOf(session.id)
-    .map((beat) => ({ ...beat, announcedArtifacts: [...(announcements.get(beat.attemptId)?.artifacts ?? [])] }));
-  const announced = attempts.map(({ attemptId }) => announcements.get(attemptId)).filter((announcement) => announcement !== undefined);
+  const attempts = ports.book.beatsOf(session.id).map((beat) => withSaid(beat, errands.get(beat.attemptId)?.said));
+  const run = attempts.map(({ attemptId }) => errands.get(attemptId)).filter((errand) => errand !== undefined);
   const request = {
     header: session.beatHeader(),
     pool: ports.pool,
@@ -111,7 +117,11 @@ async function beatOnce(ports: BeatPorts, announcements: ReadonlyMap<string, Ann
   }
   session.renew(reply.answer, sentAtMs);
   ports.onAnswer(reply.answer);
-  for (const announcement of announced) announcement.done();
+  for (const errand of run) errand.done();
+}
+
+function withSaid(beat: AttemptBeat, said: Said = {}): AttemptBeat {
+  return { ...beat, announcedArtifacts: [...(said.artifacts ?? [])], checkpoint: said.checkpoint };
 }
 
 async function ask(ports: BeatPorts, payload: Uint8Array): Promise<ReturnType<typeof readBeat>> {

@@ -12,10 +12,12 @@ import { pause } from "../../platform/deadline.ts";
 import { callServerStream, callUnary, connectClient } from "../../platform/grpc/client.ts";
 import type { RunOptions } from "../session/attempt-ports.ts";
 
+type RunCall = Omit<RunOptions, "cancelGraceMs">;
+
 export type RuntimeClient = {
   describe(): Promise<DescribeRuntimeResponse>;
   /** Rejects with the runtime's error; RUNTIME_DIED when the connection broke. */
-  run(request: RunStageRequest, options: Pick<RunOptions, "signal" | "onProgress">): Promise<StageResult>;
+  run(request: RunStageRequest, options: RunCall): Promise<StageResult>;
   /** Resolves when the runtime has let go of a cancelled run. */
   untilFree(signal: AbortSignal): Promise<void>;
   close(): void;
@@ -41,19 +43,29 @@ export function connectRuntime(address: string): RuntimeClient {
 async function run(
   client: StageServiceClient,
   request: RunStageRequest,
-  { signal, onProgress }: Pick<RunOptions, "signal" | "onProgress">,
+  { signal, leave, onProgress, onCheckpoint }: RunCall,
 ): Promise<StageResult> {
   let result: StageResult | undefined;
+  const stop = (): void => void stopRun(client, request.runId);
+  leave.addEventListener("abort", stop, { once: true });
   try {
     for await (const { event } of callServerStream(client.runStage.bind(client), request, { deadlineMs: runMs, signal })) {
       if (event?.$case === "progress") onProgress(event.value);
+      if (event?.$case === "checkpoint") onCheckpoint(event.value);
       if (event?.$case === "result") result = event.value;
     }
   } catch (thrown) {
     throw signal.aborted ? new FarmError("STAGE_CANCELLED", { cause: thrown }) : failureOf(thrown);
+  } finally {
+    leave.removeEventListener("abort", stop);
   }
   if (result === undefined) throw new FarmError("STAGE_FAILED", { message: "the runtime ended the run without a result" });
   return result;
+}
+
+/** A runtime that does not hear of it goes on, until who asked loses patience and cancels. */
+async function stopRun(client: StageServiceClient, runId: string): Promise<void> {
+  await callUnary(client.stopRun.bind(client), { runId }, { deadlineMs: describeMs }).catch(() => undefined);
 }
 
 /** A broken connection carries none of the farm's codes, and between two processes of one machine it means that the runtime is gone. */

@@ -106,7 +106,7 @@ class Supervisor implements RuntimeSupervisor {
   }
 
   async run(request: RunStageRequest, options: RunOptions): Promise<StageResult> {
-    const running = await this.untilReady(options.signal);
+    const running = await this.untilReady(AbortSignal.any([options.signal, options.leave]));
     try {
       const result = await running.client.run(request, options);
       this.failures = 0;

@@ -1,6 +1,7 @@
 /**
  * Takes an attempt's outputs to the store: hashed, then put under their hash, which may be done twice without harm.
  */
+import { rm } from "node:fs/promises";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
 import type { StageOutput } from "../../gen/proto/vapfarm/v1/stage.ts";
 import type { ArtifactStore } from "../../platform/artifacts/artifact-store.ts";
@@ -33,6 +34,11 @@ export type OutputTarget = {
 /** Puts them; a store that does not answer is asked again until the signal ends it, because the computing is already paid for. */
 export async function putOutputs(target: OutputTarget, files: readonly ProducedFile[], signal: AbortSignal): Promise<void> {
   await Promise.all(files.map((file) => putOne(target, file, signal)));
+}
+
+/** Removes a file that was taken or is not needed; what cannot be removed goes with the attempt's folder. */
+export async function discardOutput(path: string): Promise<void> {
+  await rm(path, { force: true }).catch(() => undefined);
 }
 
 async function putOne(target: OutputTarget, { artifact, path }: ProducedFile, signal: AbortSignal): Promise<void> {

@@ -3,7 +3,7 @@
  */
 import type { TransferPort } from "../session/attempt-ports.ts";
 import { fetchInputs } from "./inputs.ts";
-import { hashOutputs, type OutputTarget, putOutputs } from "./outputs.ts";
+import { discardOutput, hashOutputs, type OutputTarget, putOutputs } from "./outputs.ts";
 import type { Scratch } from "./scratch.ts";
 
 /** The transfer of an agent. */
@@ -17,6 +17,8 @@ export function createTransfer(options: OutputTarget & { readonly scratch: Scrat
         fetch: (inputs, signal) => fetchInputs(options, { inputs, folder: inputFolder }, signal),
         hash: hashOutputs,
         put: (files, signal) => putOutputs(options, files, signal),
+        putOnce: ({ artifact, path }, signal) => options.store.put(artifact.sha256, path, signal),
+        discard: discardOutput,
         close: () => folder.close(),
       };
     },

@@ -39,6 +39,15 @@ describe("the worker's configuration", () => {
     expect(Object.keys(environment)).not.toEqual(expect.arrayContaining(["NODE_CHANNEL_FD"]));
   });
 
+  it("has checkpoints every 5 steps or 30 s, within 1 % of a run's time; each may be switched off", () => {
+    expect(readWorkerConfig(least).checkpoints).toEqual({ everySteps: 5, everyMs: 30_000, mostShare: 0.01 });
+    const off = readWorkerConfig({ ...least, VAPFARM_CHECKPOINT_STEPS: "0", VAPFARM_CHECKPOINT_SECONDS: "0.5" });
+    expect(off.checkpoints).toMatchObject({ everySteps: 0, everyMs: 500 });
+    expect(() => readWorkerConfig({ ...least, VAPFARM_CHECKPOINT_STEPS: "-1", VAPFARM_CHECKPOINT_SECONDS: "soon" })).toThrow(
+      /VAPFARM_CHECKPOINT_STEPS.*VAPFARM_CHECKPOINT_SECONDS/,
+    );
+  });
+
   it("is listed whole in the README", async () => {
     const readme = await readFile(new URL("../../../services/worker/README.md", import.meta.url), "utf8");
     const listed = [...readme.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, name]) => name);
