@@ -140,6 +140,8 @@ export type FakeAgent = {
   readonly published: { readonly subject: string; readonly payload: Uint8Array }[];
   push(kind: WorkerSignal["kind"]): void;
   setConnected(connected: boolean): void;
+  /** Lets beats arrive, but their answers come only after the release. */
+  holdBeats(): { release(): void };
 };
 
 /** Builds it; the test starts it. */
@@ -152,6 +154,7 @@ export function createFakeAgent(): FakeAgent {
   const published: { readonly subject: string; readonly payload: Uint8Array }[] = [];
   const subscribers = new Set<(payload: Uint8Array) => void>();
   let connected = true;
+  let beatsHeld: Promise<void> = Promise.resolve();
   const link: AgentLink = {
     isConnected: () => connected,
     publish: (subject, payload) => void published.push({ subject, payload }),
@@ -164,7 +167,9 @@ export function createFakeAgent(): FakeAgent {
       new Promise((resolve, reject) => {
         const kind = subject.endsWith(".next") ? "next" : subject.endsWith(".beat") ? "beat" : "report";
         const answered = connected ? coordinator.answer(kind, payload) : undefined;
-        if (answered?.fate === "deliver") resolve(answered.reply);
+        const held = kind === "beat" ? beatsHeld : undefined;
+        if (answered?.fate === "deliver" && held === undefined) resolve(answered.reply);
+        else if (answered?.fate === "deliver") void held?.then(() => resolve(answered.reply));
         else clock.after(timeoutMs, () => reject(new FarmError("DEADLINE_PASSED")));
       }),
   };
@@ -218,6 +223,11 @@ export function createFakeAgent(): FakeAgent {
     push: (kind) => subscribers.forEach((subscriber) => subscriber(Signal.encode({ kind }).finish())),
     setConnected(now) {
       connected = now;
+    },
+    holdBeats() {
+      const gate = Promise.withResolvers<undefined>();
+      beatsHeld = gate.promise.then(() => (beatsHeld = Promise.resolve()));
+      return { release: () => gate.resolve(undefined) };
     },
   };
 }

@@ -60,8 +60,9 @@ export function createBeats(ports: BeatPorts): Beats {
   const latch = createLatch(ports.clock);
   const say = (attemptId: string, said: Said, signal: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
+      // A beat that was on its way may answer an errand that was given up and followed by another.
       const forget = (): void => {
-        errands.delete(attemptId);
+        if (errands.get(attemptId) === errand) errands.delete(attemptId);
         signal.removeEventListener("abort", abort);
       };
       const abort = (): void => {
@@ -76,7 +77,8 @@ export function createBeats(ports: BeatPorts): Beats {
         reject(new FarmError("STAGE_CANCELLED"));
         return;
       }
-      errands.set(attemptId, { said, done });
+      const errand: Errand = { said, done };
+      errands.set(attemptId, errand);
       signal.addEventListener("abort", abort, { once: true });
       latch.fire();
     });

@@ -135,6 +135,21 @@ describe("a checkpoint", () => {
     expect(toldSteps()).toEqual([]);
   });
 
+  it("whose beat is answered only after the run has ended does not stand for the announcement of the result", async () => {
+    fake.coordinator.addTask({});
+    await started();
+    const told = fake.holdBeats();
+    lastRun().checkpoint(5);
+    await fake.clock.settle();
+    lastRun().succeed();
+    await fake.clock.settle();
+    expect(fake.transfer.puts).toEqual([]);
+    told.release();
+    await fake.clock.settle();
+    expect(announced()).toEqual([checkpointHash(5), "ab".repeat(32)]);
+    expect(lastCommitted()?.outcome?.$case).toBe("success");
+  });
+
   it("that the runtime refuses is named in the report", async () => {
     const inputs = [
       { name: "checkpoint", sha256: "cd".repeat(32), sizeBytes: 3n },
