@@ -25,6 +25,8 @@ export type OpenTask = {
   readonly avoid: readonly string[];
   /** Running: by whom. */
   readonly workerName: string | undefined;
+  /** Running: the step of its last checkpoint. */
+  readonly keptStep: number | undefined;
 };
 
 export type ExplainWorker = {

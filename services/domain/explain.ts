@@ -13,7 +13,8 @@ export type * from "./explain-facts.ts";
 /** What the task waits for; what nothing keeps from running has one constraint that says so. */
 export function explainTask(task: OpenTask, facts: ExplainFacts): readonly Constraint[] {
   if (task.state === "running") {
-    return [{ kind: "running", message: `runs on worker ${task.workerName ?? "unknown"}`, remedy: "" }];
+    const kept = task.keptStep === undefined ? "" : `, its last checkpoint is of step ${task.keptStep}`;
+    return [{ kind: "running", message: `runs on worker ${task.workerName ?? "unknown"}${kept}`, remedy: "" }];
   }
   const fleet = fleetOf(task, facts.workers);
   const own = task.state === "blocked" ? [missingInputs(task)] : task.state === "delayed" ? [backOff(task)] : [];

@@ -12,7 +12,10 @@ const mostTasks = 200;
 
 type Explained = { readonly scope: TenantScope; readonly jobId: string; readonly position: number | undefined };
 type FactsRow = Omit<ExplainFacts, "tasks"> & {
-  readonly tasks: readonly (Omit<OpenTask, "workerName"> & { readonly workerName: string | null })[];
+  readonly tasks: readonly (Omit<OpenTask, "workerName" | "keptStep"> & {
+    readonly workerName: string | null;
+    readonly keptStep: number | null;
+  })[];
 };
 
 /** Undefined when there is no such job, or it has no render at the position. */
@@ -20,5 +23,9 @@ export async function explainFacts({ pool }: StoreContext, { scope, jobId, posit
   const values = [jobId, scope ?? null, position ?? null, mostTasks];
   const [row] = await runStatement<FactsRow>(pool, explainFactsStatement, values);
   if (row === undefined) return undefined;
-  return { ...row, tasks: row.tasks.map((task) => ({ ...task, workerName: task.workerName ?? undefined })) };
+  const { tasks, ...rest } = row;
+  return {
+    ...rest,
+    tasks: tasks.map((task) => ({ ...task, workerName: task.workerName ?? undefined, keptStep: task.keptStep ?? undefined })),
+  };
 }

@@ -33,6 +33,7 @@ test("the next attempt of a task goes on where the last one got to, and its star
   expect(checkpointIn(claim)).toBeUndefined();
   await first.checkpoint(claim, 5);
   const hash = await first.checkpoint(claim, 10);
+  expect((await store.explainFacts("local", jobId, undefined))?.tasks).toMatchObject([{ workerName: "a", keptStep: 10 }]);
   await first.fail(claim, "RUNTIME_DIED");
   const again = await createWorker(store, { name: "b" }).claim();
   expect(again.inputs).toContainEqual({ name: "checkpoint", sha256: hash, sizeBytes: 5 });

@@ -28,6 +28,7 @@ function task(overrides: Partial<OpenTask> = {}): OpenTask {
     ahead: 0,
     avoid: [],
     workerName: undefined,
+    keptStep: undefined,
     ...overrides,
   };
 }
@@ -52,6 +53,12 @@ type Case = readonly [string, OpenTask, Partial<ExplainFacts>, readonly (readonl
 
 const cases: readonly Case[] = [
   ["that runs", task({ state: "running", workerName: "w7" }), {}, [["running", "runs on worker w7", ""]]],
+  [
+    "that runs and has a checkpoint",
+    task({ state: "running", workerName: "w7", keptStep: 40 }),
+    {},
+    [["running", "runs on worker w7, its last checkpoint is of step 40", ""]],
+  ],
   ["that a free worker takes", task(), {}, [["about_to_start", "a worker is free and takes it next", ""]]],
   [
     "that is second with two workers free",

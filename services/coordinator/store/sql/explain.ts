@@ -33,9 +33,10 @@ export const explainFactsStatement: NamedStatement = {
             from task p where p.state <> 'succeeded' and s.state = 'blocked'
               and p.id in (select i.producer_id from task_input i where i.task_id = s.id)), '[]'),
           'delayMs', greatest(0, coalesce(extract(epoch from s.delayed_until - clock_timestamp()) * 1000, 0)),
-          'ahead', coalesce(line.ahead, 0), 'avoid', coalesce(line.avoid, '{}'), 'workerName', a.worker_name)
+          'ahead', coalesce(line.ahead, 0), 'avoid', coalesce(line.avoid, '{}'), 'workerName', a.worker_name, 'keptStep', k.step)
           order by array_position(array['ready', 'delayed', 'running', 'blocked'], s.state), s.position, s.id)
-        from shown s left join line on line.task_id = s.id left join attempt a on a.id = s.current_attempt), '[]') as tasks,
+        from shown s left join line on line.task_id = s.id left join attempt a on a.id = s.current_attempt
+          left join task_checkpoint k on k.task_id = s.id), '[]') as tasks,
       coalesce((
         select jsonb_agg(jsonb_build_object('workerId', w.id, 'name', w.name, 'pool', w.pool,
           'shapes', array(select unnest(w.shapes) intersect select s.shape from shown s order by 1),
