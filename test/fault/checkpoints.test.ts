@@ -5,11 +5,24 @@
  * Steps that were computed twice are counted from live progress: the last step that was heard of, and what could be taken between that
  * and the kill at the pace of the moment.
  */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Job, JobState } from "../../services/gen/proto/vapfarm/v1/farm.ts";
+import { DrainWorkerRequest, type Job, JobState } from "../../services/gen/proto/vapfarm/v1/farm.ts";
 import { pause } from "../../services/platform/deadline.ts";
 import { startTestFarm, type TestFarm } from "../support/farm.ts";
-import { beginningsOf, denoising, endOf, keptStep, latentsOf, longSteps, processOf, submitLong } from "../support/long-render.ts";
+import { until } from "../support/until.ts";
+import {
+  beginningsOf,
+  denoising,
+  endOf,
+  keptStep,
+  latentsOf,
+  longSteps,
+  processOf,
+  runtimeOf,
+  submitLong,
+} from "../support/long-render.ts";
 
 const timeoutMs = 180_000;
 /** k: enough that a look at the database is short beside it. */
@@ -26,6 +39,18 @@ function useFarm(workers: number): void {
     undisturbed = latentsOf(await endOf(farm, await submitLong(farm)));
   }, timeoutMs);
   afterAll(() => farm.stop());
+}
+
+type AttemptRow = { state: string; worker: string; failures: object; step: number };
+
+/** The attempts at the job's denoise in order: how each ended, and how far its session's last beat said that it was. */
+function attemptsOf(job: Job): Promise<readonly AttemptRow[]> {
+  return farm.sql<AttemptRow>(
+    `select a.state, a.worker_name as worker, t.failures, coalesce((s.progress -> 0 ->> 'step')::int, 0) as step
+     from render r join task_user u on u.render_id = r.id join task t on t.id = u.task_id and t.stage = 'denoise'
+     join attempt a on a.task_id = t.id join session s on s.id = a.session_id where r.job_id = $1 order by a.number`,
+    [job.jobId],
+  );
 }
 
 /** Waits until a checkpoint beyond the step is kept. */
@@ -90,6 +115,29 @@ describe("a render whose worker is killed in the middle of its denoise", () => {
   );
 });
 
+describe("a render whose worker is drained in the middle of its denoise", () => {
+  useFarm(2);
+
+  it(
+    "loses no step: the other worker goes on at the last checkpoint",
+    async ({ annotate }) => {
+      const job = await submitLong(farm);
+      const { workerName: workerId } = await denoising(farm, job);
+      await farm.client.calls.drainWorker(DrainWorkerRequest.create({ workerId, graceMs: 0n }));
+      const done = await endOf(farm, job);
+      const [first, second] = await attemptsOf(done);
+      const beginnings = await beginningsOf(farm, done);
+      await annotate(`drained, went on at step ${beginnings.at(-1) ?? 0}`);
+      await expectUndisturbed(done);
+      expect(first).toMatchObject({ state: "abandoned", worker: workerId, failures: {} });
+      expect(second).toMatchObject({ state: "succeeded" });
+      expect(second?.worker).not.toBe(workerId);
+      expect(beginnings.at(-1)).toBeGreaterThan(longSteps / 10);
+    },
+    timeoutMs,
+  );
+});
+
 describe("a render of the only worker", () => {
   useFarm(1);
 
@@ -105,19 +153,43 @@ describe("a render of the only worker", () => {
   );
 
   it(
+    "starts anew, uncharged for that, when the checkpoint was damaged meanwhile",
+    async () => {
+      const job = await submitLong(farm);
+      const { workerName } = await denoising(farm, job);
+      const processId = await processOf(farm, workerName);
+      await keptBeyond(job, 0);
+      process.kill(processId, "SIGKILL");
+      const [kept] = await farm.sql<{ sha256: string }>("select sha256 from task_checkpoint");
+      const sha256 = kept?.sha256 ?? "none";
+      await writeFile(join(farm.dataFolder, "artifacts", sha256.slice(0, 2), sha256), "damaged");
+      const done = await endOf(farm, job);
+      await expectUndisturbed(done);
+      const attempts = await attemptsOf(done);
+      expect(attempts.map(({ state }) => state)).toEqual(["lost", "failed", "succeeded"]);
+      expect(attempts[0]?.failures).toEqual({ unexplained: 1 });
+      expect(await farm.sql("select message from event where job_id = $1 and kind = 'task.retried' order by number", [job.jobId])).toEqual([
+        { message: expect.stringContaining("SESSION_SUPERSEDED") as string },
+        { message: "ARTIFACT_CORRUPT: its checkpoint is lost, it starts anew" },
+      ]);
+    },
+    timeoutMs,
+  );
+
+  it(
     "loses no step when the worker is stopped in order, and is not charged for it",
     async ({ annotate }) => {
       const job = await submitLong(farm);
       const { workerName } = await denoising(farm, job);
-      process.kill(await processOf(farm, workerName), "SIGTERM");
+      const [runtime, agent] = await Promise.all([runtimeOf(farm, workerName), processOf(farm, workerName)]);
+      // Frozen while the drain lasts, so that the render does not end within it, however fast the machine.
+      process.kill(runtime, "SIGSTOP");
+      process.kill(agent, "SIGTERM");
+      await until("the drain is over", async () => (await farm.log(workerName)).includes("draining took too long"));
+      process.kill(runtime, "SIGCONT");
       const done = await endOf(farm, job);
-      const [attempt, ...others] = await farm.sql<{ state: string; failures: object; step: number }>(
-        `select a.state, t.failures, coalesce((s.progress -> 0 ->> 'step')::int, 0) as step from render r join task_user u on u.render_id = r.id
-         join task t on t.id = u.task_id and t.stage = 'denoise' join attempt a on a.task_id = t.id join session s on s.id = a.session_id
-         where r.job_id = $1 order by a.number`,
-        [job.jobId],
-      );
-      const beginnings = await beginningsOf(farm, job);
+      const [attempt, ...others] = await attemptsOf(done);
+      const beginnings = await beginningsOf(farm, done);
       await annotate(`stopped after step ${attempt?.step ?? 0}, went on at step ${beginnings.at(-1) ?? 0}`);
       await expectUndisturbed(done);
       expect(attempt).toMatchObject({ state: "abandoned", failures: {} });
