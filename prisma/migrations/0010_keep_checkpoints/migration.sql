@@ -83,6 +83,13 @@ begin
                         from jsonb_array_elements(p_ask -> 'progress') p), '[]'));
 end $$;
 
+-- How long a task of the shape computes: of the last five, those that were first tries, because a later one may have gone on at a
+-- checkpoint and computed less than the whole. Index: attempt_estimate_idx.
+create or replace function vf_expected_ms(p_shape text) returns double precision language sql stable as $$
+  select coalesce(avg(recent.compute_ms) filter (where recent.number = 1), avg(recent.compute_ms), 0) from (
+    select a.compute_ms, a.number from attempt a where a.shape = p_shape and a.state = 'succeeded' order by a.ended_at desc limit 5) recent;
+$$;
+
 -- What a worker is told of its attempt. A checkpoint is one more input, where it was made on the worker's profile.
 create or replace function vf_claim_view(p_attempt attempt) returns jsonb language sql volatile as $$
   select jsonb_build_object('taskId', t.id, 'attemptId', p_attempt.id, 'attemptNumber', p_attempt.number, 'stage', t.stage,

@@ -287,3 +287,20 @@ test("beats that race with the end of their task leave no checkpoint behind", as
   expect(await sql("select distinct state from task")).toEqual([{ state: "succeeded" }]);
   expect(await kept()).toEqual([]);
 });
+
+test("what an attempt computed after going on is not taken for the time of a whole task", async () => {
+  const { store } = world();
+  const worker = createWorker(store);
+  const finish = async (claim: ClaimView, computeMs: number): Promise<void> => {
+    await worker.report({ ...success(claim), computeMs });
+  };
+  await submit(store, [task("whole")]);
+  await finish(await worker.claim(), 1_000);
+  await submit(store, [task("interrupted")]);
+  const claim = await worker.claim();
+  await worker.checkpoint(claim, 40);
+  await giveBack(worker, claim);
+  await finish(await worker.claim(), 10);
+  await submit(store, [task("next")]);
+  expect(await worker.claim()).toMatchObject({ expectedMs: 1_000 });
+});
