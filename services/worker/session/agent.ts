@@ -22,6 +22,7 @@ import { startAttempt } from "./attempt.ts";
 import { type Beats, createBeats } from "./beats.ts";
 import { settledWithin } from "./clock.ts";
 import { Conversation } from "./conversation.ts";
+import { drainTimes } from "./drain.ts";
 import { standingOf } from "./lease-clock.ts";
 import { createLiveProgress, type LiveProgress } from "./live-progress.ts";
 import { responseToRefusal } from "./refusal-response.ts";
@@ -104,12 +105,13 @@ class WorkerAgent {
 
   private async drain(): Promise<void> {
     const { clock, timings, logger, link } = this.ports;
+    const { waitMs, settleMs } = drainTimes(timings, this.attempts.leaveMs());
     this.conversation.drain();
-    let isEmpty = await settledWithin(clock, timings.drainMs, this.emptied());
+    let isEmpty = await settledWithin(clock, waitMs, this.emptied());
     if (!isEmpty) {
-      logger.warn({ drainMs: timings.drainMs }, "draining took too long; giving back what runs");
+      logger.warn({ waitMs, settleMs }, "draining took too long; giving back what runs");
       this.attempts.stopAll("stop");
-      isEmpty = await settledWithin(clock, timings.settleMs, this.emptied());
+      isEmpty = await settledWithin(clock, settleMs, this.emptied());
     }
     if (!link.isConnected()) return;
     this.conversation.leave(isEmpty ? "when_empty" : "now");

@@ -100,6 +100,11 @@ export class AttemptBook {
     for (const { attempt } of this.holdings.values()) attempt.stop(reason);
   }
 
+  /** How long the slowest run that can leave with a last checkpoint may take to. */
+  leaveMs(): number {
+    return Math.max(0, ...[...this.holdings.values()].map(({ attempt }) => attempt.leaveMs()));
+  }
+
   /** The farm was restored: what is held ends, and none of it is told. */
   forgetAll(): void {
     for (const [attemptId, holding] of this.holdings) {

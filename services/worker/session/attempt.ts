@@ -35,6 +35,8 @@ export type Attempt = {
   isRenewable(): boolean;
   applyLevel(level: AttemptLevelName): void;
   stop(reason: StopReason): void;
+  /** How long it may take to end at its next step and to have its last checkpoint told; 0 where it cannot. */
+  leaveMs(): number;
   /** Why it was told to stop, if it was. */
   stopReason(): StopReason | undefined;
   /** Settles when the device is free for another attempt. */
@@ -53,6 +55,7 @@ export function startAttempt(claim: TaskClaim, ports: AttemptPorts): Attempt {
     isRenewable: () => !run.watch.isHung(),
     applyLevel: (level) => run.applyLevel(level),
     stop: (reason) => run.stop(reason),
+    leaveMs: () => run.leaveMs(),
     stopReason: () => run.stopped,
     computed: computed.promise,
     ended: run.toEnd(() => computed.resolve(undefined)),
@@ -101,6 +104,10 @@ class AttemptRun {
     this.stopped ??= reason;
     if (keeps !== "every_step" || (isFirst && !this.canLeave())) this.stopping.abort();
     else if (isFirst) this.leave();
+  }
+
+  leaveMs(): number {
+    return this.canLeave() ? this.watch.cancelGraceMs() + this.ports.limits.lastCheckpointMs : 0;
   }
 
   private canLeave(): boolean {

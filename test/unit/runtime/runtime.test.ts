@@ -56,6 +56,18 @@ describe("a request", () => {
     expect(run.inputs).toEqual({ image_moments: { kind: "path", path: "/a" } });
   });
 
+  it("says how often checkpoints are written; one that does not has none", () => {
+    const parameters = { kind: { $case: "clipEncode" as const, value: {} } };
+    expect(stageRunFromProto(request({ parameters })).checkpoints).toEqual({ everySteps: 0, everyMs: 0, mostShare: 0 });
+    const checkpoints = { everySteps: 5, everyMs: 30_000n, mostShare: 0.01 };
+    expect(stageRunFromProto(request({ parameters, checkpoints })).checkpoints).toEqual({ ...checkpoints, everyMs: 30_000 });
+    for (const wrong of [{ everySteps: -1 }, { everyMs: -1n }, { mostShare: -0.5 }, { mostShare: NaN }]) {
+      expect(() => stageRunFromProto(request({ parameters, checkpoints: { ...checkpoints, ...wrong } }))).toThrow(
+        code("STAGE_INPUT_INVALID"),
+      );
+    }
+  });
+
   it.each([
     ["without parameters", {}],
     ["with a relative output folder", { outputFolder: "out", parameters: { kind: { $case: "textEncode", value: { prompt: "" } } } }],

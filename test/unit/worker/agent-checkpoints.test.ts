@@ -165,11 +165,12 @@ describe("a checkpoint", () => {
 
 describe("a run that is stopped", () => {
   /** Ends like the real one: with a last checkpoint after the step of the moment. */
+  const leaveNow = (run: FakeRun, step: number): void => {
+    run.checkpoint(step);
+    run.fail(new FarmError("STAGE_CANCELLED"));
+  };
   const leavesWith = (run: FakeRun, step: number): void => {
-    run.onLeave = () => {
-      run.checkpoint(step);
-      run.fail(new FarmError("STAGE_CANCELLED"));
-    };
+    run.onLeave = () => leaveNow(run, step);
   };
 
   it("by a stop of its worker leaves a last checkpoint, which is told before it is given back", async () => {
@@ -182,6 +183,28 @@ describe("a run that is stopped", () => {
     expect(toldSteps()).toEqual([17]);
     expect(lastCommitted()?.outcome).toMatchObject({ value: { abandoned: true, code: "STAGE_CANCELLED" } });
     expect(fake.coordinator.nexts.at(-1)).toMatchObject({ leaving: true, heldAttemptIds: [] });
+  });
+
+  it("is asked to leave the earlier the longer its steps are, so that the stop takes no longer", async () => {
+    fake.coordinator.addTask({});
+    await started();
+    for (let step = 0; step < 3; step += 1) {
+      lastRun().progress({ counter: BigInt(step), step, steps: 50, stepMs: 8_000 });
+      await fake.clock.advance(8_000);
+    }
+    const run = lastRun();
+    run.onLeave = () => fake.clock.after(15_000, () => leaveNow(run, 4));
+    const stopped = fake.agent.stop();
+    run.progress({ counter: 3n, step: 3, steps: 50, stepMs: 8_000 });
+    // A step of 8 s may take 16 s to end, its checkpoint 5 s to be told: 11 s more than there are to settle.
+    await fake.clock.advance(18_999);
+    expect(run.isCancelled()).toBe(false);
+    await fake.clock.advance(1);
+    expect(run.isCancelled()).toBe(true);
+    await fake.clock.advance(15_000);
+    await stopped;
+    expect(toldSteps()).toEqual([4]);
+    expect(lastCommitted()?.outcome).toMatchObject({ value: { abandoned: true } });
   });
 
   it.each([Level.LEVEL_DRAIN, Level.LEVEL_PREEMPT])("by level %i leaves a last checkpoint before it is given back", async (level) => {

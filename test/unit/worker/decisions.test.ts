@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { errorTable, isErrorCode } from "../../../services/domain/errors.ts";
 import type { AttemptLevelName, AttemptPhase } from "../../../services/worker/session/attempt-words.ts";
 import { backOffMs } from "../../../services/worker/session/back-off.ts";
+import { drainTimes } from "../../../services/worker/session/drain.ts";
 import { advanced, sentRun, stallLimitMs } from "../../../services/worker/session/hang.ts";
 import { createIdleGap } from "../../../services/worker/session/idle-gap.ts";
 import { renewed, standingOf } from "../../../services/worker/session/lease-clock.ts";
@@ -10,6 +11,17 @@ import { responseTo } from "../../../services/worker/session/level-response.ts";
 import { responseToRefusal } from "../../../services/worker/session/refusal-response.ts";
 import { cancelGraceMs, p99Ms, withStep } from "../../../services/worker/session/step-times.ts";
 import { chooseTurn, type TurnFacts } from "../../../services/worker/session/turn.ts";
+
+describe("a drain", () => {
+  it.each([
+    { what: "waits for what runs, then for what it stopped", leaveMs: 0, waitMs: 30_000, settleMs: 10_000 },
+    { what: "needs no more for a run that leaves in time", leaveMs: 10_000, waitMs: 30_000, settleMs: 10_000 },
+    { what: "asks a run with long steps earlier", leaveMs: 21_000, waitMs: 19_000, settleMs: 21_000 },
+    { what: "asks at once where that is not enough", leaveMs: 90_000, waitMs: 0, settleMs: 40_000 },
+  ])("$what", ({ leaveMs, waitMs, settleMs }) => {
+    expect(drainTimes({ drainMs: 30_000, settleMs: 10_000 }, leaveMs)).toEqual({ waitMs, settleMs });
+  });
+});
 
 describe("the lease clock", () => {
   it("counts from the sending of the newest answered request, in whatever order the answers come", () => {
