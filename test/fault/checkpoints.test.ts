@@ -119,20 +119,21 @@ describe("a render whose worker is drained in the middle of its denoise", () => 
   useFarm(2);
 
   it(
-    "loses no step: the other worker goes on at the last checkpoint",
+    "is given back with a last checkpoint, and goes on there on the other worker",
     async ({ annotate }) => {
       const job = await submitLong(farm);
-      const { workerName: workerId } = await denoising(farm, job);
+      const { workerName: workerId, step } = await denoising(farm, job);
       await farm.client.calls.drainWorker(DrainWorkerRequest.create({ workerId, graceMs: 0n }));
       const done = await endOf(farm, job);
       const [first, second] = await attemptsOf(done);
       const beginnings = await beginningsOf(farm, done);
-      await annotate(`drained, went on at step ${beginnings.at(-1) ?? 0}`);
+      await annotate(`drained, went on at step ${beginnings.at(-1) ?? 0}; step ${step} was heard of before`);
       await expectUndisturbed(done);
       expect(first).toMatchObject({ state: "abandoned", worker: workerId, failures: {} });
       expect(second).toMatchObject({ state: "succeeded" });
       expect(second?.worker).not.toBe(workerId);
-      expect(beginnings.at(-1)).toBeGreaterThan(longSteps / 10);
+      // What was taken before the drain, whether a checkpoint was due or not.
+      expect(beginnings.at(-1)).toBeGreaterThanOrEqual(step);
     },
     timeoutMs,
   );
