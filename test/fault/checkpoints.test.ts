@@ -28,6 +28,7 @@ const timeoutMs = 180_000;
 /** k: enough that a look at the database is short beside it. */
 const everySteps = 60;
 const pollMs = 10;
+const mostKeepMs = 60_000;
 
 let farm: TestFarm;
 let undisturbed: string;
@@ -55,9 +56,11 @@ function attemptsOf(job: Job): Promise<readonly AttemptRow[]> {
 
 /** Waits until a checkpoint beyond the step is kept. */
 async function keptBeyond(job: Job, step: number): Promise<number> {
+  const end = performance.now() + mostKeepMs;
   for (;;) {
     const kept = await keptStep(farm, job);
     if (kept > step) return kept;
+    if (performance.now() > end) throw new TypeError(`no checkpoint beyond step ${step} within ${mostKeepMs} ms`);
     await pause(pollMs);
   }
 }
@@ -83,7 +86,7 @@ async function killInTheMiddle(): Promise<Killed> {
   const processId = await processOf(farm, heard.workerName);
   const kept = await keptBeyond(job, heard.step);
   process.kill(processId, "SIGKILL");
-  const taken = heard.step + (performance.now() - heard.atMs) / heard.stepMs;
+  const taken = Math.min(longSteps, heard.step + (performance.now() - heard.atMs) / heard.stepMs);
   const done = await endOf(farm, job);
   const beginnings = await beginningsOf(farm, job);
   return { workerName: heard.workerName, done, beginnings, kept, twice: Math.max(0, Math.ceil(taken - (beginnings.at(-1) ?? 0))) };

@@ -27,8 +27,8 @@ export type FakeRun = {
   progress(message: Partial<StageProgress>): void;
   succeed(): void;
   fail(error: FarmError): void;
-  /** Tells a checkpoint of that step, written to `/nowhere/checkpoint-{step}`. */
-  checkpoint(step: number): void;
+  /** Tells a checkpoint of that step, written to `/nowhere/checkpoint-{step}`, or why it could not be written. */
+  checkpoint(step: number, failure?: string): void;
   /** Called when it is asked to end at its next step; fails as cancelled unless the test says otherwise. */
   onLeave: () => void;
   readonly isCancelled: () => boolean;
@@ -50,7 +50,8 @@ function createFakeRuntime(): FakeRuntime {
       leave.addEventListener("abort", () => run.onLeave());
       const run: FakeRun = {
         request,
-        checkpoint: (step) => onCheckpoint({ path: `/nowhere/checkpoint-${step}`, step, sizeBytes: 3n, tookMs: 2_000 }),
+        checkpoint: (step, failure = "") =>
+          onCheckpoint({ path: `/nowhere/checkpoint-${step}`, step, sizeBytes: 3n, tookMs: 2_000, failure }),
         onLeave: () => settled.reject(new FarmError("STAGE_CANCELLED")),
         progress: (message) => onProgress(StageProgress.create({ phase: "denoise", ...message })),
         succeed: () => settled.resolve(StageResult.create({ computeMs: 40, deviceMs: 42, provider: "cpu", profile: "p" })),

@@ -34,14 +34,14 @@ export type Heard = { readonly workerName: string; readonly step: number; readon
 /** Follows a job until its denoise has taken more steps than that; says where it was. */
 export async function denoising(farm: TestFarm, job: Job, beyondStep = longSteps / 10): Promise<Heard> {
   const watching = new AbortController();
-  let before: Heard | undefined;
+  let first: Heard | undefined;
   for await (const { update } of farm.client.watch(job.jobId, { signal: watching.signal })) {
     if (update?.$case !== "progress" || update.value.stage !== "denoise") continue;
     const { step, workerName } = update.value;
     const atMs = performance.now();
-    const stepMs = before === undefined || step <= before.step ? 0 : (atMs - before.atMs) / (step - before.step);
-    before = { workerName, step, atMs, stepMs };
-    if (step > beyondStep && stepMs > 0) return before;
+    first ??= { workerName, step, atMs, stepMs: 0 };
+    // Over all of the denoise: two messages that come together, or late, say nothing of its pace.
+    if (step > beyondStep && step > first.step) return { workerName, step, atMs, stepMs: (atMs - first.atMs) / (step - first.step) };
   }
   throw new TypeError("the job ended before it was disturbed");
 }

@@ -43,6 +43,8 @@ export type StageCall = {
   readonly onProgress?: (progress: StageProgress) => void;
   readonly checkpoints?: CheckpointSettings;
   readonly onCheckpoint?: (checkpoint: StageCheckpoint) => void;
+  /** Does something to the output folder before the run begins. */
+  readonly prepareFolder?: (outputFolder: string) => Promise<unknown>;
 };
 
 export type StageAnswer = {
@@ -118,6 +120,7 @@ async function runStage(
   { outputFolder, runId }: { readonly outputFolder: string; readonly runId: string },
 ): Promise<StageAnswer> {
   await mkdir(outputFolder);
+  await call.prepareFolder?.(outputFolder);
   const modelFolder = call.modelFolder ?? demoModelFolder;
   const request = RunStageRequest.fromPartial({
     runId,

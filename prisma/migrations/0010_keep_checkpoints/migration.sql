@@ -37,11 +37,12 @@ begin
   perform 1 from artifact a where a.sha256 in (select c ->> 'sha256' from jsonb_array_elements(p_checkpoints) c)
   order by a.sha256 for no key update;
   with told as materialized (
-    select a.task_id, a.id as attempt_id, c.step, c.sha256, w.profile
+    select distinct on (a.task_id) a.task_id, a.id as attempt_id, c.step, c.sha256, w.profile
     from jsonb_to_recordset(p_checkpoints) as c("attemptId" text, step integer, sha256 text, "sizeBytes" bigint)
     join attempt a on a.id = vf_fence(c."attemptId") and a.session_id = p_session and a.state = 'running'
     join worker w on w.id = a.worker_id and w.session_id = p_session
-    join artifact f on f.sha256 = c.sha256 and f.size_bytes = c."sizeBytes"),
+    join artifact f on f.sha256 = c.sha256 and f.size_bytes = c."sizeBytes"
+    order by a.task_id, c.step desc),
   kept as (
     insert into task_checkpoint as k (task_id, attempt_id, step, sha256, profile)
     select t.task_id, t.attempt_id, t.step, t.sha256, t.profile from told t order by t.task_id

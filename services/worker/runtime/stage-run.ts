@@ -54,6 +54,8 @@ export type StageCheckpoint = {
   readonly step: number;
   readonly bytes: number;
   readonly tookMs: number;
+  /** Why it could not be written; empty where it was. */
+  readonly failure: string;
 };
 
 export type StageOutputFile = {

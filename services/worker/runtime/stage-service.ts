@@ -110,8 +110,8 @@ function eventToProto(event: RunEvent, identity: RuntimeIdentity): wire.RunStage
     case "progress":
       return progressToProto(event.progress, event.counter);
     case "checkpoint": {
-      const { path, step, bytes, tookMs } = event.checkpoint;
-      return { event: { $case: "checkpoint", value: { path, step, sizeBytes: BigInt(bytes), tookMs } } };
+      const { bytes, ...checkpoint } = event.checkpoint;
+      return { event: { $case: "checkpoint", value: { ...checkpoint, sizeBytes: BigInt(bytes) } } };
     }
     case "result":
       return resultToProto(event.result, identity);

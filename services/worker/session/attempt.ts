@@ -77,6 +77,8 @@ class AttemptRun {
   private readonly leaving = new AbortController();
   private cancelLeaving: () => void = () => undefined;
   private keeper: CheckpointKeeper | undefined;
+  /** As it was when the attempt ended: what comes while its last checkpoint is told is not why. */
+  private endedBy: { readonly stopped: StopReason | undefined } | undefined;
   private times = { fetchMs: 0, loadMs: 0, computeMs: 0, deviceMs: 0, finishMs: 0 };
 
   constructor(claim: TaskClaim, ports: AttemptPorts) {
@@ -102,7 +104,7 @@ class AttemptRun {
     if (keeps === "nothing") this.keeper?.close();
     const isFirst = this.stopped === undefined;
     this.stopped ??= reason;
-    if (keeps !== "every_step" || (isFirst && !this.canLeave())) this.stopping.abort();
+    if (keeps !== "every_step" || !this.canLeave()) this.stopping.abort();
     else if (isFirst) this.leave();
   }
 
@@ -125,7 +127,8 @@ class AttemptRun {
     try {
       return await this.inWorkspace(onComputed);
     } catch (thrown) {
-      const end = { thrown, stopped: this.stopped, hung: this.watch.isHung(), inputs: this.claim.inputs };
+      const { stopped } = this.endedBy ?? this;
+      const end = { thrown, stopped, hung: this.watch.isHung(), inputs: this.claim.inputs };
       return failureReport(attemptId, end, this.times);
     } finally {
       onComputed();
@@ -147,6 +150,7 @@ class AttemptRun {
       this.times = { ...this.times, finishMs: this.ports.clock.nowMs() - startedAtMs };
       return successReport(this.claim.attemptId, { result, outputs: files.map(({ artifact }) => artifact) }, this.times);
     } catch (thrown) {
+      this.endedBy = { stopped: this.stopped };
       await this.keepLast(keeper, onComputed);
       throw thrown;
     } finally {

@@ -5,13 +5,13 @@
  * Invariants: the run never waits for it; at most one checkpoint is on its way, and of those that wait only the newest; one that cannot be
  * stored is given up, because a newer one follows. Files are removed here, once they were taken or superseded.
  */
-import { toFarmError } from "../../domain/errors.ts";
+import { FarmError, toFarmError } from "../../domain/errors.ts";
 import type { StageCheckpoint } from "../../gen/proto/vapfarm/v1/stage.ts";
 import type { AttemptPorts, Workspace } from "./attempt-ports.ts";
 import { withinLimit } from "./time-limit.ts";
 
 export type CheckpointKeeper = {
-  /** The run has written one. */
+  /** The run has written one, or could not. */
   take(checkpoint: StageCheckpoint): void;
   isIdle(): boolean;
   /** Settles when nothing is on its way any more; never rejects. */
@@ -48,7 +48,12 @@ class Keeper {
 
   take(checkpoint: StageCheckpoint): void {
     const { onCheckpoint } = this.kept.ports;
-    onCheckpoint({ kind: "written", tookMs: checkpoint.tookMs });
+    const { step, tookMs, failure } = checkpoint;
+    onCheckpoint({ kind: "written", tookMs });
+    if (failure !== "") {
+      onCheckpoint({ kind: "failed", step, error: new FarmError("STAGE_FAILED", { message: `it could not be written: ${failure}` }) });
+      return;
+    }
     if (this.closed.signal.aborted) return;
     this.supersede();
     this.waiting = checkpoint;

@@ -108,6 +108,19 @@ describe("a checkpoint", () => {
     expect(lastCommitted()?.outcome?.$case).toBe("success");
   });
 
+  it("that could not be written is counted and told to nobody, and the run goes on", async () => {
+    fake.coordinator.addTask({});
+    await started();
+    lastRun().checkpoint(5, "no space left on device");
+    await fake.clock.settle();
+    expect(fake.transfer.tries).toEqual([]);
+    expect(lastRun().isCancelled()).toBe(false);
+    expect(await metric('vapfarm_worker_checkpoints_total{outcome="failed"}')).toMatch(/ 1$/);
+    lastRun().checkpoint(10);
+    await fake.clock.settle();
+    expect(toldSteps()).toEqual([10]);
+  });
+
   it("waits for an outage to end, and then the newest is told", async () => {
     fake.coordinator.addTask({});
     await started();
@@ -282,6 +295,20 @@ describe("a run that is stopped", () => {
     await fake.clock.settle();
     expect(lastCommitted()?.outcome?.$case).toBe("success");
   });
+
+  it("and ended with its result is given back all the same when the store does not take that before its worker ends", async () => {
+    const attemptId = fake.coordinator.addTask({});
+    await started();
+    const run = lastRun();
+    run.onLeave = () => run.succeed();
+    fake.transfer.putGate = new Promise(() => undefined);
+    fake.push({ $case: "level", value: { attemptId, level: Level.LEVEL_DRAIN } });
+    await fake.clock.settle();
+    const stopped = fake.agent.stop();
+    await fake.clock.advance(60_000);
+    await stopped;
+    expect(lastCommitted()?.outcome).toMatchObject({ value: { abandoned: true } });
+  });
 });
 
 describe("a runtime that dies", () => {
@@ -297,6 +324,19 @@ describe("a runtime that dies", () => {
     store.answer();
     await fake.clock.settle();
     expect(toldSteps()).toEqual([5, 10]);
+    expect(lastCommitted()?.outcome).toMatchObject({ value: { code: "RUNTIME_DIED", abandoned: false } });
+  });
+
+  it("is the cause that is told, also when its worker has to stop while the last checkpoint is on its way", async () => {
+    fake.coordinator.addTask({});
+    await started();
+    slowStore();
+    lastRun().checkpoint(5);
+    const stopped = fake.agent.stop();
+    await fake.clock.advance(29_000);
+    lastRun().fail(new FarmError("RUNTIME_DIED"));
+    await fake.clock.advance(10_000);
+    await stopped;
     expect(lastCommitted()?.outcome).toMatchObject({ value: { code: "RUNTIME_DIED", abandoned: false } });
   });
 });

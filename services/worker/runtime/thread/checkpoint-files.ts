@@ -1,10 +1,11 @@
 /**
- * Checkpoints of a run on disk: written whole or not at all, each under a name of its own, and told once they are there.
+ * Checkpoints of a run on disk: written whole or not at all, each under a name of its own, and told once they are there. One that cannot be
+ * written is told as that: a run does not end because a later one might have to do more again.
  *
  * Whoever is told of one may read it at any later time, so none is written to again or removed here: that is the caller's. Owns what they
  * cost: the run stands still while one is read or written.
  */
-import { rename, writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError, toFarmError } from "../../../domain/errors.ts";
 import type { CheckpointPace } from "../../../domain/vap/checkpoint-pace.ts";
@@ -15,7 +16,7 @@ export type CheckpointFiles = {
   readonly pace: CheckpointPace;
   /** The input "checkpoint"; undefined where the run begins at its beginning. What does not decode is ARTIFACT_CORRUPT. */
   read<T>(decode: (bytes: Uint8Array) => T): Promise<T | undefined>;
-  /** Writes and tells one; returns how long the run stood still for it, in ms. */
+  /** Writes and tells one, or that it could not; returns how long the run stood still for it, in ms. */
   write(step: number, encode: () => Uint8Array): Promise<number>;
 };
 
@@ -43,14 +44,26 @@ export function checkpointFiles(run: StageRun, { files, onCheckpoint, meter }: C
       const startedMs = performance.now();
       const path = join(run.outputFolder, `checkpoint-${step}.safetensors`);
       const bytes = encode();
-      await writeFile(`${path}.partial`, bytes);
-      await rename(`${path}.partial`, path);
+      const failure = await writeWhole(path, bytes);
       const tookMs = performance.now() - startedMs;
       meter.checkpointMs += tookMs;
-      onCheckpoint({ path, step, bytes: bytes.byteLength, tookMs });
+      onCheckpoint({ path, step, bytes: bytes.byteLength, tookMs, failure });
       return tookMs;
     },
   };
+}
+
+/** Returns why it could not be written, or nothing. */
+async function writeWhole(path: string, bytes: Uint8Array): Promise<string> {
+  const partial = `${path}.partial`;
+  try {
+    await writeFile(partial, bytes);
+    await rename(partial, path);
+    return "";
+  } catch (thrown) {
+    await rm(partial, { force: true }).catch(() => undefined);
+    return toFarmError(thrown).message;
+  }
 }
 
 function decodeChecked<T>(bytes: Uint8Array, decode: (bytes: Uint8Array) => T): T {
