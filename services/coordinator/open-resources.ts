@@ -27,10 +27,9 @@ export async function openResources(config: CoordinatorConfig, logger: Logger): 
   const artifacts = await openArtifactStore(config.VAPFARM_ARTIFACTS);
   const catalogue = createModelCatalogue(config.VAPFARM_MODELS, logger);
   const models = createServedModels(catalogue, config.VAPFARM_POOLS);
-  const found = [...(await models()).values()].map(({ manifest, pool }) => `${manifest.name} in ${pool}`);
-  logger.info({ models: found }, "models found");
-  const known = await catalogue.models();
-  const missing = config.VAPFARM_POOLS.flatMap((pool) => pool.models ?? []).filter((name) => !known.has(name));
+  const served = await models();
+  logger.info({ models: [...served].map(([name, { pool }]) => `${name} in ${pool}`) }, "models found");
+  const missing = config.VAPFARM_POOLS.flatMap((pool) => pool.models ?? []).filter((name) => !served.has(name));
   if (missing.length > 0) logger.warn({ missing }, "pools name models that the repository does not have");
   const media = await openMedia(config);
   const store = await openCoordinatorStore(config);

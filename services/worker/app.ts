@@ -15,7 +15,7 @@ import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
 import { createMetrics } from "../platform/metrics.ts";
 import type { ModelManifest } from "../platform/models/manifest.ts";
-import { findModels } from "../platform/models/repository.ts";
+import { findModels, lackOf } from "../platform/models/repository.ts";
 import { type Broker, connectBroker } from "../platform/nats/broker.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import type { WorkerConfig } from "./config.ts";
@@ -195,14 +195,11 @@ class Worker implements Component {
 /** Those of the folder that this worker is for; one that is named and cannot be had is MODEL_INVALID, other damaged ones are logged. */
 async function heldModels({ config, logger }: WorkerAppOptions): Promise<readonly ModelManifest[]> {
   const { models: wanted, exceptModels, modelsFolder } = config;
-  const { models, faults } = await findModels(modelsFolder);
-  for (const fault of faults) logger.error({ err: fault }, "a model is damaged and no work of it is taken");
-  const missing = (wanted ?? []).filter((name) => !models.has(name));
-  if (missing.length > 0) {
-    const why = ["", ...faults.map(({ message }) => message)].join("; ");
-    throw new FarmError("MODEL_INVALID", { message: `${modelsFolder} has no sound model ${missing.join(", ")}${why}` });
-  }
-  return [...models.values()].filter(({ name }) => (wanted?.includes(name) ?? true) && !exceptModels.includes(name));
+  const found = await findModels(modelsFolder);
+  for (const fault of found.faults) logger.error({ err: fault }, "a model is damaged and no work of it is taken");
+  const lack = lackOf(wanted ?? [], found, modelsFolder);
+  if (lack !== undefined) throw new FarmError("MODEL_INVALID", { message: lack });
+  return [...found.models.values()].filter(({ name }) => (wanted?.includes(name) ?? true) && !exceptModels.includes(name));
 }
 
 function folderOf(models: readonly ModelManifest[], name: string): string {

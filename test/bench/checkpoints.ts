@@ -13,6 +13,7 @@ import { type DenoisePlan, type DenoiseState, planDenoise, stepDenoise } from ".
 import { callsOf } from "../../services/domain/vap/guidance.ts";
 import { TorchGenerator } from "../../services/domain/vap/torch-random.ts";
 import { checkpointFiles } from "../../services/worker/runtime/thread/checkpoint-files.ts";
+import { stageFiles } from "../../services/worker/runtime/thread/stage-files.ts";
 import { unipcConfig } from "../support/flow-scheduler-config.ts";
 import { releasedSchedulerConfig } from "../support/scheduler-config.ts";
 import { type Bench, type Figure, medianMs } from "./report.ts";
@@ -71,7 +72,7 @@ async function figuresOf(one: Case, folder: string, rounds: number): Promise<rea
     checkpoints: { everySteps: 5, everyMs: 0, mostShare: 0 },
   };
   const files = checkpointFiles(run, {
-    files: { inputBytes: () => readFile(path) },
+    files: stageFiles(run),
     onCheckpoint: (checkpoint) => (path = checkpoint.path),
     meter: { checkpointMs: 0 },
   });

@@ -9,7 +9,7 @@ import { FarmError, toFarmError } from "../../domain/errors.ts";
 import type { Environment } from "../../platform/config.ts";
 import { migrate } from "../../platform/database/migrate.ts";
 import { type Component, runEach } from "../../platform/lifecycle.ts";
-import { findModels } from "../../platform/models/repository.ts";
+import { findModels, lackOf } from "../../platform/models/repository.ts";
 import { cpuProfile, installedOnnxruntimeVersion } from "../../platform/profile.ts";
 import { findFfmpeg } from "../../platform/programs/ffmpeg.ts";
 import type { DataLayout, FarmFile } from "../data-folder.ts";
@@ -67,11 +67,10 @@ export async function startFarm(request: FarmRequest): Promise<RunningFarm> {
 /** A pool that names a model which is not there would have workers that cannot start: told before anything does. */
 async function requirePoolModels({ pools, modelsFolder }: UpSettings): Promise<void> {
   const named = pools.flatMap(({ models = [] }) => models);
-  const { models, faults } = await findModels(modelsFolder);
-  const missing = named.filter((name) => !models.has(name));
-  if (missing.length === 0) return;
-  const reason = `${modelsFolder} has no sound model ${missing.join(", ")}${["", ...faults.map(({ message }) => message)].join("; ")}`;
-  const remedy = `name one of: ${[...models.keys()].join(", ")}`;
+  const found = await findModels(modelsFolder);
+  const reason = lackOf(named, found, modelsFolder);
+  if (reason === undefined) return;
+  const remedy = `name one of: ${[...found.models.keys()].join(", ")}`;
   throw new FarmError("CONFIG_INVALID", { message: `--pool: ${reason}`, details: { fields: [{ field: "--pool", reason, remedy }] } });
 }
 

@@ -1,8 +1,8 @@
 /**
  * The google.rpc details of a FarmError, in one table by message type, both ways.
  *
- * ErrorInfo always, with the stage input that is to blame where one is; BadRequest where fields are to blame; RetryInfo where the same call may succeed a little later; ResourceInfo for what
- * was not found; PreconditionFailure for what something's state does not allow.
+ * ErrorInfo always, with the stage input that is to blame where one is; BadRequest where fields are to blame; RetryInfo where the same call
+ * may succeed a little later; ResourceInfo for what was not found; PreconditionFailure for what something's state does not allow.
  */
 import { type ErrorCode, type FarmError, type FieldViolation, isErrorCode, type StatusName } from "../../domain/errors.ts";
 import { BadRequest, ErrorInfo, PreconditionFailure, ResourceInfo, RetryInfo } from "../../gen/proto/google/rpc/error_details.ts";

@@ -42,14 +42,25 @@ export async function findModels(repositoryFolder: string, open: typeof openMode
       faults.push(toFarmError(thrown, "MODEL_INVALID"));
     }
   }
-  const models = new Map(opened.map((model) => [model.name, model]));
-  for (const name of [...models.keys()]) {
-    const folders = opened.filter((model) => model.name === name).map(({ folder }) => folder);
-    if (folders.length === 1) continue;
-    models.delete(name);
-    faults.push(new FarmError("MODEL_INVALID", { message: `model ${name} stands in several folders: ${folders.join(", ")}` }));
+  const models = new Map<string, ModelManifest>();
+  for (const [name, [model, ...others]] of Map.groupBy(opened, (each) => each.name)) {
+    if (model === undefined) continue;
+    if (others.length === 0) models.set(name, model);
+    else faults.push(severalOf(name, [model, ...others]));
   }
   return { models, faults };
+}
+
+function severalOf(name: string, models: readonly ModelManifest[]): FarmError {
+  const folders = models.map(({ folder }) => folder).join(", ");
+  return new FarmError("MODEL_INVALID", { message: `model ${name} stands in several folders: ${folders}` });
+}
+
+/** Which of the named models a repository folder does not have, and what is wrong with what it has; undefined where it has all of them. */
+export function lackOf(names: readonly string[], { models, faults }: FoundModels, folder: string): string | undefined {
+  const missing = names.filter((name) => !models.has(name));
+  if (missing.length === 0) return undefined;
+  return [`${folder} has no sound model ${missing.join(", ")}`, ...faults.map(({ message }) => message)].join("; ");
 }
 
 /** Folders with a manifest, and links to such, by name. */

@@ -1,39 +1,22 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { FarmError } from "../../../services/domain/errors.ts";
 import { type AttemptBeat, Level } from "../../../services/gen/proto/vapfarm/v1/dispatch.ts";
-import { checkpointHash, createFakeAgent, type FakeAgent, type FakeRun } from "../../support/fake-agent.ts";
+import { lastRunOf, metricOf, startAgent, useFakeAgent } from "../../support/agent-world.ts";
+import { checkpointHash, type FakeAgent, type FakeRun } from "../../support/fake-agent.ts";
 
 let fake: FakeAgent;
 
-beforeEach(() => {
-  fake = createFakeAgent();
-});
+useFakeAgent((fresh) => (fake = fresh));
 
-afterEach(async () => {
-  const stopped = fake.agent.stop();
-  await fake.clock.advance(120_000);
-  await stopped;
-  expect(fake.coordinator.violations).toEqual([]);
-});
-
-async function started(): Promise<void> {
-  await fake.agent.start();
-  await fake.clock.settle();
-}
-
-function lastRun(): FakeRun {
-  return fake.runtime.runs.at(-1) ?? expect.fail("nothing runs");
-}
+const started = (): Promise<void> => startAgent(fake);
+const lastRun = (): FakeRun => lastRunOf(fake);
 
 const beaten = (): readonly AttemptBeat[] => fake.coordinator.beats.flatMap(({ attempts }) => attempts);
 const toldSteps = (): readonly number[] => beaten().flatMap(({ checkpoint }) => (checkpoint === undefined ? [] : [checkpoint.step]));
 const announced = (): readonly string[] => beaten().flatMap(({ announcedArtifacts }) => announcedArtifacts.map(({ sha256 }) => sha256));
 const pathOf = (step: number): string => `/nowhere/checkpoint-${step}`;
 const lastCommitted = () => fake.coordinator.committed.at(-1);
-
-async function metric(name: string): Promise<string | undefined> {
-  return (await fake.metrics.registry.metrics()).split("\n").find((line) => line.startsWith(name));
-}
+const metric = (name: string): Promise<string | undefined> => metricOf(fake, name);
 
 /** A store that answers when the test says so. */
 function slowStore(): { readonly answer: () => void } {

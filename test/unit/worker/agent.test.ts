@@ -1,40 +1,17 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { FarmError } from "../../../services/domain/errors.ts";
 import { AttemptPhase, Level } from "../../../services/gen/proto/vapfarm/v1/dispatch.ts";
-import { createFakeAgent, type FakeAgent, type FakeRun } from "../../support/fake-agent.ts";
+import { lastRunOf, metricOf, startAgent, useFakeAgent } from "../../support/agent-world.ts";
+import type { FakeAgent, FakeRun } from "../../support/fake-agent.ts";
 
 let fake: FakeAgent;
 
-beforeEach(() => {
-  fake = createFakeAgent();
-});
+useFakeAgent((fresh) => (fake = fresh));
 
-afterEach(async () => {
-  const stopped = fake.agent.stop();
-  await fake.clock.advance(120_000);
-  await stopped;
-  expect(fake.coordinator.violations).toEqual([]);
-});
-
-async function started(): Promise<void> {
-  await fake.agent.start();
-  await fake.clock.settle();
-}
-
-function lastRun(): FakeRun {
-  const run = fake.runtime.runs.at(-1);
-  if (run === undefined) expect.fail("nothing runs");
-  return run;
-}
-
-function lastCommitted() {
-  return fake.coordinator.committed.at(-1);
-}
-
-async function metric(name: string): Promise<string | undefined> {
-  const text = await fake.metrics.registry.metrics();
-  return text.split("\n").find((line) => line.startsWith(name));
-}
+const started = (): Promise<void> => startAgent(fake);
+const lastRun = (): FakeRun => lastRunOf(fake);
+const lastCommitted = () => fake.coordinator.committed.at(-1);
+const metric = (name: string): Promise<string | undefined> => metricOf(fake, name);
 
 describe("claiming", () => {
   it("opens with a next that asks for the epoch and says what the worker is", async () => {

@@ -5,8 +5,6 @@
  * Whoever is told of one may read it at any later time, so none is written to again or removed here: that is the caller's. Owns what they
  * cost: the run stands still while one is read or written.
  */
-import { rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { FarmError, toFarmError } from "../../../domain/errors.ts";
 import type { CheckpointPace } from "../../../domain/vap/checkpoint-pace.ts";
 import type { StageCheckpoint, StageRun } from "../stage-run.ts";
@@ -21,7 +19,7 @@ export type CheckpointFiles = {
 };
 
 export type CheckpointOptions = {
-  readonly files: Pick<StageFiles, "inputBytes">;
+  readonly files: Pick<StageFiles, "inputBytes" | "writeBytes" | "outputPath">;
   readonly onCheckpoint: (checkpoint: StageCheckpoint) => void;
   /** Filled as it goes. */
   readonly meter: { checkpointMs: number };
@@ -42,28 +40,18 @@ export function checkpointFiles(run: StageRun, { files, onCheckpoint, meter }: C
     },
     async write(step, encode) {
       const startedMs = performance.now();
-      const path = join(run.outputFolder, `checkpoint-${step}.safetensors`);
+      const name = `checkpoint-${step}.safetensors`;
       const bytes = encode();
-      const failure = await writeWhole(path, bytes);
+      const failure = await files.writeBytes(name, bytes).then(
+        () => "",
+        (thrown: unknown) => toFarmError(thrown).message,
+      );
       const tookMs = performance.now() - startedMs;
       meter.checkpointMs += tookMs;
-      onCheckpoint({ path, step, bytes: bytes.byteLength, tookMs, failure });
+      onCheckpoint({ path: files.outputPath(name), step, bytes: bytes.byteLength, tookMs, failure });
       return tookMs;
     },
   };
-}
-
-/** Returns why it could not be written, or nothing. */
-async function writeWhole(path: string, bytes: Uint8Array): Promise<string> {
-  const partial = `${path}.partial`;
-  try {
-    await writeFile(partial, bytes);
-    await rename(partial, path);
-    return "";
-  } catch (thrown) {
-    await rm(partial, { force: true }).catch(() => undefined);
-    return toFarmError(thrown).message;
-  }
 }
 
 function decodeChecked<T>(bytes: Uint8Array, decode: (bytes: Uint8Array) => T): T {

@@ -4,7 +4,7 @@
  * Invariants: an input that is missing or damaged is an error naming it; an output appears in the folder under its name whole
  * or not at all. Files need no sync: a result that a crash loses is computed again.
  */
-import { open, readFile, rename, writeFile } from "node:fs/promises";
+import { open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError } from "../../../domain/errors.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../../domain/tensors/safetensors.ts";
@@ -18,25 +18,39 @@ export type StageFiles = {
   inputBytes(name: string): Promise<Uint8Array>;
   inputTensors(name: string): Promise<ReadonlyMap<string, Tensor>>;
   writeTensors(name: string, tensors: Readonly<Record<string, Tensor>>): Promise<StageOutputFile>;
+  /** Writes a file of the output folder whole or not at all; returns its path. */
+  writeBytes(fileName: string, bytes: Uint8Array): Promise<string>;
   outputPath(fileName: string): string;
 };
 
 /** Files of one run. */
 export function stageFiles({ inputs, outputFolder }: StageRun): StageFiles {
   const outputPath = (fileName: string): string => join(outputFolder, fileName);
+  const writeBytes = (fileName: string, bytes: Uint8Array): Promise<string> => writeWhole(outputPath(fileName), bytes);
   return {
     outputPath,
+    writeBytes,
     inputPath: (name) => pathOf(name, inputs[name], outputPath),
     inputBytes: (name) => bytesOf(name, inputs[name]),
     inputTensors: async (name) => tensorsOf(name, await bytesOf(name, inputs[name])),
     async writeTensors(name, tensors) {
-      const path = outputPath(`${name}.safetensors`);
       const bytes = encodeSafetensors(tensors);
-      await writeFile(`${path}.partial`, bytes);
-      await rename(`${path}.partial`, path);
+      const path = await writeBytes(`${name}.safetensors`, bytes);
       return { name, path, mediaType: tensorMediaType, bytes: bytes.byteLength };
     },
   };
+}
+
+async function writeWhole(path: string, bytes: Uint8Array): Promise<string> {
+  const partial = `${path}.partial`;
+  try {
+    await writeFile(partial, bytes);
+    await rename(partial, path);
+  } catch (thrown) {
+    await rm(partial, { force: true }).catch(() => undefined);
+    throw thrown;
+  }
+  return path;
 }
 
 /** ffmpeg reads files, so inline bytes become one; it is removed with the output folder. */
