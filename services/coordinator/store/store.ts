@@ -16,6 +16,7 @@ import { createOverview } from "./overview.ts";
 import { claimFarmStatement } from "./sql/overview.ts";
 import type { OrderSettings, Retention, StoreContext, StoreSettings } from "./store-context.ts";
 import type { Store } from "./store-contract.ts";
+import { createTenants } from "./tenants.ts";
 import { createWebhooks } from "./webhooks.ts";
 
 export type StoreOptions = {
@@ -71,6 +72,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createDuties(context),
     ...createOverview(context),
     ...createControls(context),
+    ...createTenants(context),
     ...createWebhooks(context),
     async close() {
       await prisma.$disconnect();
