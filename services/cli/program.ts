@@ -20,6 +20,7 @@ import { renderCommand } from "./commands/render.ts";
 import { rendersCommand } from "./commands/renders.ts";
 import { retryCommand } from "./commands/retry.ts";
 import { topCommand } from "./commands/top.ts";
+import { tenantsCommand } from "./commands/tenants.ts";
 import { upCommand } from "./commands/up.ts";
 import { updateCommand } from "./commands/update.ts";
 import { uploadCommand } from "./commands/upload.ts";
@@ -37,6 +38,7 @@ const commands = [
   ...[cancelCommand, retryCommand, updateCommand],
   ...[uploadCommand, downloadCommand, urlCommand],
   ...[farmCommand, topCommand, workersCommand, modelsCommand, modelCommand, usageCommand, holdCommand, releaseCommand, holdsCommand],
+  ...[tenantsCommand],
   ...[upCommand, demoCommand, migrateCommand, doctorCommand],
   ...[configCommand, completionCommand, versionCommand],
 ];

@@ -17,7 +17,13 @@ import { mediaSettings } from "../platform/media/limits.ts";
 import { roles } from "./rpc/caller.ts";
 
 const name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "must be 1 to 64 letters, digits, - or _");
-const pool = z.object({ name, profile: z.string().min(1), models: z.array(z.string().min(1)).min(1).optional() });
+const pool = z.object({
+  name,
+  profile: z.string().min(1),
+  models: z.array(z.string().min(1)).min(1).optional(),
+  memoryBytes: z.number().int().positive().optional(),
+});
+const share = z.number().min(0).max(1);
 const caller = z.object({
   token: z
     .string()
@@ -67,6 +73,12 @@ export const coordinatorSchema = z.object({
       ),
   ),
   VAPFARM_CALLERS: jsonSetting(z.array(caller).min(1)).optional(),
+  VAPFARM_CLASS_FLOORS: jsonSetting(
+    z
+      .strictObject({ production: share.default(0), benchmark: share.default(0) })
+      .refine(({ production, benchmark }) => production + benchmark <= 1, "floors must not add up to more than 1"),
+  ).default({ production: 0, benchmark: 0.1 }),
+  VAPFARM_SHARE_HALF_LIFE_MS: positiveInteger.default(3_600_000),
   VAPFARM_LEASE_MS: positiveInteger.default(15_000),
   VAPFARM_FFMPEG: z.string().min(1).optional(),
   VAPFARM_CACHE: z.string().min(1).optional(),

@@ -14,7 +14,7 @@ import { findFfmpeg } from "../platform/programs/ffmpeg.ts";
 import type { Resources } from "./resources.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { createModelCatalogue } from "./model-catalogue.ts";
-import { createServedModels } from "./served-models.ts";
+import { createServedModels, teachShapes } from "./served-models.ts";
 import { openStore } from "./store/store.ts";
 import type { Store } from "./store/store-contract.ts";
 
@@ -39,7 +39,7 @@ export async function openResources(config: CoordinatorConfig, logger: Logger): 
       await broker.close();
       await store.close();
     });
-    return { store, broker, artifacts, media, models, closing };
+    return { store, broker, artifacts, media, models: teachShapes(models, store), closing };
   } catch (thrown) {
     await store.close();
     throw thrown;
@@ -61,6 +61,10 @@ async function openCoordinatorStore(config: CoordinatorConfig): Promise<Store> {
     farm: config.VAPFARM_FARM,
     leaseMs: config.VAPFARM_LEASE_MS,
     pools: config.VAPFARM_POOLS,
+    order: {
+      floors: [config.VAPFARM_CLASS_FLOORS.production, config.VAPFARM_CLASS_FLOORS.benchmark],
+      halfLifeMs: config.VAPFARM_SHARE_HALF_LIFE_MS,
+    },
   });
 }
 

@@ -9,10 +9,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createCoordinator, type Coordinator, type Timings } from "../../services/coordinator/app.ts";
 import type { Resources } from "../../services/coordinator/resources.ts";
-import { readCoordinatorConfig } from "../../services/coordinator/config.ts";
+import { type CoordinatorConfig, readCoordinatorConfig } from "../../services/coordinator/config.ts";
 import { createModelCatalogue } from "../../services/coordinator/model-catalogue.ts";
 import type { MediaFacts } from "../../services/coordinator/rpc/upload-media.ts";
-import { createServedModels } from "../../services/coordinator/served-models.ts";
+import { createServedModels, teachShapes } from "../../services/coordinator/served-models.ts";
 import { openStore } from "../../services/coordinator/store/store.ts";
 import type { Store } from "../../services/coordinator/store/store-contract.ts";
 import { FarmError } from "../../services/domain/errors.ts";
@@ -109,7 +109,7 @@ function settingsOf({ folder, databaseUrl, natsUrl }: Place): Readonly<Record<st
 
 async function startOne(place: Place, { environment = {}, timings = {}, network }: Overrides): Promise<RunningCoordinator> {
   const config = readCoordinatorConfig({ ...settingsOf(place), ...environment });
-  const resources = await openTestResources(place, config.VAPFARM_LEASE_MS);
+  const resources = await openTestResources(place, config);
   const coordinator = createCoordinator({ config, resources, logger, timings, ...(network === undefined ? {} : { network }) });
   await coordinator.start();
   const client = connectClient(FarmServiceClient, coordinator.grpcAddress(), 4 * 1024 * 1024);
@@ -130,14 +130,16 @@ async function startOne(place: Place, { environment = {}, timings = {}, network 
   };
 }
 
-async function openTestResources({ databaseUrl, natsUrl, artifacts }: Place, leaseMs: number): Promise<Resources> {
+async function openTestResources({ databaseUrl, natsUrl, artifacts }: Place, config: CoordinatorConfig): Promise<Resources> {
+  const { VAPFARM_LEASE_MS: leaseMs, VAPFARM_POOLS: pools } = config;
   const openTestPool = (connections: number) => openPool({ url: databaseUrl, applicationName: "test", connections });
+  const store = await openStore({ pool: openTestPool(6), beatPool: openTestPool(2), farm: "local", leaseMs, pools });
   return {
-    store: await openStore({ pool: openTestPool(6), beatPool: openTestPool(2), farm: "local", leaseMs, pools: [testPool] }),
+    store,
     broker: await connectBroker({ url: natsUrl, name: "coordinator", logger }),
     artifacts,
     media: { inspect: inspectPlayed },
-    models: createServedModels(createModelCatalogue(modelsFolder, logger), [testPool]),
+    models: teachShapes(createServedModels(createModelCatalogue(modelsFolder, logger), pools), store),
   };
 }
 

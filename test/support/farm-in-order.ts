@@ -2,7 +2,7 @@
  * A scripted farm where everything is in order: an answer for every call, with a job, a render and a worker in it.
  */
 import { JobClass, JobEvent, JobState, Render, TaskState, Worker, WorkerState } from "../../services/gen/proto/vapfarm/v1/farm.ts";
-import { ConstraintKind, Farm, GetUsageResponse, Hold, HoldScope, Model } from "../../services/gen/proto/vapfarm/v1/operator.ts";
+import { ConstraintKind, Farm, GetUsageResponse, Hold, HoldScope, Model, Tenant } from "../../services/gen/proto/vapfarm/v1/operator.ts";
 import { type Handlers, scriptedDownload, scriptedJob, scriptedUploads } from "./scripted-farm.ts";
 
 /** When its jobs were created. */
@@ -32,6 +32,7 @@ const worker = Worker.create({
   running: [{ stage: "denoise" }],
   cordon: {},
 });
+const tenant = Tenant.create({ name: "studio", weight: 2, maxRunning: 4, runningTasks: 1, shares: [{ pool: "test", deviceMs: 61_000 }] });
 /** What its one artifact holds. */
 export const bytes = Buffer.from("twelve bytes");
 
@@ -77,6 +78,8 @@ export function answersInOrder(): Handlers {
     placeHold: () => ({ hold: Hold.create({ scope: HoldScope.HOLD_SCOPE_POOL, name: "gpu", reason: "repair" }) }),
     releaseHold: () => ({ released: true }),
     listHolds: () => ({ holds: [] }),
+    listTenants: () => ({ tenants: [tenant] }),
+    updateTenant: () => ({ tenant }),
     getArtifactUrl: () => ({ url: "http://farm/a/x", expireTime: created }),
     listWorkers: () => ({ workers: [worker] }),
     getWorker() {

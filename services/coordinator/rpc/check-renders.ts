@@ -5,7 +5,7 @@
  * not stored), then the rules again with what they turned out to be. Nothing is stored here: whoever takes the outcome commits the media
  * of what it stores and releases the rest.
  */
-import type { Violations } from "../../domain/field-rules.ts";
+import { violation, type Violations } from "../../domain/field-rules.ts";
 import { isSha256 } from "../../domain/ids.ts";
 import { originOf } from "../../domain/media-source.ts";
 import type { MediaSource, RenderRequest } from "../../domain/render-request.ts";
@@ -63,8 +63,13 @@ export async function checkRenders(dependencies: CheckDependencies, asked: Rende
 
 function judge(render: RenderRequest, facts: Facts, field: string): RenderVerdict {
   const model = facts.served.get(render.model);
-  const violations = renderViolations(render, facts, field);
+  const violations = [...renderViolations(render, facts, field), ...sizeRule(model, `${field}.model`)];
   return violations.length > 0 || model === undefined ? { kind: "wrong", violations } : { kind: "right", render, model, media: [] };
+}
+
+function sizeRule(model: ServedModel | undefined, field: string): Violations {
+  if (model?.tooLarge === undefined) return [];
+  return [violation(field, `can never run: ${model.tooLarge}`, "choose another model, or have its pool given larger workers")];
 }
 
 type Round = { readonly asked: RendersToCheck; readonly facts: Facts; readonly first: readonly RenderVerdict[] };

@@ -25,6 +25,7 @@ import { createCancelJob, createCancelRender, createRetryJob, createRetryRender,
 import type { SubmitDependencies } from "./submission.ts";
 import { createSubmitRender } from "./submit-render.ts";
 import { createSubmitRenders } from "./submit-renders.ts";
+import { createListTenants, createUpdateTenant } from "./tenants.ts";
 import { createUploadMedia, type UploadDependencies } from "./upload-media.ts";
 import { createCordonWorker, createDrainWorker, createGetWorker, createListWorkers, createUncordonWorker } from "./workers.ts";
 
@@ -117,6 +118,8 @@ function operating({ unary }: Methods, options: FarmServiceOptions) {
     cordonWorker: unary({ name: "CordonWorker", needs: "admin" }, createCordonWorker(options)),
     uncordonWorker: unary({ name: "UncordonWorker", needs: "admin" }, createUncordonWorker(options)),
     drainWorker: unary({ name: "DrainWorker", needs: "admin" }, createDrainWorker(options)),
+    listTenants: unary({ name: "ListTenants", needs: "reader" }, createListTenants(options.store)),
+    updateTenant: unary({ name: "UpdateTenant", needs: "admin" }, createUpdateTenant(options.store)),
   };
 }
 

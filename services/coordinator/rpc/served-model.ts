@@ -16,6 +16,8 @@ export type ServedModel = {
   readonly manifest: ModelManifest;
   /** Name of the pool that renders it. */
   readonly pool: string;
+  /** Why no worker of that pool can ever run it; undefined: it can. */
+  readonly tooLarge?: string | undefined;
   plan(render: RenderSpec, owner: PlanOwner): readonly PlannedTask[];
 };
 

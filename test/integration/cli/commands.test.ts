@@ -43,6 +43,8 @@ const commandOf: Readonly<Record<MethodName, readonly string[]>> = {
   getFarm: ["farm"],
   listModels: ["models"],
   getModel: ["model", "demo"],
+  listTenants: ["tenants"],
+  updateTenant: ["tenants", "set", "studio", "--weight", "2", "--max-running", "4"],
   getUsage: ["usage", "--by", "tenant,stage"],
 };
 

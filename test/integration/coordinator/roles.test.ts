@@ -9,8 +9,10 @@ import {
   GetUsageRequest,
   HoldScope,
   ListHoldsRequest,
+  ListTenantsRequest,
   PlaceHoldRequest,
   ReleaseHoldRequest,
+  UpdateTenantRequest,
 } from "../../../services/gen/proto/vapfarm/v1/operator.ts";
 import { callUnary, type UnaryMethod } from "../../../services/platform/grpc/client.ts";
 import { type CoordinatorFarm, type RunningCoordinator, startCoordinatorFarm } from "../../support/coordinator-farm.ts";
@@ -65,6 +67,8 @@ const needs: Readonly<Record<string, "reader" | "member" | "admin">> = {
   CordonWorker: "admin",
   UncordonWorker: "admin",
   DrainWorker: "admin",
+  ListTenants: "reader",
+  UpdateTenant: "admin",
   GetFarm: "reader",
   ListModels: "reader",
   GetModel: "reader",
@@ -138,6 +142,22 @@ describe("tenants", () => {
     expect((await usage("admin", "one")).total?.attempts).toBe(0n);
     expect((await usage("reader", "one")).total?.attempts).toBe(0n);
     expect((await refusalOf(usage("other", "one"))).code).toBe("CALLER_NOT_ALLOWED");
+  });
+
+  it("see how they stand, an admin how all do, and only an admin grants weights and limits", async () => {
+    const update = (who: keyof typeof tokens, change: Partial<UpdateTenantRequest>) =>
+      call(client.updateTenant.bind(client), UpdateTenantRequest.create({ name: "one", ...change }), as(who));
+    const seen = async (who: keyof typeof tokens) =>
+      (await call(client.listTenants.bind(client), ListTenantsRequest.create(), as(who))).tenants;
+    expect((await update("admin", { weight: 2.5, maxRunning: 3 })).tenant).toMatchObject({ name: "one", weight: 2.5, maxRunning: 3 });
+    expect((await seen("reader")).map(({ name, maxRunning, maxWaiting }) => [name, maxRunning, maxWaiting])).toEqual([
+      ["one", 3, undefined],
+    ]);
+    expect((await seen("admin")).map(({ name }) => name)).toEqual(["local", "one"]);
+    expect((await update("admin", {})).tenant).toMatchObject({ weight: 1, maxRunning: undefined });
+    for (const wrong of [{ name: "" }, { name: "no name" }, { weight: -1 }, { weight: NaN }, { weight: 1e9 }, { maxRunning: -1 }]) {
+      expect((await refusalOf(update("admin", wrong))).code).toBe("FIELD_INVALID");
+    }
   });
 
   it("hold themselves; farm, pools and others are an admin's to hold", async () => {

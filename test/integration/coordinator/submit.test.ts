@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { FarmServiceClient } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
 import { JobState, SubmitRenderRequest } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
 import { OutputKind, SchedulerKind } from "../../../services/gen/proto/vapfarm/v1/stage.ts";
-import { type CoordinatorFarm, startCoordinatorFarm } from "../../support/coordinator-farm.ts";
+import { type CoordinatorFarm, startCoordinatorFarm, testPool } from "../../support/coordinator-farm.ts";
 import {
   cancel,
   download,
@@ -134,6 +134,23 @@ describe("a job", () => {
   it("has no artifacts before it ends, and says so", async () => {
     const { jobId } = await submit(client, renderRequest(media));
     await expect(download(client, jobId, "mp4")).rejects.toMatchObject({ code: "ARTIFACT_UNKNOWN", details: { grpcStatus: "NOT_FOUND" } });
+  });
+});
+
+describe("a pool whose workers are too small for the model", () => {
+  it("is never asked to render it: the submit is refused, and says what it would take", async () => {
+    const pools = JSON.stringify([{ ...testPool, memoryBytes: 2 * 1024 ** 2 }]);
+    const small = await farm.start({ environment: { VAPFARM_POOLS: pools } });
+    const refusal = await refusalOf(submit(small.client, renderRequest(media)));
+    expect(refusal.code).toBe("FIELD_INVALID");
+    const [fault] = refusal.details.fields ?? [];
+    expect(fault?.field).toBe("render.model");
+    expect(fault?.reason).toContain("workers of pool test have 0.0 GiB");
+    await small.stop();
+    const large = await farm.start({ environment: { VAPFARM_POOLS: JSON.stringify([{ ...testPool, memoryBytes: 2 ** 33 }]) } });
+    const { jobId } = await submit(large.client, renderRequest(media, { seed: 77n }));
+    await cancel(large.client, jobId);
+    await large.stop();
   });
 });
 

@@ -43,6 +43,15 @@ describe("the coordinator's settings", () => {
     expect(() => readCoordinatorConfig({ ...least, VAPFARM_PUBLIC_URL: "https://farm.example/path" })).toThrow(/VAPFARM_PUBLIC_URL/);
   });
 
+  it("take a floor for each class, of which all together are no more than the whole", () => {
+    const floors = (text: string) => readCoordinatorConfig({ ...least, VAPFARM_CLASS_FLOORS: text }).VAPFARM_CLASS_FLOORS;
+    expect(readCoordinatorConfig(least).VAPFARM_CLASS_FLOORS).toEqual({ production: 0, benchmark: 0.1 });
+    expect(floors('{"benchmark":0.25}')).toEqual({ production: 0, benchmark: 0.25 });
+    for (const wrong of ['{"production":0.6,"benchmark":0.6}', '{"benchmark":-1}', '{"bench":0.1}', "0.1"]) {
+      expect(() => floors(wrong)).toThrow(/VAPFARM_CLASS_FLOORS/);
+    }
+  });
+
   it("refuse pools of one name and short tokens", () => {
     const pools = '[{"name":"a","profile":"x"},{"name":"a","profile":"y"}]';
     expect(() => readCoordinatorConfig({ ...least, VAPFARM_POOLS: pools })).toThrow(/distinct/);
