@@ -5,9 +5,10 @@ import { checkpoints } from "./checkpoints.ts";
 import { dispatch } from "./dispatch.ts";
 import { wholeFarm } from "./farm.ts";
 import { numerics } from "./numerics.ts";
+import { order } from "./order.ts";
 import { type Bench, printFigures } from "./report.ts";
 
-const benches: readonly Bench[] = [numerics, checkpoints, dispatch, wholeFarm];
+const benches: readonly Bench[] = [numerics, checkpoints, dispatch, order, wholeFarm];
 const short = process.argv.includes("--short");
 
 if (short) process.stdout.write("short form: shows that the benchmarks work; the figures are noise\n");
