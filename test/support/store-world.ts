@@ -272,6 +272,7 @@ export function createWorker(store: Store, options: WorkerOptions = {}): Worker 
       worker: description({ ...options, life }),
       heldAttemptIds: [...held],
       freeSlots: 1,
+      aheadSlots: 0,
       reports: [],
       leaving: false,
       ...overrides,

@@ -57,6 +57,7 @@ export function nextAskFromProto(request: NextRequest, pool: string): NextAsk {
     worker: workerFromProto(request.worker, pool),
     heldAttemptIds: request.heldAttemptIds.map(attemptId),
     freeSlots: request.freeSlots,
+    aheadSlots: request.aheadSlots,
     reports: request.reports.map(reportFromProto),
     leaving: request.leaving,
   };

@@ -76,6 +76,7 @@ function claimToProto(claim: store.ClaimView): TaskClaim {
     inputs: claim.inputs.map(({ name, sha256, sizeBytes }) => ({ name, sha256, sizeBytes: BigInt(sizeBytes) })),
     expectedMs: claim.expectedMs,
     jobIds: [...claim.jobIds],
+    isReserved: claim.isReserved ?? false,
   };
 }
 

@@ -58,6 +58,8 @@ export type NextAsk = {
   readonly worker: WorkerDescription;
   readonly heldAttemptIds: readonly string[];
   readonly freeSlots: number;
+  /** Slots that are busy and soon free, for which a reservation is asked. */
+  readonly aheadSlots: number;
   readonly reports: readonly AttemptReport[];
   /** The session's last word: it ends as stopped, what it holds is given back uncharged. */
   readonly leaving: boolean;
@@ -75,6 +77,8 @@ export type ClaimView = {
   readonly inputs: readonly { readonly name: string; readonly sha256: string; readonly sizeBytes: number }[];
   readonly expectedMs: number;
   readonly jobIds: readonly string[];
+  /** Not begun before the worker says so; until then it may be taken away. */
+  readonly isReserved?: boolean | undefined;
 };
 
 export type ReportOutcome = {

@@ -123,7 +123,8 @@ export class Conversation {
     const asked = { session: session(), reports: book.waitingReports() };
     if (freeSlots > 0) this.askWanted = false;
     const heldAttemptIds = book.idsOf(asked.session.id);
-    const said = { worker: { ...worker(), life: asked.session.life }, heldAttemptIds, freeSlots, reports: [...asked.reports], leaving };
+    const described = { ...worker(), life: asked.session.life };
+    const said = { worker: described, heldAttemptIds, freeSlots, aheadSlots: 0, reports: [...asked.reports], leaving };
     const request = { header: asked.session.nextHeader(), ...said };
     const payload = NextRequest.encode(request).finish();
     const answered = await this.ask({ subject: subjects.next, payload, read: readNext }, asked.session, signal);
