@@ -216,7 +216,8 @@ class AttemptRun {
     const { everySteps, everyMs, mostShare } = this.ports.checkpoints;
     const checkpoints = { everySteps, everyMs: BigInt(everyMs), mostShare };
     const { outputFolder } = workspace;
-    return { runId: attemptId, modelFolder, engineDigests, parameters, inputs, outputFolder, checkpoints };
+    const mayWait = false;
+    return { runId: attemptId, modelFolder, engineDigests, parameters, inputs, outputFolder, checkpoints, mayWait };
   }
 
   private finish(workspace: Workspace, result: StageResult): Promise<readonly ProducedFile[]> {
