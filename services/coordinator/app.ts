@@ -22,6 +22,7 @@ import { createDispatchService } from "./dispatch/dispatch-service.ts";
 import { createCanary } from "./duties/canary.ts";
 import { createCollection } from "./duties/collection.ts";
 import { createDuty, type Duty, type DutySpec } from "./duties/duty.ts";
+import { createOrder } from "./duties/order.ts";
 import { createPromotion } from "./duties/promotion.ts";
 import { createPrune } from "./duties/prune.ts";
 import { createReaper } from "./duties/reaper.ts";
@@ -43,6 +44,7 @@ export type Timings = {
   readonly reapMs: number;
   readonly promotionMs: number;
   readonly sweepMs: number;
+  readonly orderMs: number;
   readonly relayMs: number;
   readonly collectionMs: number;
   readonly pruneMs: number;
@@ -56,6 +58,7 @@ const defaultTimings: Timings = {
   reapMs: 1_000,
   promotionMs: 500,
   sweepMs: 30_000,
+  orderMs: 5_000,
   relayMs: 1_000,
   collectionMs: 60_000,
   pruneMs: 600_000,
@@ -210,6 +213,7 @@ function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
     createReaper({ store, intervalMs: timings.reapMs, logger, onCommitted, onReap: metrics.onReap }),
     createPromotion({ store, intervalMs: timings.promotionMs, onCommitted }),
     createSweep({ store, intervalMs: timings.sweepMs, logger, onCommitted, onRepaired: metrics.onRepaired }),
+    createOrder({ store, intervalMs: timings.orderMs, logger, onRepaired: metrics.onRepaired }),
     createCollection({ store, artifacts, intervalMs: timings.collectionMs, logger }),
     createPrune({ store, intervalMs: timings.pruneMs, budgetMs: timings.dutyHoldMs / 2, clock, logger }),
     createWebhookDuty({

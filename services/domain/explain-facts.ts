@@ -3,6 +3,16 @@
  */
 import type { TaskState } from "./task-state.ts";
 
+/** Ready tasks that are claimed before another of their pool and shape. */
+export type Ahead = {
+  /** Of a higher class or priority. */
+  readonly better: number;
+  /** Of tenants that had less device time for their weight. */
+  readonly fairer: number;
+  /** Of its own tenant: due, nearer their render's end, or older. */
+  readonly own: number;
+};
+
 /** A task as it is explained; fields beyond its state matter only in that state. */
 export type OpenTask = {
   readonly taskId: number;
@@ -19,8 +29,10 @@ export type OpenTask = {
   /** Delayed: until its back-off ends, and the failures so far by error class. */
   readonly delayMs: number;
   readonly failures: Readonly<Record<string, number>>;
-  /** Ready: how many ready tasks of its pool and shape are claimed before it. */
-  readonly ahead: number;
+  /** Ready: how many ready tasks of its pool and shape are claimed before it, by why. */
+  readonly ahead: Ahead;
+  /** Device memory that it needs at least, in bytes; 0: not known. */
+  readonly memoryBytes: number;
   /** Workers that are avoided after bad ends. */
   readonly avoid: readonly string[];
   /** Running: by whom. */
@@ -34,6 +46,8 @@ export type ExplainWorker = {
   readonly name: string;
   readonly pool: string;
   readonly shapes: readonly string[];
+  /** Of its device, in bytes; 0: not known. */
+  readonly memoryBytes: number;
   /** With a lease in force. */
   readonly isLive: boolean;
   readonly isCordoned: boolean;
@@ -42,6 +56,9 @@ export type ExplainWorker = {
 
 export type ExplainHold = { readonly scope: "farm" | "pool" | "tenant"; readonly name: string; readonly reason: string };
 
+/** Of a tenant that may only have so many attempts at once. */
+export type ExplainLimit = { readonly tenant: string; readonly running: number; readonly maxRunning: number };
+
 export type ExplainFacts = {
   readonly jobState: "queued" | "running" | "succeeded" | "failed" | "cancelled";
   /** Tasks shown, and how many there are. */
@@ -49,6 +66,7 @@ export type ExplainFacts = {
   readonly openTasks: number;
   readonly workers: readonly ExplainWorker[];
   readonly holds: readonly ExplainHold[];
+  readonly limits: readonly ExplainLimit[];
 };
 
 export type ConstraintKind =
@@ -57,6 +75,8 @@ export type ConstraintKind =
   | "back_off"
   | "no_worker"
   | "engine_missing"
+  | "memory_missing"
+  | "tenant_limit"
   | "cordoned"
   | "workers_busy"
   | "behind_others"

@@ -4,12 +4,15 @@
  * Pure. A task avoids workers where it ended badly while another worker that gets work could take it, busy or not; so a free worker may
  * pass it by.
  */
-import type { Constraint, ExplainWorker, OpenTask } from "./explain-facts.ts";
+import { memoryClass, workerMemoryClass } from "./order.ts";
+import type { Ahead, Constraint, ExplainWorker, OpenTask } from "./explain-facts.ts";
 
 /** The workers of a task's pool, as a claim sees them. */
 export type Fleet = {
   readonly pool: readonly ExplainWorker[];
   readonly live: readonly ExplainWorker[];
+  /** Live ones that can run the shape, were their memory enough. */
+  readonly sized: readonly ExplainWorker[];
   /** Live ones that can run the shape. */
   readonly holders: readonly ExplainWorker[];
   readonly cordoned: readonly ExplainWorker[];
@@ -21,16 +24,18 @@ export type Fleet = {
 };
 
 /** Sorts the workers by what keeps each from taking the task. */
-export function fleetOf({ pool: name, shape, avoid }: OpenTask, workers: readonly ExplainWorker[]): Fleet {
+export function fleetOf({ pool: name, shape, avoid, memoryBytes: need }: OpenTask, workers: readonly ExplainWorker[]): Fleet {
   const pool = workers.filter((worker) => worker.pool === name);
   const live = pool.filter(({ isLive }) => isLive);
-  const holders = live.filter(({ shapes }) => shapes.includes(shape));
+  const sized = live.filter(({ shapes }) => shapes.includes(shape));
+  const holders = sized.filter(({ memoryBytes }) => memoryClass(need) <= workerMemoryClass(memoryBytes));
   const served = holders.filter(({ isCordoned }) => !isCordoned);
   const preferred = served.filter(({ workerId }) => !avoid.includes(workerId));
   const usable = preferred.length > 0 ? preferred : served;
   return {
     pool,
     live,
+    sized,
     holders,
     cordoned: holders.filter(({ isCordoned }) => isCordoned),
     avoided: served.filter((worker) => !usable.includes(worker)),
@@ -42,16 +47,19 @@ export function fleetOf({ pool: name, shape, avoid }: OpenTask, workers: readonl
 /** What keeps every worker from it until somebody does something about it. */
 export function noneCanRun(task: OpenTask, fleet: Fleet): readonly Constraint[] {
   if (fleet.live.length === 0) return [noWorker(task, fleet)];
-  if (fleet.holders.length === 0) return [engineMissing(task, fleet)];
+  if (fleet.sized.length === 0) return [engineMissing(task, fleet)];
+  if (fleet.holders.length === 0) return [memoryMissing(task, fleet)];
   return fleet.cordoned.length === fleet.holders.length ? [cordoned(task, fleet)] : [];
 }
 
 /** Why a ready task does not start; empty when a free worker takes it next. */
 export function whyNoneStarts(task: OpenTask, fleet: Fleet): readonly Constraint[] {
   const none = noneCanRun(task, fleet);
-  if (none.length > 0 || task.ahead < fleet.free.length) return none;
+  const ahead = countAhead(task.ahead);
+  if (none.length > 0 || ahead < fleet.free.length) return none;
   return [
-    fleet.free.length === 0 ? workersBusy(task, fleet) : behindOthers(task, fleet),
+    ...(fleet.free.length === 0 ? [workersBusy(task, fleet)] : []),
+    ...(ahead > 0 ? [behindOthers(task, fleet)] : []),
     ...(fleet.cordoned.length > 0 ? [cordoned(task, fleet)] : []),
     ...(fleet.avoided.length > 0 ? [avoided(task, fleet)] : []),
   ];
@@ -85,12 +93,36 @@ function workersBusy(task: OpenTask, fleet: Fleet): Constraint {
 }
 
 function behindOthers({ ahead, shape, pool }: OpenTask, { free }: Fleet): Constraint {
-  const message = `${countOf(ahead, "ready task of", "ready tasks of")} ${shape} in pool ${pool} ${ahead === 1 ? "comes" : "come"} first, ${countOf(free.length, "worker is", "workers are")} free`;
+  const count = countAhead(ahead);
+  const first = `${countOf(count, "ready task of", "ready tasks of")} ${shape} in pool ${pool} ${count === 1 ? "comes" : "come"} first`;
+  const message = `${first} (${whyAhead(ahead)}), ${countOf(free.length, "worker is", "workers are")} free`;
   return {
     kind: "behind_others",
     message,
     remedy: "wait, start another worker, or raise the job's priority (vapfarm update JOB --priority N)",
   };
+}
+
+function countAhead({ better, fairer, own }: Ahead): number {
+  return better + fairer + own;
+}
+
+function whyAhead({ better, fairer, own }: Ahead): string {
+  return [
+    ...(better > 0 ? [`${better} of a higher class or priority`] : []),
+    ...(fairer > 0 ? [`${fairer} of tenants that had less device time`] : []),
+    ...(own > 0 ? [`${own} of its own tenant`] : []),
+  ].join(", ");
+}
+
+function memoryMissing({ shape, pool, memoryBytes }: OpenTask, { sized }: Fleet): Constraint {
+  const most = Math.max(...sized.map((worker) => worker.memoryBytes));
+  const message = `${shape} needs ${gibibytes(memoryBytes)}, the largest live worker of pool ${pool} that holds it has ${gibibytes(most)}`;
+  return { kind: "memory_missing", message, remedy: `start a worker of pool ${pool} with more device memory` };
+}
+
+function gibibytes(bytes: number): string {
+  return `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
 }
 
 function avoided(task: OpenTask, fleet: Fleet): Constraint {

@@ -6,7 +6,7 @@
  * none holds its engine, that all are cordoned.
  */
 import { type Fleet, fleetOf, noneCanRun, whyNoneStarts } from "./explain-workers.ts";
-import type { Constraint, ConstraintKind, ExplainFacts, ExplainHold, OpenTask } from "./explain-facts.ts";
+import type { Constraint, ConstraintKind, ExplainFacts, ExplainHold, ExplainLimit, OpenTask } from "./explain-facts.ts";
 
 export type * from "./explain-facts.ts";
 
@@ -18,7 +18,12 @@ export function explainTask(task: OpenTask, facts: ExplainFacts): readonly Const
   }
   const fleet = fleetOf(task, facts.workers);
   const own = task.state === "blocked" ? [missingInputs(task)] : task.state === "delayed" ? [backOff(task)] : [];
-  const binding = [...own, ...holdsOf(task, facts.holds), ...(own.length > 0 ? noneCanRun(task, fleet) : whyNoneStarts(task, fleet))];
+  const binding = [
+    ...own,
+    ...holdsOf(task, facts.holds),
+    ...limitsOf(task, facts.limits),
+    ...(own.length > 0 ? noneCanRun(task, fleet) : whyNoneStarts(task, fleet)),
+  ];
   return binding.length > 0 ? binding : [aboutToStart(fleet)];
 }
 
@@ -48,6 +53,8 @@ const openings: Readonly<Record<ConstraintKind, string>> = {
   back_off: "waits for its back-off",
   no_worker: "waits for a worker",
   engine_missing: "waits for a worker",
+  memory_missing: "waits for a worker",
+  tenant_limit: "waits for its tenant's other tasks",
   cordoned: "waits for a worker",
   workers_busy: "waits for a worker",
   behind_others: "waits for a worker",
@@ -84,4 +91,14 @@ function holdsOf(task: OpenTask, holds: readonly ExplainHold[]): readonly Constr
 function aboutToStart({ free }: Fleet): Constraint {
   const message = free.length === 1 ? "a worker is free and takes it next" : `${free.length} workers are free and one takes it next`;
   return { kind: "about_to_start", message, remedy: "" };
+}
+
+function limitsOf({ tenant }: OpenTask, limits: readonly ExplainLimit[]): readonly Constraint[] {
+  return limits
+    .filter((limit) => limit.tenant === tenant && limit.running >= limit.maxRunning)
+    .map(({ running, maxRunning }) => ({
+      kind: "tenant_limit",
+      message: `tenant ${tenant} runs ${running} of the ${maxRunning} ${maxRunning === 1 ? "task" : "tasks"} that it may run at once`,
+      remedy: "wait, or have the limit raised (vapfarm tenants set)",
+    }));
 }

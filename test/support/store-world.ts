@@ -197,6 +197,9 @@ export type Worker = {
 };
 
 export type WorkerOptions = {
+  readonly memoryBytes?: number;
+  /** Digests of the engines that it has loaded. */
+  readonly resident?: readonly string[];
   readonly name?: string;
   readonly shapes?: readonly string[];
   readonly sessionId?: string;
@@ -212,6 +215,8 @@ export function description({
   shapes = ["denoise/e1", "prepare/-"],
   life = lives + 1,
   profile: ownProfile = profile,
+  memoryBytes = 1_000,
+  resident = [],
 }: WorkerOptions = {}): WorkerDescription {
   return {
     workerId: name,
@@ -221,10 +226,10 @@ export function description({
     provider: "cpu",
     profile: ownProfile,
     device: "cpu",
-    memoryBytes: 1_000,
+    memoryBytes,
     models: ["demo"],
     shapes,
-    residentEngineDigests: [],
+    residentEngineDigests: resident,
     softwareVersion: "0",
     life,
   };

@@ -101,6 +101,8 @@ export const constraintKinds = {
   back_off: ConstraintKind.CONSTRAINT_KIND_BACK_OFF,
   no_worker: ConstraintKind.CONSTRAINT_KIND_NO_WORKER,
   engine_missing: ConstraintKind.CONSTRAINT_KIND_ENGINE_MISSING,
+  memory_missing: ConstraintKind.CONSTRAINT_KIND_MEMORY_MISSING,
+  tenant_limit: ConstraintKind.CONSTRAINT_KIND_TENANT_LIMIT,
   cordoned: ConstraintKind.CONSTRAINT_KIND_CORDONED,
   workers_busy: ConstraintKind.CONSTRAINT_KIND_WORKERS_BUSY,
   behind_others: ConstraintKind.CONSTRAINT_KIND_BEHIND_OTHERS,

@@ -44,7 +44,7 @@ const mostSteps = 2 ** 31 - 1;
 /** The part of the store that workers talk to. */
 export function createDispatch(context: StoreContext): DispatchStore {
   const { pool, beatPool, settings } = context;
-  const options = { leaseMs: settings.leaseMs, pools: settings.pools, policy: retryPolicy };
+  const options = { leaseMs: settings.leaseMs, pools: settings.pools, policy: retryPolicy, order: settings.order };
   const next: Call<NextAsk> = { pool, statement: nextStatement, options, toWire: (ask) => nextToWire(ask, context) };
   const report: Call<ReportAsk> = { pool, statement: reportStatement, options, toWire: (ask) => reportAskToWire(ask, context) };
   const beat: Call<BeatAsk> = { pool: beatPool, statement: beatStatement, options, toWire: beatToWire };

@@ -15,6 +15,8 @@ import {
   recordCanaryStatement,
   releaseDutyStatement,
   sweepStatement,
+  tendLanesStatement,
+  tendSharesStatement,
 } from "./sql/duties.ts";
 import { markSentStatement, unsentEventsStatement } from "./sql/events.ts";
 import { callFunction, noAftermath, retryPolicy, type StoreContext, toPayload } from "./store-context.ts";
@@ -54,6 +56,10 @@ export function createDuties(context: StoreContext): DutyStore {
     },
     reap: (dutyEpoch) => reap(context, dutyEpoch),
     promoteDelayed: async (dutyEpoch) => (await callFunction<Aftermath | null>(pool, promoteStatement, [dutyEpoch])) ?? noAftermath,
+    async tendOrder(dutyEpoch) {
+      await callFunction<boolean>(pool, tendSharesStatement, [dutyEpoch, settings.order.halfLifeMs]);
+      return (await callFunction<number | null>(pool, tendLanesStatement, [dutyEpoch])) ?? 0;
+    },
     async sweep(dutyEpoch) {
       return (await callFunction<Swept | null>(pool, sweepStatement, [dutyEpoch, policy])) ?? { repaired: 0, aftermath: noAftermath };
     },

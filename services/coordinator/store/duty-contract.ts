@@ -17,7 +17,7 @@ export type ReapOutcome = {
 
 /**
  * What duties call on a timer; each is one transaction, safe to call twice, and does nothing under an epoch that is over.
- * A `dutyEpoch` is that of the duty's own row: `reaper`, `promotion`, `sweep`, `collection`, `prune`.
+ * A `dutyEpoch` is that of the duty's own row: `reaper`, `promotion`, `sweep`, `collection`, `prune`, `order`.
  */
 export type DutyStore = {
   /** Takes or renews the row of a duty; undefined when another holder's time is not up. */
@@ -28,6 +28,8 @@ export type DutyStore = {
   reap(dutyEpoch: number): Promise<ReapOutcome>;
   /** Delayed tasks whose back-off ended become ready. */
   promoteDelayed(dutyEpoch: number): Promise<Aftermath>;
+  /** Keeps shares and lanes in order (domain/order.ts); returns how many lanes were missing, each of them a bug. */
+  tendOrder(dutyEpoch: number): Promise<number>;
   /** Finds and repairs what should never be (design §4.2); each find counts as a bug. */
   sweep(dutyEpoch: number): Promise<{ readonly repaired: number; readonly aftermath: Aftermath }>;
   unsentEvents(limit: number): Promise<readonly EventView[]>;

@@ -2,6 +2,7 @@
  * What the parts of the store share: connections, settings, and the encoding of what goes into a statement.
  */
 import { type ErrorClass, FarmError, toFarmError } from "../../domain/errors.ts";
+import type { OrderPolicy } from "../../domain/order.ts";
 import { retryTable, type RetryRule } from "../../domain/retry.ts";
 import type { PrismaClient } from "../../gen/prisma/client.ts";
 import type { NamedStatement, Pool } from "../../platform/database/pool.ts";
@@ -20,6 +21,16 @@ export type Retention = {
   readonly longestUploadMs: number;
 };
 
+/** How claims are ordered (domain/order.ts), and what is charged for them. */
+export type OrderSettings = OrderPolicy & {
+  /** Tasks that became ready since then are left to workers that are free, and so are tasks that a busy one was promised before. */
+  readonly aheadAfterMs: number;
+  /** What an attempt of a shape that nothing is known of is charged until it ended. */
+  readonly leastChargeMs: number;
+  /** After this time, device time that a tenant had counts half. */
+  readonly halfLifeMs: number;
+};
+
 export type StoreSettings = {
   readonly leaseMs: number;
   /** Pool name → the profile that its workers must have. */
@@ -29,6 +40,7 @@ export type StoreSettings = {
   /** How far the sender's clock and the database's may differ between two beats. */
   readonly canaryDriftMs: number;
   readonly retention: Retention;
+  readonly order: OrderSettings;
 };
 
 export type StoreContext = {

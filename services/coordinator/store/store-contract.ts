@@ -9,6 +9,7 @@ import type { DutyStore } from "./duty-contract.ts";
 import type { JobStore } from "./job-contract.ts";
 import type { MediaStore } from "./media-contract.ts";
 import type { OverviewStore } from "./overview-contract.ts";
+import type { TenantStore } from "./tenant-contract.ts";
 import type { WebhookStore } from "./webhook-contract.ts";
 
 export type * from "./aftermath-contract.ts";
@@ -18,6 +19,7 @@ export type * from "./dispatch-contract.ts";
 export type * from "./duty-contract.ts";
 export type * from "./overview-contract.ts";
 export type * from "./control-contract.ts";
+export type * from "./tenant-contract.ts";
 export type * from "./webhook-contract.ts";
 
 export type Store = JobStore &
@@ -26,4 +28,5 @@ export type Store = JobStore &
   DutyStore &
   OverviewStore &
   ControlStore &
+  TenantStore &
   WebhookStore & { close(): Promise<void> };

@@ -14,8 +14,9 @@ import { createJobs } from "./jobs.ts";
 import { createMedia } from "./media.ts";
 import { createOverview } from "./overview.ts";
 import { claimFarmStatement } from "./sql/overview.ts";
-import type { Retention, StoreContext, StoreSettings } from "./store-context.ts";
+import type { OrderSettings, Retention, StoreContext, StoreSettings } from "./store-context.ts";
 import type { Store } from "./store-contract.ts";
+import { createTenants } from "./tenants.ts";
 import { createWebhooks } from "./webhooks.ts";
 
 export type StoreOptions = {
@@ -29,6 +30,7 @@ export type StoreOptions = {
   readonly canaryGapMs?: number;
   readonly canaryDriftMs?: number;
   readonly retention?: Partial<Retention>;
+  readonly order?: Partial<OrderSettings>;
   /** A draw from [0, 1), for back-off; Math.random when absent. */
   readonly jitter?: () => number;
 };
@@ -43,6 +45,15 @@ export const defaultRetention: Retention = {
   keepUsageMs: 400 * dayMs,
   keepAttemptsMs: 90 * dayMs,
   longestUploadMs: 60 * minuteMs,
+};
+
+/** Production, then benchmark. */
+export const defaultOrder: OrderSettings = {
+  floors: [0, 0.1],
+  residentPatienceMs: 10_000,
+  aheadAfterMs: 150,
+  leastChargeMs: 1_000,
+  halfLifeMs: 60 * minuteMs,
 };
 
 /** Opens the store on a migrated database. Throws CONFIG_INVALID when the database is another farm's. */
@@ -61,6 +72,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createDuties(context),
     ...createOverview(context),
     ...createControls(context),
+    ...createTenants(context),
     ...createWebhooks(context),
     async close() {
       await prisma.$disconnect();
@@ -76,5 +88,6 @@ function settingsOf(options: StoreOptions): StoreSettings {
     canaryGapMs: options.canaryGapMs ?? 3_000,
     canaryDriftMs: options.canaryDriftMs ?? 1_000,
     retention: { ...defaultRetention, ...options.retention },
+    order: { ...defaultOrder, ...options.order },
   };
 }

@@ -200,7 +200,9 @@ test("the sweep finds nothing in a farm that works, and repairs each thing that 
   await sql("update session set is_live = false, end_reason = 'lapsed'");
   expect(await sweep()).toBe(1);
   expect(await sql("select state, inputs_missing from task order by id")).toContainEqual({ state: "blocked", inputs_missing: 2 });
-  await sql("insert into ready select id, pool, shape, 0, 0, now(), '{}' from task where state = 'blocked' limit 1");
+  await sql(
+    "insert into ready (task_id, pool, shape, tenant_id, class_rank, priority, queued_at, avoid) select id, pool, shape, tenant_id, 0, 0, now(), '{}' from task where state = 'blocked' limit 1",
+  );
   expect(await sweep()).toBe(1);
   const next = createWorker(store, { name: "w2" });
   for (let done = 0; done < 2; done += 1) await next.succeed(await next.claim());

@@ -4,6 +4,7 @@ import { useWorld } from "../../support/store-suite.ts";
 import { createWorker, diamond, submit, task, type Worker, type WorkerOptions, type World } from "../../support/store-world.ts";
 
 const world = useWorld();
+const gibibyte = 1024 ** 3;
 const note = { by: "ops", reason: "" };
 
 /** A worker that is known and idle. */
@@ -88,6 +89,25 @@ const situations: Readonly<Record<string, Situation>> = {
   "another tenant's task before it": async () => {
     await foreign("other", 9);
     return { asking: [await idle("w1")], jobId: await local("a") };
+  },
+  "its tenant at its limit": async ({ store }) => {
+    await busy("w1");
+    await store.setTenantLimit("local", { weight: 1, maxRunning: 1, maxWaiting: undefined });
+    return { asking: [await idle("w2")], jobId: await local("a") };
+  },
+  "another tenant that had less device time before it": async () => {
+    const worker = await busy("w1");
+    await foreign("other", 0);
+    return { asking: [worker], jobId: await local("a") };
+  },
+  "a task that needs more memory than the idle worker has": async ({ store }) => {
+    await store.learnShapes({ "denoise/e1": 40 * gibibyte });
+    return { asking: [await idle("w1", { memoryBytes: 24 * gibibyte })], jobId: await local("a") };
+  },
+  "a task that one of two idle workers has the memory for": async ({ store }) => {
+    await store.learnShapes({ "denoise/e1": 40 * gibibyte });
+    const asking = [await idle("w1", { memoryBytes: 24 * gibibyte }), await idle("w2", { memoryBytes: 80 * gibibyte })];
+    return { asking, jobId: await local("a", "b") };
   },
   "a held tenant's task before it": async ({ store }) => {
     await foreign("other", 9);
@@ -200,5 +220,5 @@ test("at most two hundred tasks are shown, and all are counted", async () => {
   const facts = await store.explainFacts("local", jobId, undefined);
   expect(facts?.tasks).toHaveLength(200);
   expect(facts?.openTasks).toBe(230);
-  expect(new Set(facts?.tasks.map(({ ahead }) => ahead)).size).toBe(200);
+  expect(new Set(facts?.tasks.map(({ ahead }) => ahead.own)).size).toBe(200);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Store } from "../../../services/coordinator/store/store-contract.ts";
+import { defaultOrder } from "../../../services/coordinator/store/store.ts";
 import { useWorld } from "../../support/store-suite.ts";
 import { createWorker, description, diamond, submit, task, type Worker, type World } from "../../support/store-world.ts";
 import { until } from "../../support/until.ts";
@@ -83,7 +84,9 @@ test.each([
   await worker.next({ freeSlots: 0 });
   const claiming = await pool.connect();
   await claiming.query("begin");
-  await claiming.query("select vf_claim(vf_no_effects(), $1, $2)", [worker.sessionId, description()]);
+  const ask = JSON.stringify(worker.ask());
+  await claiming.query("select vf_lock_pools(array[$1::jsonb])", [ask]);
+  await claiming.query("select vf_claim(vf_no_effects(), $1, $2)", [ask, JSON.stringify(defaultOrder)]);
   const placing = place(store);
   await until(
     "it waits for the claim",
@@ -223,9 +226,10 @@ test("thousands of held tasks at the head of the order do not slow claims down",
   await sql("analyze ready");
   await store.placeHold({ scope: "tenant", name: "held" }, note);
   expect((await createWorker(store).claim()).parameters).toEqual({ textEncode: { prompt: "free 0" } });
-  const worker = JSON.stringify({ workerId: "w2", pool: "pool", shapes: ["denoise/e1", "prepare/-"] });
+  const worker = JSON.stringify(description({ name: "w2", shapes: ["denoise/e1", "prepare/-"] }));
+  const options = JSON.stringify({ ...defaultOrder, isAhead: false });
   const [row] = await sql<{ "QUERY PLAN": readonly [{ readonly Plan: Readonly<Record<string, number>> }] }>(
-    `explain (analyze, buffers, format json) select vf_best_unheld('${worker}')`,
+    `explain (analyze, buffers, format json) select vf_choose('${worker}', '${options}')`,
   );
   // Planning for the first time reads hundreds; looking at each held task reads 45,000.
   const plan = row?.["QUERY PLAN"][0].Plan;

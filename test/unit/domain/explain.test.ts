@@ -10,6 +10,8 @@ import {
 } from "../../../services/domain/explain.ts";
 
 const shape = "denoise/e1";
+const gibibyte = 1024 ** 3;
+const none = { better: 0, fairer: 0, own: 0 };
 
 function task(overrides: Partial<OpenTask> = {}): OpenTask {
   return {
@@ -25,7 +27,8 @@ function task(overrides: Partial<OpenTask> = {}): OpenTask {
     missing: [],
     delayMs: 0,
     failures: {},
-    ahead: 0,
+    ahead: none,
+    memoryBytes: 0,
     avoid: [],
     workerName: undefined,
     keptStep: undefined,
@@ -34,13 +37,13 @@ function task(overrides: Partial<OpenTask> = {}): OpenTask {
 }
 
 function worker(name: string, overrides: Partial<ExplainWorker> = {}): ExplainWorker {
-  const healthy = { pool: "gpu", shapes: [shape], isLive: true, isCordoned: false, isBusy: false };
+  const healthy = { pool: "gpu", shapes: [shape], memoryBytes: 80 * gibibyte, isLive: true, isCordoned: false, isBusy: false };
   return { workerId: `id of ${name}`, name, ...healthy, ...overrides };
 }
 
 function facts(overrides: Partial<ExplainFacts> = {}): ExplainFacts {
   const tasks = overrides.tasks ?? [task()];
-  return { jobState: "queued", tasks, openTasks: tasks.length, workers: [worker("w1")], holds: [], ...overrides };
+  return { jobState: "queued", tasks, openTasks: tasks.length, workers: [worker("w1")], holds: [], limits: [], ...overrides };
 }
 
 const told = (constraints: readonly Constraint[]) => constraints.map(({ kind, message, remedy }) => [kind, message, remedy]);
@@ -62,15 +65,59 @@ const cases: readonly Case[] = [
   ["that a free worker takes", task(), {}, [["about_to_start", "a worker is free and takes it next", ""]]],
   [
     "that is second with two workers free",
-    task({ ahead: 1 }),
+    task({ ahead: { ...none, own: 1 } }),
     { workers: [worker("w1"), worker("w2")] },
     [["about_to_start", "2 workers are free and one takes it next", ""]],
   ],
   [
     "behind others",
-    task({ ahead: 3 }),
+    task({ ahead: { better: 1, fairer: 1, own: 1 } }),
     {},
-    [["behind_others", "3 ready tasks of denoise/e1 in pool gpu come first, 1 worker is free", raise]],
+    [
+      [
+        "behind_others",
+        "3 ready tasks of denoise/e1 in pool gpu come first (1 of a higher class or priority, 1 of tenants that had less device time, 1 of its own tenant), 1 worker is free",
+        raise,
+      ],
+    ],
+  ],
+  [
+    "that needs more memory than any worker has",
+    task({ memoryBytes: 90 * gibibyte }),
+    { workers: [worker("w1"), worker("w2", { memoryBytes: 24 * gibibyte, isBusy: true })] },
+    [
+      [
+        "memory_missing",
+        "denoise/e1 needs 90.0 GiB, the largest live worker of pool gpu that holds it has 80.0 GiB",
+        "start a worker of pool gpu with more device memory",
+      ],
+    ],
+  ],
+  [
+    "whose only worker with the memory is busy",
+    task({ memoryBytes: 40 * gibibyte }),
+    { workers: [worker("w1", busy), worker("w2", { memoryBytes: 24 * gibibyte })] },
+    [["workers_busy", "1 of 1 worker that holds the engine is busy", "wait, or start another worker"]],
+  ],
+  [
+    "whose tenant is at its limit",
+    task(),
+    {
+      limits: [
+        { tenant: "acme", running: 2, maxRunning: 2 },
+        { tenant: "other", running: 1, maxRunning: 1 },
+      ],
+    },
+    [["tenant_limit", "tenant acme runs 2 of the 2 tasks that it may run at once", "wait, or have the limit raised (vapfarm tenants set)"]],
+  ],
+  [
+    "behind others while all workers are busy",
+    task({ ahead: { ...none, better: 1 } }),
+    { workers: [worker("w1", busy)] },
+    [
+      ["workers_busy", "1 of 1 worker that holds the engine is busy", "wait, or start another worker"],
+      ["behind_others", "1 ready task of denoise/e1 in pool gpu comes first (1 of a higher class or priority), 0 workers are free", raise],
+    ],
   ],
   [
     "whose holders are busy or cordoned",
@@ -179,12 +226,17 @@ describe("a task", () => {
       isLive: fc.boolean(),
       isCordoned: fc.boolean(),
       isBusy: fc.boolean(),
+      memoryBytes: fc.constantFrom(0, 24 * gibibyte),
     });
     const states = fc.constantFrom("blocked" as const, "ready" as const, "running" as const, "delayed" as const);
     fc.assert(
       fc.property(
         fc.array(anyWorker),
-        fc.record({ state: states, ahead: fc.nat(3), avoid: fc.subarray(["a", "b", "c"]) }),
+        fc.record({
+          state: states,
+          ahead: fc.record({ better: fc.nat(1), fairer: fc.nat(1), own: fc.nat(1) }),
+          avoid: fc.subarray(["a", "b", "c"]),
+        }),
         (workers, open) => {
           const kinds = explainTask(task(open), facts({ workers })).map(({ kind }) => kind);
           expect(kinds.length).toBeGreaterThan(0);

@@ -26,6 +26,12 @@ export const reapStatement: NamedStatement = { name: "vf_reap", text: "select vf
 /** $1: epoch. Result: aftermath. */
 export const promoteStatement: NamedStatement = { name: "vf_promote_delayed", text: "select vf_promote_delayed($1) as result" };
 
+/** $1: epoch, $2: half-life of shares in ms. Result: whether the duty is held. */
+export const tendSharesStatement: NamedStatement = { name: "vf_tend_shares", text: "select vf_tend_shares($1, $2) as result" };
+
+/** $1: epoch. Result: lanes that were missing. */
+export const tendLanesStatement: NamedStatement = { name: "vf_tend_lanes", text: "select vf_tend_lanes($1) as result" };
+
 /** $1: epoch, $2: policy. Result: {repaired, aftermath}. */
 export const sweepStatement: NamedStatement = { name: "vf_sweep", text: "select vf_sweep($1, $2::jsonb) as result" };
 

@@ -5,8 +5,9 @@ import type { NamedStatement } from "../../../platform/database/pool.ts";
 
 /**
  * $1: job, $2: tenant or null, $3: position or null, $4: most tasks. Result: ExplainFacts of domain/explain; no row when there is no such
- * job or render. Tasks that wait for something else than other tasks come first. What is ahead of a ready task leaves out what is held.
- * Indexes: render_job_id_position_key, task_user_render_id_idx, ready_order_idx, attempt_session_running_idx.
+ * job or render. Tasks that wait for something else than other tasks come first. What is ahead of a ready task leaves out what is held
+ * or at its tenant's limit. A class below its floor is not foreseen.
+ * Indexes: render_job_id_position_key, task_user_render_id_idx, ready_lane_idx, attempt_session_running_idx.
  */
 export const explainFactsStatement: NamedStatement = {
   name: "vf_explain_facts",
@@ -18,12 +19,27 @@ export const explainFactsStatement: NamedStatement = {
       where t.state in ('blocked', 'ready', 'running', 'delayed')),
     shown as (
       select * from open order by array_position(array['ready', 'delayed', 'running', 'blocked'], state), position, id limit $4),
+    tenants as materialized (
+      select t.tenant_id, not exists (select 1 from hold h where h.scope = 'tenant' and h.name = t.tenant_id)
+          and (l.max_running is null or l.max_running > (
+            select count(*) from attempt a where a.tenant_id = t.tenant_id and a.state = 'running')) as may, coalesce(l.weight, 1) as weight
+      from (select distinct q.tenant_id from ready q) t left join tenant_limit l on l.tenant_id = t.tenant_id),
     line as (
-      select q.task_id, q.avoid,
-        count(*) filter (where not exists (select 1 from hold h where h.scope = 'tenant' and h.name = q.tenant_id)) over (
-          partition by q.pool, q.shape order by q.class_rank, q.priority desc, q.queued_at, q.task_id
-          rows between unbounded preceding and 1 preceding) as ahead
-      from ready q where (q.pool, q.shape) in (select s.pool, s.shape from shown s where s.state = 'ready'))
+      select q.task_id, q.avoid, q.memory_bytes, up_to_level - of_level as better, up_to_tenant - of_tenant - up_to_level + of_level as fairer,
+        before - up_to_tenant + of_tenant as own
+      from (
+        select q.task_id, q.avoid, q.memory_bytes,
+          count(*) filter (where q.may) over (partition by q.pool, q.shape order by q.class_rank, q.priority desc) as up_to_level,
+          count(*) filter (where q.may) over (partition by q.pool, q.shape, q.class_rank, q.priority) as of_level,
+          count(*) filter (where q.may) over (
+            partition by q.pool, q.shape order by q.class_rank, q.priority desc, q.share, q.tenant_id) as up_to_tenant,
+          count(*) filter (where q.may) over (partition by q.pool, q.shape, q.class_rank, q.priority, q.tenant_id) as of_tenant,
+          count(*) filter (where q.may) over (partition by q.pool, q.shape order by q.class_rank, q.priority desc, q.share, q.tenant_id,
+            q.due_at, q.tasks_left, q.queued_at, q.task_id rows between unbounded preceding and 1 preceding) as before
+        from (
+          select q.*, t.may, coalesce(s.charged, 0) / t.weight as share
+          from ready q join tenants t on t.tenant_id = q.tenant_id left join tenant_share s on s.pool = q.pool and s.tenant_id = q.tenant_id
+          where (q.pool, q.shape) in (select s.pool, s.shape from shown s where s.state = 'ready')) q) q)
     select j.state as "jobState", (select count(*)::integer from open) as "openTasks",
       coalesce((
         select jsonb_agg(jsonb_build_object('taskId', s.id, 'stage', s.stage, 'label', s.label, 'renderPosition', s.position,
@@ -33,14 +49,15 @@ export const explainFactsStatement: NamedStatement = {
             from task p where p.state <> 'succeeded' and s.state = 'blocked'
               and p.id in (select i.producer_id from task_input i where i.task_id = s.id)), '[]'),
           'delayMs', greatest(0, coalesce(extract(epoch from s.delayed_until - clock_timestamp()) * 1000, 0)),
-          'ahead', coalesce(line.ahead, 0), 'avoid', coalesce(line.avoid, '{}'), 'workerName', a.worker_name, 'keptStep', k.step)
+          'ahead', jsonb_build_object('better', coalesce(line.better, 0), 'fairer', coalesce(line.fairer, 0), 'own', coalesce(line.own, 0)),
+          'memoryBytes', greatest(s.memory_bytes, line.memory_bytes, (select e.memory_bytes from shape_estimate e where e.shape = s.shape)), 'avoid', coalesce(line.avoid, '{}'), 'workerName', a.worker_name, 'keptStep', k.step)
           order by array_position(array['ready', 'delayed', 'running', 'blocked'], s.state), s.position, s.id)
         from shown s left join line on line.task_id = s.id left join attempt a on a.id = s.current_attempt
           left join task_checkpoint k on k.task_id = s.id), '[]') as tasks,
       coalesce((
         select jsonb_agg(jsonb_build_object('workerId', w.id, 'name', w.name, 'pool', w.pool,
           'shapes', array(select unnest(w.shapes) intersect select s.shape from shown s order by 1),
-          'isLive', coalesce(se.is_live and se.lease_until > clock_timestamp(), false),
+          'memoryBytes', w.memory_bytes, 'isLive', coalesce(se.is_live and se.lease_until > clock_timestamp(), false),
           'isCordoned', exists (select 1 from cordon c where c.worker_id = w.id),
           'isBusy', exists (
             select 1 from attempt a where a.session_id = se.id and a.state = 'running' and not exists (
@@ -49,7 +66,11 @@ export const explainFactsStatement: NamedStatement = {
         from worker w left join session se on se.id = w.session_id where w.pool in (select s.pool from shown s)), '[]') as workers,
       coalesce((
         select jsonb_agg(jsonb_build_object('scope', h.scope, 'name', h.name, 'reason', h.reason) order by h.scope, h.name)
-        from hold h), '[]') as holds
+        from hold h), '[]') as holds,
+      coalesce((
+        select jsonb_agg(jsonb_build_object('tenant', l.tenant_id, 'maxRunning', l.max_running,
+          'running', (select count(*) from attempt a where a.tenant_id = l.tenant_id and a.state = 'running')))
+        from tenant_limit l where l.max_running is not null and l.tenant_id in (select s.tenant_id from shown s)), '[]') as limits
     from job j where j.id = $1 and ($2::text is null or j.tenant_id = $2)
       and ($3::integer is null or exists (select 1 from render r where r.job_id = j.id and r.position = $3))`,
 };

@@ -33,10 +33,14 @@ export const findWorkerStatement: NamedStatement = {
     and w.name = $2 and not exists (select 1 from worker o where o.name = $2 and o.id <> w.id))`,
 };
 
-/** $1: pool, $2: shape, $3: limit. Those with the engine resident first, then those heard of last; none that would get nothing. */
+/**
+ * $1: pool, $2: shape, $3: limit. Those with the engine resident first, then those heard of last; none that would get nothing, or has not the
+ * memory.
+ */
 export const idleWorkersStatement: NamedStatement = {
   name: "vf_idle_workers",
   text: `select w.id from worker w join session s on s.id = w.session_id
     where w.pool = $1 and $2 = any (w.shapes) and s.is_live and s.is_idle and s.lease_until > clock_timestamp() and vf_may_claim($1, w.id)
+      and vf_worker_class(w.memory_bytes) >= vf_memory_class(coalesce((select e.memory_bytes from shape_estimate e where e.shape = $2), 0))
     order by (split_part($2, '/', 2) = any (w.resident_engines)) desc, s.last_heard_at desc limit $3`,
 };
