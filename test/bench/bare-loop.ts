@@ -18,18 +18,25 @@ export type RenderShape = { readonly steps: number; readonly guidanceScale: numb
 
 const ignore = (): void => undefined;
 
-/** Milliseconds that so many renders take from their latents' noise to their frames on disk; the sessions are open before. */
-export async function bareLoopMs(renders: number, shape: RenderShape): Promise<number> {
+export type BareLoop = {
+  /** Milliseconds that so many renders take, from their latents' noise to their frames on disk. */
+  timeMs(renders: number): Promise<number>;
+  close(): Promise<void>;
+};
+
+/** A loop whose sessions are open. */
+export async function openBareLoop(shape: RenderShape): Promise<BareLoop> {
   const folder = await mkdtemp(join(tmpdir(), "vapfarm-bare-"));
   const render = await preparedRender(folder, shape);
-  try {
-    await render(0n);
-    const began = performance.now();
-    for (let seed = 1; seed <= renders; seed += 1) await render(BigInt(seed));
-    return performance.now() - began;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await render(0n);
+  return {
+    async timeMs(renders) {
+      const began = performance.now();
+      for (let seed = 1; seed <= renders; seed += 1) await render(BigInt(seed));
+      return performance.now() - began;
+    },
+    close: () => rm(folder, { recursive: true, force: true }),
+  };
 }
 
 async function preparedRender(outputFolder: string, { steps, guidanceScale }: RenderShape): Promise<(seed: bigint) => Promise<void>> {
