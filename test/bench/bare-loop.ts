@@ -14,7 +14,7 @@ import { StageRunner } from "../../services/worker/runtime/thread/stage-runner.t
 import { zeroDenoiseInputs } from "../support/denoise-inputs.ts";
 import { projectRoot } from "../support/ffmpeg.ts";
 
-export type RenderShape = { readonly steps: number; readonly guidanceScale: number };
+type RenderShape = { readonly steps: number; readonly guidanceScale: number };
 
 const ignore = (): void => undefined;
 

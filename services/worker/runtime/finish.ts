@@ -13,7 +13,7 @@ import { stageFiles } from "./thread/stage-files.ts";
 
 const tensorMediaType = "application/vnd.safetensors";
 
-export type FinishOptions = { readonly signal: AbortSignal; readonly onProgress: (progress: StageProgress) => void };
+type FinishOptions = { readonly signal: AbortSignal; readonly onProgress: (progress: StageProgress) => void };
 
 /** Writes what the run made into its output folder, in the order in which it was made. */
 export async function finishRun(run: StageRun, made: readonly StageMade[], options: FinishOptions): Promise<readonly StageOutputFile[]> {

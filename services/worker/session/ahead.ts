@@ -31,7 +31,7 @@ export function surelyMs(estimate: Estimate | undefined): number {
   return estimate === undefined ? unknownMs : estimate.meanMs + deviations * estimate.deviationMs;
 }
 
-export type AheadFacts = {
+type AheadFacts = {
   readonly nowMs: number;
   /** Until the device is free; undefined while nobody knows, and then it is not asked ahead. */
   readonly leftMs: number | undefined;

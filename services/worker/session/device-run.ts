@@ -10,7 +10,7 @@ import type { RunStageRequest, StageCheckpoint, StageResult } from "../../gen/pr
 import type { AttemptPorts } from "./attempt-ports.ts";
 import { createRunWatch, type RunWatch } from "./run-watch.ts";
 
-export type DeviceRunPorts = Pick<AttemptPorts, "clock" | "runtime" | "limits" | "onChange"> & {
+type DeviceRunPorts = Pick<AttemptPorts, "clock" | "runtime" | "limits" | "onChange"> & {
   /** Cancels. */
   readonly signal: AbortSignal;
   /** Asks it to end at its next step. */

@@ -27,7 +27,7 @@ export type TurnFacts = {
 };
 
 /** One for each slot that is free, and for each that is soon. */
-export type Slots = { readonly freeSlots: number; readonly aheadSlots: number };
+type Slots = { readonly freeSlots: number; readonly aheadSlots: number };
 
 export type Turn =
   | ({ readonly kind: "next"; readonly leaving: boolean } & Slots)
