@@ -54,6 +54,8 @@ const restart = { firstMs: 500, mostMs: 30_000 } as const;
 const storeRetry = { firstMs: 500, mostMs: 15_000 } as const;
 const cancelGraceMs = 5_000;
 const lastCheckpointMs = 5_000;
+/** Two leases. */
+const reservedMs = 30_000;
 
 const farmTimings = {
   beatMs: 3_000,
@@ -170,6 +172,7 @@ class Worker implements Component {
       unknownStepMs: config.loadLimitMs,
       fetchMs: config.transferLimitMs,
       uploadMs: config.transferLimitMs,
+      reservedMs,
       lastCheckpointMs,
       cancelGraceMs,
     };

@@ -70,6 +70,7 @@ async function figuresOf(one: Case, folder: string, rounds: number): Promise<rea
     inputs: {},
     outputFolder: folder,
     checkpoints: { everySteps: 5, everyMs: 0, mostShare: 0 },
+    mayWait: false,
   };
   const files = checkpointFiles(run, {
     files: stageFiles(run),

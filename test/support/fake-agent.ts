@@ -24,7 +24,12 @@ import { ScriptedCoordinator } from "./scripted-coordinator.ts";
 /** One run in the faked runtime. */
 export type FakeRun = {
   readonly request: RunStageRequest;
+  /** It has the device, or had it. */
+  hasStarted: boolean;
   progress(message: Partial<StageProgress>): void;
+  /** Lets go of the device; its outputs are still being written. */
+  compute(): void;
+  /** Computes, and has its outputs written. */
   succeed(): void;
   fail(error: FarmError): void;
   /** Tells a checkpoint of that step, written to `/nowhere/checkpoint-{step}`, or why it could not be written. */
@@ -36,34 +41,63 @@ export type FakeRun = {
 
 type FakeRuntime = SupervisedRuntime & { readonly runs: FakeRun[]; readonly kills: string[]; setReady(ready: boolean): void };
 
+/** As the real one: a run starts when those before it have computed, however that ended. */
 function createFakeRuntime(): FakeRuntime {
   const runs: FakeRun[] = [];
   const kills: string[] = [];
   const listeners = new Set<() => void>();
+  /** What is to compute, the one that computes first. */
+  const line: { readonly start: () => void; readonly fail: (error: FarmError) => void }[] = [];
   let ready = true;
   return {
     runs,
     kills,
-    run(request: RunStageRequest, { signal, leave, onProgress, onCheckpoint }: RunOptions) {
+    run(request: RunStageRequest, { signal, leave, ...told }: RunOptions) {
       const settled = Promise.withResolvers<StageResult>();
-      signal.addEventListener("abort", () => settled.reject(new FarmError("STAGE_CANCELLED")));
+      const place = {
+        start: () => {
+          run.hasStarted = true;
+          told.onStarted(0);
+        },
+        fail: (error: FarmError) => settled.reject(error),
+      };
+      const leaveDevice = (): void => {
+        const isFirst = line[0] === place;
+        if (line.includes(place)) line.splice(line.indexOf(place), 1);
+        if (isFirst) line[0]?.start();
+      };
+      signal.addEventListener("abort", () => {
+        if (!run.hasStarted) leaveDevice();
+        settled.reject(new FarmError("STAGE_CANCELLED"));
+      });
       leave.addEventListener("abort", () => run.onLeave());
+      settled.promise.then(leaveDevice, leaveDevice);
       const run: FakeRun = {
         request,
+        hasStarted: false,
         checkpoint: (step, failure = "") =>
-          onCheckpoint({ path: `/nowhere/checkpoint-${step}`, step, sizeBytes: 3n, tookMs: 2_000, failure }),
+          told.onCheckpoint({ path: `/nowhere/checkpoint-${step}`, step, sizeBytes: 3n, tookMs: 2_000, failure }),
         onLeave: () => settled.reject(new FarmError("STAGE_CANCELLED")),
-        progress: (message) => onProgress(StageProgress.create({ phase: "denoise", ...message })),
-        succeed: () => settled.resolve(StageResult.create({ computeMs: 40, deviceMs: 42, provider: "cpu", profile: "p" })),
+        progress: (message) => told.onProgress(StageProgress.create({ phase: "denoise", ...message })),
+        compute() {
+          told.onComputed();
+          leaveDevice();
+        },
+        succeed() {
+          run.compute();
+          settled.resolve(StageResult.create({ computeMs: 40, deviceMs: 42, provider: "cpu", profile: "p" }));
+        },
         fail: (error) => settled.reject(error),
         isCancelled: () => signal.aborted || leave.aborted,
       };
       runs.push(run);
+      line.push(place);
+      if (line[0] === place) place.start();
       return settled.promise;
     },
     kill(reason) {
       kills.push(reason);
-      runs.at(-1)?.fail(new FarmError("RUNTIME_DIED"));
+      for (const place of line.splice(0)) place.fail(new FarmError("RUNTIME_DIED"));
     },
     isReady: () => ready,
     setReady(now) {
@@ -207,6 +241,7 @@ export function createFakeAgent(): FakeAgent {
         unknownStepMs: 600_000,
         fetchMs: 600_000,
         uploadMs: 600_000,
+        reservedMs: 30_000,
         lastCheckpointMs: 5_000,
         cancelGraceMs: 5_000,
       },

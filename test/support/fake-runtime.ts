@@ -33,19 +33,21 @@ let stopping = new AbortController();
 let isStuck = false;
 
 async function* runStage(request: RunStageRequest, signal: AbortSignal): AsyncGenerator<RunStageResponse> {
-  // As the real one: a run that comes after a cancelled one waits until that has let go.
+  // As the real one: a run waits for the one before it, a cancelled one included.
   while (holding !== undefined) await holding;
   const released = Promise.withResolvers<undefined>();
   holding = released.promise.then(() => (isStuck ? new Promise<undefined>(() => undefined) : (holding = undefined)));
   holder = request.runId;
   stopping = new AbortController();
   try {
+    yield { event: { $case: "started", value: { idleMs: undefined } } };
     yield* steps(scriptOf(request), AbortSignal.any([signal, stopping.signal]));
-    yield await resultOf(request);
   } finally {
     released.resolve(undefined);
     await holding;
   }
+  yield { event: { $case: "computed", value: {} } };
+  yield await resultOf(request);
 }
 
 function scriptOf({ parameters }: RunStageRequest): Script {

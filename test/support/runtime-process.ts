@@ -43,6 +43,10 @@ export type StageCall = {
   readonly onProgress?: (progress: StageProgress) => void;
   readonly checkpoints?: CheckpointSettings;
   readonly onCheckpoint?: (checkpoint: StageCheckpoint) => void;
+  /** Waits for the run that holds the slot. */
+  readonly mayWait?: boolean;
+  readonly onStarted?: (idleMs: number | undefined) => void;
+  readonly onComputed?: () => void;
   /** Does something to the output folder before the run begins. */
   readonly prepareFolder?: (outputFolder: string) => Promise<unknown>;
 };
@@ -133,6 +137,7 @@ async function runStage(
         typeof source === "string" ? { $case: "path" as const, value: source } : { $case: "inline" as const, value: Buffer.from(source) },
     })),
     outputFolder,
+    mayWait: call.mayWait ?? false,
     ...(call.checkpoints === undefined ? {} : { checkpoints: call.checkpoints }),
   });
   const progress: StageProgress[] = [];
@@ -141,6 +146,8 @@ async function runStage(
   for await (const { event } of callServerStream(client.runStage.bind(client), request, options)) {
     if (event?.$case === "result") result = event.value;
     if (event?.$case === "checkpoint") call.onCheckpoint?.(event.value);
+    if (event?.$case === "started") call.onStarted?.(event.value.idleMs);
+    if (event?.$case === "computed") call.onComputed?.();
     if (event?.$case !== "progress") continue;
     progress.push(event.value);
     call.onProgress?.(event.value);

@@ -38,6 +38,8 @@ export class ScriptedCoordinator {
   readonly sessions = new Map<string, SessionRow>();
   leaseMs = 15_000n;
   farmEpoch = 7n;
+  /** Answers an ask ahead; a coordinator of the version before knows none. */
+  reserves = true;
   /** Refuses every request with this code. */
   refuseWith: string | undefined;
   fateOf: (answering: Answering) => Fate = () => "deliver";
@@ -136,7 +138,9 @@ export class ScriptedCoordinator {
     this.nexts.push(request);
     const reportOutcomes = this.take(request.reports);
     for (const attemptId of session.attempts) if (!request.heldAttemptIds.includes(attemptId)) this.live.delete(attemptId);
-    const claim = request.freeSlots > 0 ? this.waiting.shift() : undefined;
+    const isAhead = request.freeSlots === 0 && request.aheadSlots > 0 && this.reserves;
+    const waiting = request.freeSlots > 0 || isAhead ? this.waiting.shift() : undefined;
+    const claim = waiting === undefined ? undefined : { ...waiting, isReserved: isAhead };
     if (claim !== undefined) {
       this.live.set(claim.attemptId, claim.stage);
       session.attempts.add(claim.attemptId);

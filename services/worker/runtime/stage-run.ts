@@ -9,6 +9,7 @@ import type { FrameSelection, SchedulerKind } from "../../domain/render-spec.ts"
 import type { CheckpointPace } from "../../domain/vap/checkpoint-pace.ts";
 import type { FrameResize } from "../../domain/vap/frame-resize.ts";
 import * as wire from "../../gen/proto/vapfarm/v1/stage.ts";
+import type { StageMade } from "./stages/stage-made.ts";
 
 export type PrepareWork = {
   readonly stage: "prepare";
@@ -46,6 +47,8 @@ export type StageRun = {
   readonly outputFolder: string;
   /** Of denoise. */
   readonly checkpoints: CheckpointPace;
+  /** Waits for the run that holds the slot, instead of being refused. */
+  readonly mayWait: boolean;
 };
 
 /** Where a run is, written down. */
@@ -75,8 +78,9 @@ export type StageProgress = {
   readonly stepMs: number;
 };
 
-export type StageResult = {
-  readonly outputs: readonly StageOutputFile[];
+/** What a run was when it let go of the slot; its outputs are still to be written. */
+export type ComputedStage = {
+  readonly made: readonly StageMade[];
   readonly warnings: readonly StageWarning[];
   readonly computeMs: number;
   readonly loadMs: number;
@@ -88,6 +92,8 @@ export type StageResult = {
   /** Digests of the engines whose sessions are open after the run. */
   readonly residentDigests: readonly string[];
 };
+
+export type StageResult = Omit<ComputedStage, "made"> & { readonly outputs: readonly StageOutputFile[] };
 
 /** Checks a request and takes it off the wire; what is wrong is STAGE_INPUT_INVALID. */
 export function stageRunFromProto(request: wire.RunStageRequest): StageRun {
@@ -102,6 +108,7 @@ export function stageRunFromProto(request: wire.RunStageRequest): StageRun {
     inputs: Object.fromEntries(request.inputs.map((input) => [input.name, sourceFromProto(input)])),
     outputFolder: request.outputFolder,
     checkpoints: paceFromProto(request.checkpoints),
+    mayWait: request.mayWait,
   };
 }
 

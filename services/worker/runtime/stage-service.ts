@@ -1,5 +1,5 @@
 /**
- * StageService over the inference thread: one call, one run; progress, then exactly one result.
+ * StageService over the inference thread: one call, one run; when it starts, progress, when it has computed, then exactly one result.
  */
 import type { FarmError } from "../../domain/errors.ts";
 import type * as wire from "../../gen/proto/vapfarm/v1/stage.ts";
@@ -58,8 +58,10 @@ async function* runStage(
 }
 
 type RunEvent =
+  | { readonly kind: "started"; readonly idleMs: number | undefined }
   | { readonly kind: "progress"; readonly progress: StageProgress; readonly counter: number }
   | { readonly kind: "checkpoint"; readonly checkpoint: StageCheckpoint }
+  | { readonly kind: "computed" }
   | { readonly kind: "result"; readonly result: StageResult };
 
 /** Turns a run's callbacks into an iterable that ends after the result or throws the failure. */
@@ -75,8 +77,10 @@ class EventQueue implements AsyncIterable<RunEvent> {
       this.#counter += 1;
       this.#push({ kind: "progress", progress, counter: this.#counter });
     };
+    const onStarted = (idleMs: number | undefined): void => this.#push({ kind: "started", idleMs });
     const onCheckpoint = (checkpoint: StageCheckpoint): void => this.#push({ kind: "checkpoint", checkpoint });
-    inference.run(run, { signal, onProgress, onCheckpoint }).then(
+    const onComputed = (): void => this.#push({ kind: "computed" });
+    inference.run(run, { signal, onStarted, onProgress, onCheckpoint, onComputed }).then(
       (result) => {
         this.#isOver = true;
         this.#push({ kind: "result", result });
@@ -107,6 +111,10 @@ class EventQueue implements AsyncIterable<RunEvent> {
 
 function eventToProto(event: RunEvent, identity: RuntimeIdentity): wire.RunStageResponse {
   switch (event.kind) {
+    case "started":
+      return { event: { $case: "started", value: { idleMs: event.idleMs } } };
+    case "computed":
+      return { event: { $case: "computed", value: {} } };
     case "progress":
       return progressToProto(event.progress, event.counter);
     case "checkpoint": {

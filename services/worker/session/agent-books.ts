@@ -3,21 +3,22 @@
  */
 import type { AttemptReport, RuntimeCounters, TaskClaim } from "../../gen/proto/vapfarm/v1/dispatch.ts";
 import type { AgentPorts } from "./agent-ports.ts";
-import type { AttemptView } from "./attempt.ts";
+import { type Estimate, withSample } from "./ahead.ts";
+import type { StopReason } from "./attempt-words.ts";
 import type { CheckpointEvent } from "./attempt-ports.ts";
 import { createIdleGap, type IdleGap } from "./idle-gap.ts";
 
 /** Sums over the agent's life. */
 export class AgentBooks {
-  private readonly ports: Pick<AgentPorts, "clock" | "metrics" | "logger" | "runtime">;
+  private readonly ports: Pick<AgentPorts, "metrics" | "logger" | "runtime">;
   private readonly gap: IdleGap;
   private runsStarted = 0n;
   private runsSucceeded = 0n;
   private runsFailed = 0n;
   private deviceMs = 0;
-  private startedId: string | undefined;
+  private fetching: Estimate | undefined;
 
-  constructor(ports: Pick<AgentPorts, "clock" | "metrics" | "logger" | "runtime">) {
+  constructor(ports: Pick<AgentPorts, "metrics" | "logger" | "runtime">) {
     this.ports = ports;
     this.gap = createIdleGap((gapMs) => ports.metrics.idleGap(gapMs / 1000));
   }
@@ -27,15 +28,19 @@ export class AgentBooks {
     return { runsStarted, runsSucceeded, runsFailed, runtimeRestarts: BigInt(this.ports.runtime.restarts()), deviceMs };
   }
 
-  onProgress({ attemptId }: TaskClaim, { phase }: AttemptView): void {
-    if (phase !== "compute" || attemptId === this.startedId) return;
-    this.startedId = attemptId;
-    this.runsStarted += 1n;
-    this.gap.computeStarted(attemptId, this.ports.clock.nowMs());
+  /** How long the fetching of inputs takes here. */
+  fetchEstimate(): Estimate | undefined {
+    return this.fetching;
   }
 
-  onComputed(): void {
-    this.gap.computeEnded(this.ports.clock.nowMs());
+  onFetched(tookMs: number): void {
+    this.fetching = withSample(this.fetching, tookMs);
+  }
+
+  onBegan({ isReserved }: TaskClaim, idleMs: number | undefined): void {
+    this.runsStarted += 1n;
+    this.gap.computeStarted(idleMs);
+    if (isReserved) this.ports.metrics.reservationEnded("begun");
   }
 
   onNothing(): void {
@@ -52,6 +57,14 @@ export class AgentBooks {
     if (event.kind !== "failed") return;
     const { step, error } = event;
     logger.warn({ attemptId, stage, step, code: error.code }, `a checkpoint was not kept, the run goes on: ${error.message}`);
+  }
+
+  /** What was reserved and never began is no run. */
+  onUnbegun({ attemptId, stage }: TaskClaim, ended: { readonly report: AttemptReport; readonly stopped: StopReason | undefined }): void {
+    const outcome = reservationOutcome(ended.stopped);
+    this.ports.metrics.reservationEnded(outcome);
+    const failure = ended.report.outcome?.$case === "failure" ? ended.report.outcome.value : undefined;
+    this.ports.logger.info({ attemptId, stage, outcome }, `a reservation did not begin: ${failure?.message ?? ""}`);
   }
 
   onEnded(claim: TaskClaim, report: AttemptReport): void {
@@ -79,6 +92,11 @@ export class AgentBooks {
     metrics.leaseLost(1);
     logger.warn({ attemptId, stage }, "another attempt is current; this one's result was dropped");
   }
+}
+
+function reservationOutcome(stopped: StopReason | undefined): "revoked" | "given_back" | "failed" {
+  if (stopped === undefined) return "failed";
+  return stopped === "revoked" || stopped === "session_ended" ? "revoked" : "given_back";
 }
 
 function outcomeName({ outcome }: AttemptReport): string {

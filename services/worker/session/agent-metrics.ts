@@ -10,6 +10,8 @@ export type AgentMetrics = {
   runtimeRestarted(): void;
   busy(isBusy: boolean): void;
   idleGap(seconds: number): void;
+  /** Begun, or why not: revoked, given back, failed. */
+  reservationEnded(outcome: string): void;
   checkpointEnded(outcome: string): void;
   checkpointSeconds(seconds: number): void;
 };
@@ -38,6 +40,7 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
     "outcome",
   ]);
   const stood = metrics.counter("vapfarm_worker_checkpoint_seconds_total", "Seconds that runs stood still to write checkpoints");
+  const reservations = metrics.counter("vapfarm_reservations_total", "Tasks reserved ahead, by what became of them", ["outcome"]);
   return {
     attemptEnded: (stage, outcome) => attempts.inc({ stage, outcome }),
     stageSeconds: (stage, value) => seconds.observe({ stage }, value),
@@ -45,6 +48,7 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
     runtimeRestarted: () => restarts.inc(),
     busy: (isBusy) => busy.set(isBusy ? 1 : 0),
     idleGap: (value) => gap.observe(value),
+    reservationEnded: (outcome) => reservations.inc({ outcome }),
     checkpointEnded: (outcome) => checkpoints.inc({ outcome }),
     checkpointSeconds: (value) => stood.inc(value),
   };

@@ -18,7 +18,7 @@ import type { Component } from "../../platform/lifecycle.ts";
 import type { AgentPorts } from "./agent-ports.ts";
 import { AgentBooks } from "./agent-books.ts";
 import { AttemptBook } from "./attempt-book.ts";
-import { startAttempt } from "./attempt.ts";
+import { type Attempt, startAttempt } from "./attempt.ts";
 import { type Beats, createBeats } from "./beats.ts";
 import { settledWithin } from "./clock.ts";
 import { Conversation } from "./conversation.ts";
@@ -107,6 +107,7 @@ class WorkerAgent {
     const { clock, timings, logger, link } = this.ports;
     const { waitMs, settleMs } = drainTimes(timings, this.attempts.leaveMs());
     this.conversation.drain();
+    this.attempts.giveBackReserved("stop");
     let isEmpty = await settledWithin(clock, waitMs, this.emptied());
     if (!isEmpty) {
       logger.warn({ waitMs, settleMs }, "draining took too long; giving back what runs");
@@ -136,7 +137,8 @@ class WorkerAgent {
     const { attemptId, stage } = claim;
     if (this.attempts.has(attemptId)) return;
     const { clock, runtime, attempt: rest, logger } = this.ports;
-    logger.info({ attemptId, stage, taskId: claim.taskId.toString(), attempt: claim.attemptNumber }, "claimed");
+    const { isReserved } = claim;
+    logger.info({ attemptId, stage, taskId: claim.taskId.toString(), attempt: claim.attemptNumber, isReserved }, "claimed");
     const attempt = startAttempt(claim, {
       ...rest,
       clock,
@@ -144,19 +146,35 @@ class WorkerAgent {
       announce: (id, artifacts, signal) => this.beats.announce(id, artifacts, signal),
       tell: (id, checkpoint, signal) => this.beats.tell(id, checkpoint, signal),
       onCheckpoint: (event) => this.books.onCheckpoint(claim, event),
-      onChange: () => {
-        this.books.onProgress(claim, attempt.view());
-        this.progress.tell(claim, attempt.view());
-      },
+      onChange: () => this.onProgress(attempt),
+      onFetched: (tookMs) => this.books.onFetched(tookMs),
+      onBegan: (idleMs) => this.onBegan(claim, idleMs),
     });
     this.attempts.hold(attempt, session.id);
-    void attempt.computed.then(() => {
-      this.books.onComputed();
-      this.conversation.wake();
-    });
-    void attempt.ended.then((report) => this.books.onEnded(claim, report));
-    this.progress.tell(claim, attempt.view());
+    // One that never began frees nothing: who asked for it would only ask again.
+    void attempt.computed.then(() => (isReserved && !attempt.hasBegun() ? this.conversation.look() : this.conversation.wake()));
+    void attempt.ended.then((report) => this.onEnded(attempt, report));
+    this.onProgress(attempt);
     if (this.stopping) attempt.stop("stop");
+    if (isReserved && this.attempts.isMakingWay()) attempt.giveBack("preempt");
+  }
+
+  /** What is reserved tells nothing: the task is as likely another worker's. */
+  private onProgress(attempt: Attempt): void {
+    if (!attempt.claim.isReserved || attempt.hasBegun()) this.progress.tell(attempt.claim, attempt.view());
+    this.conversation.look();
+  }
+
+  /** Until a beat says so, what was reserved may be taken away. */
+  private onBegan(claim: TaskClaim, idleMs: number | undefined): void {
+    this.books.onBegan(claim, idleMs);
+    if (claim.isReserved) this.beats.soon();
+  }
+
+  private onEnded(attempt: Attempt, report: AttemptReport): void {
+    const { claim } = attempt;
+    if (claim.isReserved && !attempt.hasBegun()) this.books.onUnbegun(claim, { report, stopped: attempt.stopReason() });
+    else this.books.onEnded(claim, report);
   }
 
   private onOutcomes(outcomes: readonly AttemptReportOutcome[], asked: readonly AttemptReport[]): void {
@@ -171,6 +189,7 @@ class WorkerAgent {
 
   private onLevels(levels: readonly AttemptLevel[]): void {
     for (const { attemptId, level } of levels) this.attempts.applyLevel(attemptId, levelName(level));
+    if (this.attempts.isMakingWay()) this.attempts.giveBackReserved("preempt");
   }
 
   private onBeatAnswer(answer: BeatAnswer): void {
@@ -256,6 +275,7 @@ class WorkerAgent {
       pollMs: timings.pollMs,
       session: () => this.session,
       worker,
+      fetchEstimate: () => this.books.fetchEstimate(),
       runtimeReady: () => runtime.isReady(),
       onClaim: (claim, session) => this.onClaim(claim, session),
       onLevels: (levels) => this.onLevels(levels),

@@ -12,6 +12,8 @@ type Holding = {
   readonly attempt: Attempt;
   readonly sessionId: string;
   computing: boolean;
+  /** Whether the coordinator counts it as reserved: until a beat was answered that said it has begun. */
+  isReserved: boolean;
   report: AttemptReport | undefined;
   /** False when the farm was restored: nobody knows the attempt any more. */
   reportable: boolean;
@@ -25,6 +27,9 @@ const wirePhases = {
   finish: WirePhase.ATTEMPT_PHASE_FINISH,
 } as const satisfies Record<AttemptPhase, WirePhase>;
 
+/** Attempts that compute or finish at a time, beside one that is to compute: what has computed is bounded, however slow it is stored. */
+const mostBeforeReport = 1;
+
 /** The attempts of one worker with one slot. */
 export class AttemptBook {
   private readonly holdings = new Map<string, Holding>();
@@ -36,15 +41,19 @@ export class AttemptBook {
 
   /** Takes an attempt in and follows it to its report. */
   hold(attempt: Attempt, sessionId: string): void {
-    const holding: Holding = { attempt, sessionId, computing: true, report: undefined, reportable: true };
+    const { isReserved } = attempt.claim;
+    const holding: Holding = { attempt, sessionId, computing: true, isReserved, report: undefined, reportable: true };
     this.holdings.set(attempt.claim.attemptId, holding);
+    this.passSlot();
     void attempt.computed.then(() => {
       holding.computing = false;
+      this.passSlot();
       this.onChange();
     });
     void attempt.ended.then((report) => {
       holding.report = report;
       if (!holding.reportable) this.holdings.delete(attempt.claim.attemptId);
+      this.passSlot();
       this.onChange();
     });
   }
@@ -64,6 +73,31 @@ export class AttemptBook {
   /** Whether no attempt fetches or computes. */
   slotFree(): boolean {
     return !this.some((holding) => holding.computing);
+  }
+
+  /** The attempt after whose compute the slot is free, if nothing is reserved for then and nothing else will have it. */
+  soonFree(): Attempt | undefined {
+    const [running, next] = this.waiting();
+    if (next !== undefined || running?.stopReason() !== undefined) return undefined;
+    return this.some(({ isReserved, report }) => isReserved && report === undefined) ? undefined : running;
+  }
+
+  /** The coordinator has answered this beat. */
+  onBeatAnswered(beats: readonly AttemptBeat[]): void {
+    const begun = beats.filter(({ phase }) => phase !== wirePhases.fetch).map(({ attemptId }) => this.holdings.get(attemptId));
+    const news = begun.filter((holding) => holding?.isReserved === true);
+    for (const holding of news) if (holding !== undefined) holding.isReserved = false;
+    if (news.length > 0) this.onChange();
+  }
+
+  /** Whether the slot is given up for another task's sake: what is reserved must not take it. */
+  isMakingWay(): boolean {
+    return this.waiting().some((attempt) => attempt.hasBegun() && attempt.stopReason() === "preempt");
+  }
+
+  /** What is only reserved goes back. */
+  giveBackReserved(reason: StopReason): void {
+    for (const attempt of this.waiting()) attempt.giveBack(reason);
   }
 
   /** Attempts between compute and report. */
@@ -96,8 +130,9 @@ export class AttemptBook {
     this.holdings.get(attemptId)?.attempt.applyLevel(level);
   }
 
+  /** The newest first: what waits for the slot must not begin when the one before it ends. */
   stopAll(reason: StopReason): void {
-    for (const { attempt } of this.holdings.values()) attempt.stop(reason);
+    for (const { attempt } of [...this.holdings.values()].toReversed()) attempt.stop(reason);
   }
 
   /** How long the slowest run that can leave with a last checkpoint may take to. */
@@ -118,6 +153,18 @@ export class AttemptBook {
   /** All attempts with what they do, for live progress. */
   running(): readonly Attempt[] {
     return [...this.holdings.values()].filter(({ report }) => report === undefined).map(({ attempt }) => attempt);
+  }
+
+  /** Those that fetch, wait for the slot or compute, in the order of their claims. */
+  private waiting(): readonly Attempt[] {
+    return [...this.holdings.values()].filter(({ computing }) => computing).map(({ attempt }) => attempt);
+  }
+
+  /** The slot is the oldest's that has not computed; the next may lie with the runtime before, if little enough is being finished. */
+  private passSlot(): void {
+    const open = [...this.holdings.values()].filter(({ report }) => report === undefined);
+    open.find(({ computing }) => computing)?.attempt.takeSlot();
+    for (const { attempt } of open.slice(0, mostBeforeReport + 1)) attempt.admit();
   }
 
   private some(matches: (holding: Holding) => boolean): boolean {

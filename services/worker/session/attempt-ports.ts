@@ -20,9 +20,13 @@ export type RunOptions = {
   readonly signal: AbortSignal;
   /** Aborting asks the run to end at its next step with a last checkpoint; it rejects with STAGE_CANCELLED when it has. */
   readonly leave: AbortSignal;
+  /** The device is the run's; how long it stood idle before, in ms, undefined for a runtime's first run. */
+  readonly onStarted: (idleMs: number | undefined) => void;
   readonly onProgress: (progress: StageProgress) => void;
   /** Its file is the caller's from then on. */
   readonly onCheckpoint: (checkpoint: StageCheckpoint) => void;
+  /** The device is free; the outputs are still being written. */
+  readonly onComputed: () => void;
   /** After an abort, how long the runtime may take to come free before it is killed. */
   readonly cancelGraceMs: () => number;
 };
@@ -30,7 +34,7 @@ export type RunOptions = {
 /** The stage runtime, whichever process it is at the moment. */
 export type RuntimePort = {
   /**
-   * Runs one stage. Rejects with the runtime's FarmError, RUNTIME_DIED when the process ended, STAGE_CANCELLED after an abort. An
+   * Runs one stage; while another computes it waits for that, and starts without being told. Rejects with the runtime's FarmError, RUNTIME_DIED when the process ended, STAGE_CANCELLED after an abort. An
    * abort rejects at once; the next run waits until the cancelled one has let go.
    */
   run(request: RunStageRequest, options: RunOptions): Promise<StageResult>;
@@ -63,6 +67,8 @@ export type TransferPort = { open(): Promise<Workspace> };
 type AttemptLimits = StallLimits & {
   readonly fetchMs: number;
   readonly uploadMs: number;
+  /** How long a reservation that is ready waits for its slot before it is given back. */
+  readonly reservedMs: number;
   /** How long the report of an attempt that ended early waits for its last checkpoint. */
   readonly lastCheckpointMs: number;
   readonly cancelGraceMs: number;
@@ -89,6 +95,9 @@ export type AttemptPorts = {
   readonly checkpoints: CheckpointPace;
   /** Called with each change of phase or step. */
   readonly onChange: () => void;
+  readonly onFetched: (tookMs: number) => void;
+  /** It computes from now; how long the device stood idle before, if that is known. */
+  readonly onBegan: (idleMs: number | undefined) => void;
   readonly onCheckpoint: (event: CheckpointEvent) => void;
   readonly limits: AttemptLimits;
 };

@@ -20,7 +20,9 @@ export type StopReason =
   | "drain"
   /** The worker's process stops. */
   | "stop"
-  | "outage";
+  | "outage"
+  /** A reservation whose slot did not come free in time. */
+  | "slot_not_free";
 
 /** What a stop keeps of the steps that a run has taken. */
 export type StopKeeps =
@@ -43,6 +45,7 @@ export function keptBy(reason: StopReason): StopKeeps {
     case "revoked":
     case "session_ended":
     case "outage":
+    case "slot_not_free":
       return "nothing";
   }
 }
@@ -56,4 +59,5 @@ export const stopMessages: Readonly<Record<StopReason, string>> = {
   drain: "the worker is drained",
   stop: "the worker was stopped before the attempt could end",
   outage: "the worker was cut off for longer than allowed",
+  slot_not_free: "the slot that the attempt was reserved for did not come free in time",
 };

@@ -2,8 +2,8 @@
  * One try of one task on this worker: fetch → compute → finish, and the report of how it ended.
  *
  * Invariants: it always ends, with exactly one report; `computed` settles as soon as the device is free for another; a stop takes effect
- * in whatever phase it meets; nothing is put into the store before its rows are announced; a report waits for the last checkpoint, but not
- * for long.
+ * in whatever phase it meets; a reservation that has not begun ends without a trace on the device; nothing is put into the store before its
+ * rows are announced; a report waits for the last checkpoint, but not for long.
  */
 import type { AttemptReport, TaskClaim } from "../../gen/proto/vapfarm/v1/dispatch.ts";
 import type { RunStageRequest, StageInput, StageResult } from "../../gen/proto/vapfarm/v1/stage.ts";
@@ -14,8 +14,8 @@ import type { AttemptPorts, ProducedFile, Workspace } from "./attempt-ports.ts";
 import { type AttemptLevelName, type AttemptPhase, keptBy, type StopReason } from "./attempt-words.ts";
 import { type CheckpointKeeper, createCheckpointKeeper } from "./checkpoint-keeper.ts";
 import { settledWithin } from "./clock.ts";
+import { DeviceRun } from "./device-run.ts";
 import { responseTo } from "./level-response.ts";
-import { createRunWatch, type RunWatch } from "./run-watch.ts";
 import { withinLimit } from "./time-limit.ts";
 
 export type AttemptView = {
@@ -33,6 +33,16 @@ export type Attempt = {
   view(): AttemptView;
   /** False once its run stands still for too long: it is then not renewed. */
   isRenewable(): boolean;
+  /** The runtime computes it, or has. */
+  hasBegun(): boolean;
+  /** It may be handed to the runtime, which starts it when its device is free. */
+  admit(): void;
+  /** No other attempt is before it any more. */
+  takeSlot(): void;
+  /** Stops it unless the slot is its own: a reservation goes back without having cost anything. */
+  giveBack(reason: StopReason): void;
+  /** Expected time until the device is free again, in ms; undefined while nobody knows. */
+  leftMs(): number | undefined;
   applyLevel(level: AttemptLevelName): void;
   stop(reason: StopReason): void;
   /** How long it may take to end at its next step and to have its last checkpoint told; 0 where it cannot. */
@@ -45,57 +55,76 @@ export type Attempt = {
   readonly ended: Promise<AttemptReport>;
 };
 
-/** Begins the attempt. */
+/** Begins the attempt: its inputs are fetched at once. */
 export function startAttempt(claim: TaskClaim, ports: AttemptPorts): Attempt {
   const run = new AttemptRun(claim, ports);
-  const computed = Promise.withResolvers<undefined>();
   return {
     claim,
     view: () => run.view(),
-    isRenewable: () => !run.watch.isHung(),
+    isRenewable: () => !run.device.watch.isHung(),
+    hasBegun: () => run.device.hasBegun,
+    admit: () => run.device.admit(),
+    takeSlot: () => run.takeSlot(),
+    giveBack: (reason) => run.giveBack(reason),
+    leftMs: () => run.device.leftMs(),
     applyLevel: (level) => run.applyLevel(level),
     stop: (reason) => run.stop(reason),
     leaveMs: () => run.leaveMs(),
     stopReason: () => run.stopped,
-    computed: computed.promise,
-    ended: run.toEnd(() => computed.resolve(undefined)),
+    computed: run.computed.promise,
+    ended: run.toEnd(),
   };
 }
-
-type Prepared = { readonly workspace: Workspace; readonly inputs: StageInput[]; readonly keeper: CheckpointKeeper };
 
 class AttemptRun {
   readonly claim: TaskClaim;
   readonly ports: AttemptPorts;
-  readonly watch: RunWatch;
+  readonly device: DeviceRun;
+  readonly computed = Promise.withResolvers<undefined>();
   stopped: StopReason | undefined;
   private phase: AttemptPhase = "fetch";
-  /** While the runtime has the run. */
-  private computeStartedAtMs: number | undefined;
+  private finishSinceMs = 0;
   private readonly stopping = new AbortController();
   /** Asks the run to end with a last checkpoint. */
   private readonly leaving = new AbortController();
-  private cancelLeaving: () => void = () => undefined;
+  private cancelTimer: () => void = () => undefined;
   private keeper: CheckpointKeeper | undefined;
   /** As it was when the attempt ended: what comes while its last checkpoint is told is not why. */
   private endedBy: { readonly stopped: StopReason | undefined } | undefined;
-  private times = { fetchMs: 0, loadMs: 0, computeMs: 0, deviceMs: 0, finishMs: 0 };
+  private late: FarmError | undefined;
+  private times = { fetchMs: 0, loadMs: 0, computeMs: 0, finishMs: 0 };
+  /** Told with the result. */
+  private deviceMs: number | undefined;
 
   constructor(claim: TaskClaim, ports: AttemptPorts) {
     this.claim = claim;
     this.ports = ports;
-    this.watch = createRunWatch({ claim, ports });
+    this.device = new DeviceRun(claim, {
+      ...ports,
+      signal: this.stopping.signal,
+      leave: this.leaving.signal,
+      onBegan: (idleMs) => this.onBegan(idleMs),
+      onComputed: () => this.onComputed(),
+      onCheckpoint: (checkpoint) => this.keeper?.take(checkpoint),
+    });
   }
 
   view(): AttemptView {
-    const { computeStartedAtMs: sinceMs, times, ports } = this;
-    const deviceMs = sinceMs === undefined ? times.deviceMs : ports.clock.nowMs() - sinceMs;
-    return { phase: this.phase, ...this.watch.view(), deviceMs };
+    return { phase: this.phase, ...this.device.watch.view(), deviceMs: this.deviceMs ?? this.device.deviceMs() };
   }
 
   applyLevel(level: AttemptLevelName): void {
     const reason = responseTo(level, this.phase);
     if (reason !== undefined) this.stop(reason);
+  }
+
+  takeSlot(): void {
+    if (!this.device.hasSlot && !this.device.hasBegun) this.cancelTimer();
+    this.device.takeSlot();
+  }
+
+  giveBack(reason: StopReason): void {
+    if (!this.device.hasSlot && !this.device.hasBegun) this.stop(reason);
   }
 
   /** A second stop counts only if it keeps less than the first. */
@@ -109,49 +138,58 @@ class AttemptRun {
   }
 
   leaveMs(): number {
-    return this.canLeave() ? this.watch.cancelGraceMs() + this.ports.limits.lastCheckpointMs : 0;
+    return this.canLeave() ? this.device.watch.cancelGraceMs() + this.ports.limits.lastCheckpointMs : 0;
   }
 
   private canLeave(): boolean {
-    return this.computeStartedAtMs !== undefined && hasCheckpoints(this.ports.checkpoints);
+    return this.device.isComputing && hasCheckpoints(this.ports.checkpoints);
   }
 
   /** What does not leave in time is cancelled. */
   private leave(): void {
     this.leaving.abort();
-    this.cancelLeaving = this.ports.clock.after(this.watch.cancelGraceMs(), () => this.stopping.abort());
+    this.setTimer(this.device.watch.cancelGraceMs(), () => this.stopping.abort());
   }
 
-  async toEnd(onComputed: () => void): Promise<AttemptReport> {
-    const { attemptId } = this.claim;
+  /** One at a time: a later phase has no use for an earlier one's. */
+  private setTimer(ms: number, callback: () => void): void {
+    this.cancelTimer();
+    this.cancelTimer = this.ports.clock.after(ms, callback);
+  }
+
+  async toEnd(): Promise<AttemptReport> {
+    const { attemptId, inputs } = this.claim;
     try {
-      return await this.inWorkspace(onComputed);
+      return await this.inWorkspace();
     } catch (thrown) {
       const { stopped } = this.endedBy ?? this;
-      const end = { thrown, stopped, hung: this.watch.isHung(), inputs: this.claim.inputs };
-      return failureReport(attemptId, end, this.times);
+      const end = { thrown: this.late ?? thrown, stopped, hung: this.device.watch.isHung(), inputs };
+      return failureReport(attemptId, end, this.timesSoFar());
     } finally {
-      onComputed();
+      this.cancelTimer();
+      this.computed.resolve(undefined);
     }
   }
 
-  private async inWorkspace(onComputed: () => void): Promise<AttemptReport> {
+  private timesSoFar() {
+    return { ...this.times, deviceMs: this.deviceMs ?? this.device.deviceMs() };
+  }
+
+  private async inWorkspace(): Promise<AttemptReport> {
     const workspace = await this.ports.transfer.open();
     const keeper = createCheckpointKeeper({ attemptId: this.claim.attemptId, workspace, ports: this.ports });
     this.keeper = keeper;
     try {
       const inputs = await this.fetch(workspace);
-      const result = await this.compute({ workspace, inputs, keeper });
-      keeper.close();
-      this.enter("finish");
-      onComputed();
-      const startedAtMs = this.ports.clock.nowMs();
+      const result = await this.compute(workspace, inputs);
       const files = await this.finish(workspace, result);
-      this.times = { ...this.times, finishMs: this.ports.clock.nowMs() - startedAtMs };
-      return successReport(this.claim.attemptId, { result, outputs: files.map(({ artifact }) => artifact) }, this.times);
+      this.times = { ...this.times, finishMs: this.ports.clock.nowMs() - this.finishSinceMs };
+      const outputs = files.map(({ artifact }) => artifact);
+      return successReport(this.claim.attemptId, { result, outputs }, this.timesSoFar());
     } catch (thrown) {
       this.endedBy = { stopped: this.stopped };
-      await this.keepLast(keeper, onComputed);
+      this.cancelTimer();
+      await this.keepLast(keeper);
       throw thrown;
     } finally {
       keeper.close();
@@ -160,10 +198,10 @@ class AttemptRun {
   }
 
   /** The next attempt goes on at the last checkpoint if it is told before the report. An attempt that is not renewed cannot tell it. */
-  private async keepLast(keeper: CheckpointKeeper, onComputed: () => void): Promise<void> {
-    if (keeper.isIdle() || this.watch.isHung()) return;
+  private async keepLast(keeper: CheckpointKeeper): Promise<void> {
+    if (keeper.isIdle() || this.device.watch.isHung()) return;
     this.enter("finish");
-    onComputed();
+    this.computed.resolve(undefined);
     await settledWithin(this.ports.clock, this.ports.limits.lastCheckpointMs, keeper.untilIdle());
   }
 
@@ -177,37 +215,41 @@ class AttemptRun {
     const startedAtMs = clock.nowMs();
     const limit = { clock, ms: limits.fetchMs, signal: this.stopping.signal, what: "fetching the inputs" };
     const inputs = await withinLimit(limit, (signal) => workspace.fetch(this.claim.inputs, signal));
-    this.times = { ...this.times, fetchMs: clock.nowMs() - startedAtMs };
+    const fetchMs = clock.nowMs() - startedAtMs;
+    this.times = { ...this.times, fetchMs };
+    this.ports.onFetched(fetchMs);
     return inputs;
   }
 
-  private async compute({ workspace, inputs, keeper }: Prepared): Promise<StageResult> {
-    const { clock, runtime } = this.ports;
-    if (this.stopped !== undefined) throw new FarmError("STAGE_CANCELLED");
-    const request = this.requestFor(workspace, inputs);
+  private async compute(workspace: Workspace, inputs: StageInput[]): Promise<StageResult> {
+    if (!this.device.hasSlot) this.setTimer(this.ports.limits.reservedMs, () => this.giveBack("slot_not_free"));
+    await this.device.untilAdmitted();
+    const result = await this.device.run(this.requestFor(workspace, inputs));
+    const { loadMs, computeMs, deviceMs } = result;
+    this.times = { ...this.times, loadMs, computeMs };
+    this.deviceMs = deviceMs;
+    return result;
+  }
+
+  private onBegan(idleMs: number | undefined): void {
+    this.cancelTimer();
+    this.ports.onBegan(idleMs);
     this.enter("compute");
-    const startedAtMs = clock.nowMs();
-    this.computeStartedAtMs = startedAtMs;
-    this.watch.begin();
-    try {
-      const result = await runtime.run(request, {
-        signal: this.stopping.signal,
-        leave: this.leaving.signal,
-        onProgress: (progress) => this.watch.onProgress(progress),
-        onCheckpoint: (checkpoint) => keeper.take(checkpoint),
-        cancelGraceMs: () => this.watch.cancelGraceMs(),
-      });
-      const { loadMs, computeMs, deviceMs } = result;
-      this.times = { ...this.times, loadMs, computeMs, deviceMs };
-      return result;
-    } catch (thrown) {
-      this.times = { ...this.times, deviceMs: clock.nowMs() - startedAtMs };
-      throw thrown;
-    } finally {
-      this.computeStartedAtMs = undefined;
-      this.cancelLeaving();
-      this.watch.end();
-    }
+  }
+
+  /** From here on it only writes: no checkpoint is of use any more, and what takes too long is given up. */
+  private onComputed(): void {
+    const { clock, limits } = this.ports;
+    this.finishSinceMs = clock.nowMs();
+    this.keeper?.close();
+    this.setTimer(limits.uploadMs, () => this.giveUpWriting());
+    this.enter("finish");
+    this.computed.resolve(undefined);
+  }
+
+  private giveUpWriting(): void {
+    this.late = new FarmError("DEADLINE_PASSED", { message: "the runtime took too long to write the outputs" });
+    this.stopping.abort();
   }
 
   private requestFor(workspace: Workspace, inputs: StageInput[]): RunStageRequest {
@@ -216,11 +258,12 @@ class AttemptRun {
     const { everySteps, everyMs, mostShare } = this.ports.checkpoints;
     const checkpoints = { everySteps, everyMs: BigInt(everyMs), mostShare };
     const { outputFolder } = workspace;
-    return { runId: attemptId, modelFolder, engineDigests, parameters, inputs, outputFolder, checkpoints };
+    return { runId: attemptId, modelFolder, engineDigests, parameters, inputs, outputFolder, checkpoints, mayWait: true };
   }
 
   private finish(workspace: Workspace, result: StageResult): Promise<readonly ProducedFile[]> {
     const { clock, limits, announce } = this.ports;
+    this.cancelTimer();
     const limit = { clock, ms: limits.uploadMs, signal: this.stopping.signal, what: "storing the outputs" };
     return withinLimit(limit, async (signal) => {
       const files = await workspace.hash(result.outputs, signal);

@@ -48,6 +48,8 @@ type Errand = { readonly said: Said; readonly done: () => void };
 export type Beats = {
   /** Beats until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
+  /** Beats at once: an attempt has begun that was only reserved. */
+  soon(): void;
   /** Resolves once a beat that named the artifacts was answered. */
   announce(attemptId: string, artifacts: readonly ProducedArtifact[], signal: AbortSignal): Promise<void>;
   /** Resolves once a beat that named the checkpoint was answered. */
@@ -91,6 +93,7 @@ export function createBeats(ports: BeatPorts): Beats {
         ports.afterBeat();
       }
     },
+    soon: () => latch.fire(),
     announce: (attemptId, artifacts, signal) => say(attemptId, { artifacts }, signal),
     tell: (attemptId, checkpoint, signal) => say(attemptId, { checkpoint }, signal),
   };
@@ -118,6 +121,7 @@ async function beatOnce(ports: BeatPorts, errands: ReadonlyMap<string, Errand>):
     return;
   }
   session.renew(reply.answer, sentAtMs);
+  ports.book.onBeatAnswered(attempts);
   ports.onAnswer(reply.answer);
   for (const errand of run) errand.done();
 }

@@ -14,6 +14,7 @@ import {
   ReportRequest,
   type WorkerDescription,
 } from "../../gen/proto/vapfarm/v1/dispatch.ts";
+import { askAheadAtMs, type Estimate, withSample } from "./ahead.ts";
 import type { AttemptBook } from "./attempt-book.ts";
 import { backOffMs } from "./back-off.ts";
 import { sleep } from "./clock.ts";
@@ -32,6 +33,8 @@ export type ConversationPorts = {
   readonly pollMs: number;
   readonly session: () => Session;
   readonly worker: () => Omit<WorkerDescription, "life">;
+  /** How long the fetching of inputs takes. */
+  readonly fetchEstimate: () => Estimate | undefined;
   readonly runtimeReady: () => boolean;
   readonly onClaim: (claim: NonNullable<NextAnswer["claim"]>, session: Session) => void;
   readonly onLevels: (levels: NextAnswer["levels"]) => void;
@@ -55,6 +58,9 @@ export class Conversation {
   private leaving: "no" | "when_empty" | "now" = "no";
   private left = false;
   private refusals = 0;
+  private askEstimate: Estimate | undefined;
+  /** The attempt for whose end a reservation was asked: once is enough, unless something says that there may be work. */
+  private askedAheadFor: string | undefined;
 
   constructor(ports: ConversationPorts) {
     this.ports = ports;
@@ -64,6 +70,7 @@ export class Conversation {
   /** There may be work: ask as soon as a slot is free. */
   wake(): void {
     this.askWanted = true;
+    this.askedAheadFor = undefined;
     this.latch.fire();
   }
 
@@ -111,6 +118,7 @@ export class Conversation {
       finishing: book.finishing(),
       askWanted: this.askWanted,
       pollDueAtMs: this.pollDueAtMs,
+      aheadDueAtMs: this.aheadDueAtMs(nowMs),
       waitingReports: book.waitingReports().length,
     });
     if (turn.kind === "wait") await this.latch.wait(turn.untilMs === undefined ? undefined : Math.max(0, turn.untilMs - nowMs), signal);
@@ -118,18 +126,26 @@ export class Conversation {
     else await this.report(signal);
   }
 
-  private async next({ freeSlots, leaving }: NextTurn, signal: AbortSignal): Promise<void> {
-    const { book, session, worker, subjects } = this.ports;
+  private aheadDueAtMs(nowMs: number): number | undefined {
+    const running = this.ports.book.soonFree();
+    if (running === undefined || running.claim.attemptId === this.askedAheadFor) return undefined;
+    return askAheadAtMs({ nowMs, leftMs: running.leftMs(), ask: this.askEstimate, fetch: this.ports.fetchEstimate() });
+  }
+
+  private async next({ freeSlots, aheadSlots, leaving }: NextTurn, signal: AbortSignal): Promise<void> {
+    const { book, session, worker, subjects, exchange: edge } = this.ports;
     const asked = { session: session(), reports: book.waitingReports() };
     if (freeSlots > 0) this.askWanted = false;
+    if (aheadSlots > 0) this.askedAheadFor = book.soonFree()?.claim.attemptId;
     const heldAttemptIds = book.idsOf(asked.session.id);
     const described = { ...worker(), life: asked.session.life };
-    const said = { worker: described, heldAttemptIds, freeSlots, aheadSlots: 0, reports: [...asked.reports], leaving };
+    const said = { worker: described, heldAttemptIds, freeSlots, aheadSlots, reports: [...asked.reports], leaving };
     const request = { header: asked.session.nextHeader(), ...said };
     const payload = NextRequest.encode(request).finish();
     const answered = await this.ask({ subject: subjects.next, payload, read: readNext }, asked.session, signal);
     if (answered === undefined || this.refused(answered.answer, asked.session)) return;
     asked.session.renew(answered.answer.answer, answered.sentAtMs);
+    this.askEstimate = withSample(this.askEstimate, edge.clock.nowMs() - answered.sentAtMs);
     this.schedulePoll();
     this.left = leaving;
     this.take(answered.answer.answer, { ...asked, freeSlots });

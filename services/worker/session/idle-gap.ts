@@ -1,31 +1,25 @@
 /**
- * The time that the device stands idle between two computes of a worker that has work (design §10).
+ * The time that the device stands idle between two computes of a worker that has work (design §10), as its runtime measures it.
  *
  * A gap in which the coordinator had nothing is no gap: it measures the farm's load, not the agent.
  */
 
 export type IdleGap = {
-  computeStarted(attemptId: string, nowMs: number): void;
-  computeEnded(nowMs: number): void;
+  /** A run began; how long the device was idle before, undefined for a runtime's first. */
+  computeStarted(idleMs: number | undefined): void;
   nothingToDo(): void;
 };
 
 /** Reports each gap in ms. */
 export function createIdleGap(report: (gapMs: number) => void): IdleGap {
-  let idleSinceMs: number | undefined;
-  let startedId: string | undefined;
+  let hadWork = false;
   return {
-    computeStarted(attemptId, nowMs) {
-      if (attemptId === startedId) return;
-      startedId = attemptId;
-      if (idleSinceMs !== undefined) report(nowMs - idleSinceMs);
-      idleSinceMs = undefined;
-    },
-    computeEnded(nowMs) {
-      idleSinceMs = nowMs;
+    computeStarted(idleMs) {
+      if (hadWork && idleMs !== undefined) report(idleMs);
+      hadWork = true;
     },
     nothingToDo() {
-      idleSinceMs = undefined;
+      hadWork = false;
     },
   };
 }

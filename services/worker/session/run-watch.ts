@@ -13,11 +13,15 @@ export type RunWatch = {
   end(): void;
   isHung(): boolean;
   view(): { readonly step: number; readonly steps: number; readonly remainingMs: number };
+  /** Expected time left in ms; undefined while no step has told how long one takes. */
+  leftMs(): number | undefined;
   cancelGraceMs(): number;
 };
 
+type WatchPorts = Pick<AttemptPorts, "clock" | "runtime" | "limits" | "onChange">;
+
 /** A watch that has not begun. */
-export function createRunWatch(run: { readonly claim: TaskClaim; readonly ports: AttemptPorts }): RunWatch {
+export function createRunWatch(run: { readonly claim: TaskClaim; readonly ports: WatchPorts }): RunWatch {
   const watch = new Watch(run.claim, run.ports);
   return {
     begin: () => watch.begin(),
@@ -25,6 +29,7 @@ export function createRunWatch(run: { readonly claim: TaskClaim; readonly ports:
     end: () => watch.end(),
     isHung: () => watch.hung,
     view: () => watch.view(),
+    leftMs: () => watch.leftMs(),
     cancelGraceMs: () => cancelGraceMs(watch.stepTimes, run.ports.limits.cancelGraceMs),
   };
 }
@@ -33,14 +38,14 @@ class Watch {
   hung = false;
   stepTimes: StepTimes = [];
   private readonly claim: TaskClaim;
-  private readonly ports: AttemptPorts;
+  private readonly ports: WatchPorts;
   private progress: RunProgress | undefined;
   private step = 0;
   private steps = 0;
   private stepAtMs: number | undefined;
   private cancelCheck: () => void = () => undefined;
 
-  constructor(claim: TaskClaim, ports: AttemptPorts) {
+  constructor(claim: TaskClaim, ports: WatchPorts) {
     this.claim = claim;
     this.ports = ports;
   }
@@ -68,6 +73,13 @@ class Watch {
   view(): { readonly step: number; readonly steps: number; readonly remainingMs: number } {
     const stepMs = this.progress?.stepMs ?? 0;
     return { step: this.step, steps: this.steps, remainingMs: Math.max(0, this.steps - this.step) * stepMs };
+  }
+
+  leftMs(): number | undefined {
+    const stepMs = this.progress?.stepMs ?? 0;
+    if (stepMs === 0 || this.stepAtMs === undefined) return undefined;
+    const stepsLeftMs = Math.max(0, this.steps - this.step) * stepMs;
+    return Math.max(0, stepsLeftMs - (this.ports.clock.nowMs() - this.stepAtMs));
   }
 
   private countStep(step: number, nowMs: number): void {

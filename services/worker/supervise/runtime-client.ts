@@ -5,6 +5,7 @@ import { FarmError, toFarmError } from "../../domain/errors.ts";
 import {
   type DescribeRuntimeResponse,
   type RunStageRequest,
+  type RunStageResponse,
   StageServiceClient,
   type StageResult,
 } from "../../gen/proto/vapfarm/v1/stage.ts";
@@ -19,7 +20,7 @@ export type RuntimeClient = {
   /** Rejects with the runtime's error; RUNTIME_DIED when the connection broke. */
   run(request: RunStageRequest, options: RunCall): Promise<StageResult>;
   /** Resolves when the runtime has let go of a cancelled run. */
-  untilFree(signal: AbortSignal): Promise<void>;
+  untilFree(runId: string, signal: AbortSignal): Promise<void>;
   close(): void;
 };
 
@@ -35,24 +36,19 @@ export function connectRuntime(address: string): RuntimeClient {
   return {
     describe: () => callUnary(client.describeRuntime.bind(client), {}, { deadlineMs: describeMs }),
     run: (request, options) => run(client, request, options),
-    untilFree: (signal) => untilFree(client, signal),
+    untilFree: (runId, signal) => untilFree(client, runId, signal),
     close: () => client.close(),
   };
 }
 
-async function run(
-  client: StageServiceClient,
-  request: RunStageRequest,
-  { signal, leave, onProgress, onCheckpoint }: RunCall,
-): Promise<StageResult> {
+async function run(client: StageServiceClient, request: RunStageRequest, { signal, leave, ...heard }: RunCall): Promise<StageResult> {
   let result: StageResult | undefined;
   const stop = (): void => void stopRun(client, request.runId);
   leave.addEventListener("abort", stop, { once: true });
   try {
     for await (const { event } of callServerStream(client.runStage.bind(client), request, { deadlineMs: runMs, signal })) {
-      if (event?.$case === "progress") onProgress(event.value);
-      if (event?.$case === "checkpoint") onCheckpoint(event.value);
       if (event?.$case === "result") result = event.value;
+      else if (event !== undefined) tell(event, heard);
     }
   } catch (thrown) {
     throw signal.aborted ? new FarmError("STAGE_CANCELLED", { cause: thrown }) : failureOf(thrown);
@@ -61,6 +57,24 @@ async function run(
   }
   if (result === undefined) throw new FarmError("STAGE_FAILED", { message: "the runtime ended the run without a result" });
   return result;
+}
+
+type Heard = Pick<RunCall, "onStarted" | "onProgress" | "onCheckpoint" | "onComputed">;
+
+function tell(event: Exclude<NonNullable<RunStageResponse["event"]>, { $case: "result" }>, heard: Heard): void {
+  switch (event.$case) {
+    case "started":
+      heard.onStarted(event.value.idleMs);
+      return;
+    case "progress":
+      heard.onProgress(event.value);
+      return;
+    case "checkpoint":
+      heard.onCheckpoint(event.value);
+      return;
+    case "computed":
+      heard.onComputed();
+  }
 }
 
 /** A runtime that does not hear of it goes on, until who asked loses patience and cancels. */
@@ -75,10 +89,10 @@ function failureOf(thrown: unknown): FarmError {
 }
 
 /** A cancelled run holds the runtime's slot until it has let go; a runtime that does not answer has not. */
-async function untilFree(client: StageServiceClient, signal: AbortSignal): Promise<void> {
+async function untilFree(client: StageServiceClient, runId: string, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const described = await callUnary(client.describeRuntime.bind(client), {}, { deadlineMs: describeMs }).catch(() => undefined);
-    if (described?.runningRunId === "") return;
+    if (described !== undefined && described.runningRunId !== runId) return;
     await pause(freePollMs, signal);
   }
 }

@@ -58,7 +58,8 @@ class Supervisor implements RuntimeSupervisor {
   private readonly stopping = new AbortController();
   private running: Running | undefined;
   private described: DescribeRuntimeResponse | undefined;
-  private isSettling = false;
+  /** Cancelled runs that may still hold the device. */
+  private settling = 0;
   private restarting: Promise<void> = Promise.resolve();
   private launches = 0;
   private failures = 0;
@@ -82,7 +83,7 @@ class Supervisor implements RuntimeSupervisor {
   }
 
   isReady(): boolean {
-    return this.running !== undefined && !this.running.isCondemned && !this.isSettling;
+    return this.running !== undefined && !this.running.isCondemned && this.settling === 0;
   }
 
   description(): DescribeRuntimeResponse | undefined {
@@ -114,7 +115,7 @@ class Supervisor implements RuntimeSupervisor {
     } catch (thrown) {
       throw await this.meaningOf(toFarmError(thrown), running);
     } finally {
-      if (options.signal.aborted) this.settle(running, options.cancelGraceMs());
+      if (options.signal.aborted) this.settle(running, request.runId, options.cancelGraceMs());
       else void this.describe(running).catch(() => undefined);
     }
   }
@@ -153,14 +154,14 @@ class Supervisor implements RuntimeSupervisor {
   }
 
   /** After a cancel: not ready until the runtime has let go of the run, which it must within the grace. */
-  private settle(running: Running, graceMs: number): void {
+  private settle(running: Running, runId: string, graceMs: number): void {
     const ended = new AbortController();
-    const free = Promise.race([running.client.untilFree(ended.signal), running.process.exited]);
-    this.isSettling = true;
+    const free = Promise.race([running.client.untilFree(runId, ended.signal), running.process.exited]);
+    this.settling += 1;
     void settledWithin(this.options.clock, graceMs, free).then((inTime) => {
       ended.abort();
       if (!inTime && this.running === running) this.kill(`a cancelled run did not end within ${Math.round(graceMs)} ms`);
-      this.isSettling = false;
+      this.settling -= 1;
       this.tell();
     });
   }

@@ -5,36 +5,18 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FarmError } from "../../../services/domain/errors.ts";
 import { encodeSafetensors } from "../../../services/domain/tensors/safetensors.ts";
-import { float32, type Tensor } from "../../../services/domain/tensors/tensor.ts";
+import type { Tensor } from "../../../services/domain/tensors/tensor.ts";
 import { FrameSelection, SchedulerKind, type StageProgress } from "../../../services/gen/proto/vapfarm/v1/stage.ts";
 import { callUnary } from "../../../services/platform/grpc/client.ts";
 import { openModel } from "../../../services/platform/models/repository.ts";
+import { zeroDenoiseInputs } from "../../support/denoise-inputs.ts";
 import { demoModelFolder, type StageAnswer, startTestRuntime, type TestRuntime } from "../../support/runtime-process.ts";
-
-/** Tensor files of the demo model's sizes, all zero: enough to keep denoise busy. */
-function denoiseInputs(): Readonly<Record<string, Uint8Array>> {
-  const file = (name: string, shape: readonly number[]): Uint8Array => {
-    const tensor: Tensor = float32(shape, new Float32Array(shape.reduce((product, extent) => product * extent, 1)));
-    return encodeSafetensors({ [name]: tensor });
-  };
-  const still = file("moments", [1, 32, 1, 6, 8]);
-  const embeds = file("prompt_embeds", [1, 226, 32]);
-  return {
-    image_moments: still,
-    ref0_moments: file("moments", [1, 32, 5, 6, 8]),
-    ref0_first_moments: still,
-    prompt_embeds: embeds,
-    negative_prompt_embeds: embeds,
-    ref0_prompt_embeds: embeds,
-    ref0_negative_prompt_embeds: embeds,
-  };
-}
 
 type DenoiseOptions = { readonly steps: number; readonly signal?: AbortSignal; readonly onProgress?: (progress: StageProgress) => void };
 
 function denoise(runtime: TestRuntime, { steps, ...call }: DenoiseOptions): Promise<StageAnswer> {
   const value = { seed: 1n, steps, guidanceScale: 6, dynamicGuidance: false, scheduler: SchedulerKind.SCHEDULER_KIND_DDIM, references: 1 };
-  return runtime.run({ parameters: { $case: "denoise", value }, inputs: denoiseInputs(), ...call });
+  return runtime.run({ parameters: { $case: "denoise", value }, inputs: zeroDenoiseInputs(), ...call });
 }
 
 async function errorOf(promise: Promise<unknown>): Promise<FarmError> {

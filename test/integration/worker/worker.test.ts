@@ -122,13 +122,31 @@ describe("a worker", () => {
     expect(next?.outcome?.$case).toBe("success");
   });
 
-  it("runs a real stage in the real runtime", async () => {
+  it("reserves a task while one computes, and begins it as soon as that is done", async () => {
+    const prompt = JSON.stringify({ until: farm.pathOf("go"), stepMs: 5 });
+    const first = farm.coordinator.addTask({ expectedMs: 1, parameters: { kind: { $case: "textEncode", value: { prompt } } } });
+    const second = farm.addScript({});
+    const worker = await farm.startWorker();
+    const phasesOf = (attemptId: string) =>
+      farm.coordinator.beats.flatMap(({ attempts }) => attempts.filter((beat) => beat.attemptId === attemptId)).map(({ phase }) => phase);
+    await farm.coordinator.until(() => phasesOf(second).length > 1);
+    expect(new Set(phasesOf(second))).toEqual(new Set([AttemptPhase.ATTEMPT_PHASE_FETCH]));
+    await farm.release("go");
+    expect((await committed(second))?.outcome?.$case).toBe("success");
+    expect((await committed(first))?.outcome?.$case).toBe("success");
+    expect(await (await fetch(`http://${worker.httpAddress()}/metrics`)).text()).toContain('vapfarm_reservations_total{outcome="begun"} 1');
+  });
+
+  it("runs real stages in the real runtime, one of them reserved while the other loads its engine", async () => {
     const { engines } = await openModel(join(projectRoot, "models/demo"));
     const engineDigests = Object.fromEntries(Object.values(engines).map(({ name, digest }) => [name, digest]));
     const parameters = { kind: { $case: "textEncode" as const, value: { prompt: "a cat" } } };
-    const attemptId = farm.coordinator.addTask({ engineDigests, parameters });
+    const attemptId = farm.coordinator.addTask({ engineDigests, parameters, expectedMs: 1 });
+    const reserved = farm.coordinator.addTask({ engineDigests, parameters });
     const settings = { VAPFARM_FFMPEG: await testFfmpegPath() };
     await farm.startWorker({ settings, runtimeEntry: join(projectRoot, "services/worker/runtime/main.ts") });
+    expect((await committed(reserved))?.outcome?.$case).toBe("success");
+    expect(farm.coordinator.nexts.filter(({ aheadSlots }) => aheadSlots > 0).length).toBeGreaterThan(0);
     const outcome = (await committed(attemptId))?.outcome;
     if (outcome?.$case !== "success") expect.fail(`failed: ${outcome?.value.message ?? ""}`);
     const sha256 = outcome.value.outputs[0]?.sha256 ?? "";

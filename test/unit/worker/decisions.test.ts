@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { errorTable, isErrorCode } from "../../../services/domain/errors.ts";
 import type { AttemptLevelName, AttemptPhase } from "../../../services/worker/session/attempt-words.ts";
+import { askAheadAtMs, type Estimate, surelyMs, withSample } from "../../../services/worker/session/ahead.ts";
 import { backOffMs } from "../../../services/worker/session/back-off.ts";
 import { drainTimes } from "../../../services/worker/session/drain.ts";
 import { advanced, sentRun, stallLimitMs } from "../../../services/worker/session/hang.ts";
@@ -134,26 +135,65 @@ describe("the next turn", () => {
     finishing: 0,
     askWanted: false,
     pollDueAtMs: 100,
+    aheadDueAtMs: undefined,
     waitingReports: 0,
   };
 
+  const ask = { kind: "next", freeSlots: 1, aheadSlots: 0, leaving: false } as const;
+  const askAhead = { ...ask, freeSlots: 0, aheadSlots: 1 } as const;
+  const sayOnly = { ...ask, freeSlots: 0 } as const;
+
   it.each([
     ["waits for the poll when there is nothing to say", {}, { kind: "wait", untilMs: 100 }],
-    ["asks when the poll is due", { nowMs: 100 }, { kind: "next", freeSlots: 1, leaving: false }],
-    ["asks when woken", { askWanted: true }, { kind: "next", freeSlots: 1, leaving: false }],
-    ["lets reports ride on a next when the slot is free", { waitingReports: 1 }, { kind: "next", freeSlots: 1, leaving: false }],
+    ["asks when the poll is due", { nowMs: 100 }, ask],
+    ["asks when woken", { askWanted: true }, ask],
+    ["lets reports ride on a next when the slot is free", { waitingReports: 1 }, ask],
     ["reports alone while it computes", { waitingReports: 1, slotFree: false, askWanted: true }, { kind: "report" }],
     ["reports alone while it drains", { waitingReports: 1, draining: true }, { kind: "report" }],
-    [
-      "opens a session before it reports",
-      { waitingReports: 1, slotFree: false, opened: false },
-      { kind: "next", freeSlots: 0, leaving: false },
-    ],
+    ["opens a session before it reports", { waitingReports: 1, slotFree: false, opened: false }, sayOnly],
     ["asks for nothing while two finish", { finishing: 2, askWanted: true }, { kind: "wait", untilMs: undefined }],
     ["asks for nothing while the runtime is down", { runtimeReady: false, askWanted: true }, { kind: "wait", untilMs: undefined }],
-    ["says a last word", { leaving: true, draining: true }, { kind: "next", freeSlots: 0, leaving: true }],
+    ["says a last word", { leaving: true, draining: true }, { ...sayOnly, leaving: true }],
+    ["waits while it computes until a reservation is due", { slotFree: false, aheadDueAtMs: 50 }, { kind: "wait", untilMs: 50 }],
+    ["asks ahead when it is due, poll or not", { slotFree: false, aheadDueAtMs: -1, pollDueAtMs: 0 }, askAhead],
+    ["lets reports ride on an ask ahead", { slotFree: false, aheadDueAtMs: 0, waitingReports: 1 }, askAhead],
+    ["asks ahead for nothing while it drains", { slotFree: false, aheadDueAtMs: 0, draining: true }, { kind: "wait", untilMs: undefined }],
+    ["asks ahead for nothing while the runtime is down", { slotFree: false, aheadDueAtMs: 0, runtimeReady: false }, { kind: "wait" }],
   ] as const)("%s", (_, facts, turn) => {
-    expect(chooseTurn({ ...idle, ...facts })).toEqual(turn);
+    expect(chooseTurn({ ...idle, ...facts })).toMatchObject(turn);
+  });
+});
+
+describe("asking ahead", () => {
+  const steady = { meanMs: 100, deviationMs: 5 };
+
+  it("is due when what is left is what asking and fetching surely take", () => {
+    expect(askAheadAtMs({ nowMs: 1_000, leftMs: 5_000, ask: steady, fetch: { meanMs: 700, deviationMs: 20 } })).toBe(5_100);
+    expect(askAheadAtMs({ nowMs: 1_000, leftMs: 0, ask: steady, fetch: steady })).toBeLessThan(1_000);
+    const none = { meanMs: 0, deviationMs: 0 };
+    expect(askAheadAtMs({ nowMs: 1_000, leftMs: 5_000, ask: none, fetch: none })).toBe(5_900);
+  });
+
+  it("waits while nobody knows how long the run takes", () => {
+    expect(askAheadAtMs({ nowMs: 1_000, leftMs: undefined, ask: steady, fetch: steady })).toBeUndefined();
+  });
+
+  it("is early enough for all but the rarest of the times that were measured", () => {
+    const times = fc.array(fc.double({ min: 80, max: 120, noNaN: true }), { minLength: 30, maxLength: 100 });
+    fc.assert(
+      fc.property(times, (measured) => {
+        const estimate = measured.reduce<Estimate | undefined>(withSample, undefined);
+        expect(surelyMs(estimate)).toBeGreaterThanOrEqual(measured.at(-1) ?? 0);
+        expect(surelyMs(estimate)).toBeLessThan(400);
+      }),
+    );
+  });
+
+  it("forgets a single slow case", () => {
+    const slow = [10, 10, 10, 2_000].reduce<Estimate | undefined>(withSample, undefined);
+    const later = Array.from({ length: 40 }, () => 10).reduce<Estimate | undefined>(withSample, slow);
+    expect(surelyMs(slow)).toBeGreaterThan(1_000);
+    expect(surelyMs(later)).toBeLessThan(40);
   });
 });
 
@@ -161,13 +201,11 @@ describe("the idle gap", () => {
   it("is counted between two computes, unless there was nothing to do between them", () => {
     const gaps: number[] = [];
     const gap = createIdleGap((ms) => gaps.push(ms));
-    gap.computeStarted("a", 0);
-    gap.computeEnded(10);
-    gap.computeStarted("b", 13);
-    gap.computeStarted("b", 14);
-    gap.computeEnded(20);
+    gap.computeStarted(undefined);
+    gap.computeStarted(3);
     gap.nothingToDo();
-    gap.computeStarted("c", 5_000);
-    expect(gaps).toEqual([3]);
+    gap.computeStarted(5_000);
+    gap.computeStarted(4);
+    expect(gaps).toEqual([3, 4]);
   });
 });

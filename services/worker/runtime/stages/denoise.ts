@@ -13,15 +13,16 @@ import { isGuided } from "../../../domain/vap/guidance.ts";
 import { sizesOf } from "../../../platform/models/model-facts.ts";
 import type { ModelManifest } from "../../../platform/models/manifest.ts";
 import type { EngineSession } from "../engines/onnx-session.ts";
-import type { DenoiseWork, StageOutputFile } from "../stage-run.ts";
+import type { DenoiseWork } from "../stage-run.ts";
 import { createDenoiseCheckpoints, type DenoiseCheckpoints } from "./denoise-checkpoints.ts";
 import type { StageContext } from "./stage-context.ts";
+import { type StageMade, tensorsMade } from "./stage-made.ts";
 
 /** Weight of the newest step in the expected time of one. */
 const newestWeight = 0.3;
 
 /** Runs every step that is left; cancellation is seen between two calls of the model, a stop between two steps. */
-export async function denoise(context: StageContext, work: DenoiseWork): Promise<readonly StageOutputFile[]> {
+export async function denoise(context: StageContext, work: DenoiseWork): Promise<readonly StageMade[]> {
   const model = await context.model();
   const variant = variantOf(model.variant);
   requireWork(model, variant, work);
@@ -30,7 +31,7 @@ export async function denoise(context: StageContext, work: DenoiseWork): Promise
   const engine = await context.engine("denoise");
   const run = { plan: beginning.plan, seed: work.seed, engineDigest: engine.engine.digest, inputs };
   const latents = await runSteps(context, engine, { ...beginning, checkpoints: createDenoiseCheckpoints(context, run) });
-  return [await context.writeTensors("latents", { latents })];
+  return [tensorsMade("latents", { latents })];
 }
 
 function requireWork(model: ModelManifest, { hasDynamicGuidance }: Variant, work: DenoiseWork): void {

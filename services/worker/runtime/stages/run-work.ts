@@ -1,17 +1,18 @@
 /**
  * Which function runs which stage.
  */
-import type { StageOutputFile, StageWork } from "../stage-run.ts";
+import type { StageWork } from "../stage-run.ts";
 import { clipEncode } from "./clip-encode.ts";
 import { denoise } from "./denoise.ts";
 import { prepare } from "./prepare.ts";
 import type { StageContext } from "./stage-context.ts";
+import type { StageMade } from "./stage-made.ts";
 import { textEncode } from "./text-encode.ts";
 import { vaeDecode } from "./vae-decode.ts";
 import { vaeEncode } from "./vae-encode.ts";
 
 /** Runs one stage's work. */
-export function runWork(context: StageContext, work: StageWork): Promise<readonly StageOutputFile[]> {
+export function runWork(context: StageContext, work: StageWork): Promise<readonly StageMade[]> {
   switch (work.stage) {
     case "prepare":
       return prepare(context, work);

@@ -1,7 +1,7 @@
 /**
- * What a stage may touch: its inputs, its output folder, engines, media, and a way to say how far it is.
+ * What a stage may touch: its inputs, engines, media, and a way to say how far it is.
  *
- * Stages are functions of (context, work) → output files; they hold no state and know nothing of jobs.
+ * Stages are functions of (context, work) → outputs in memory; they hold no state and know nothing of jobs.
  */
 import type { EngineName } from "../../../domain/stage.ts";
 import type { Tensor } from "../../../domain/tensors/tensor.ts";
@@ -9,7 +9,7 @@ import type { MediaReader } from "../../../platform/media/media-reader.ts";
 import type { ModelManifest } from "../../../platform/models/manifest.ts";
 import type { CheckpointFiles } from "../thread/checkpoint-files.ts";
 import type { EngineSession } from "../engines/onnx-session.ts";
-import type { StageOutputFile, StageProgress, StageWarning } from "../stage-run.ts";
+import type { StageProgress, StageWarning } from "../stage-run.ts";
 import type { PromptTokenizer } from "../tokenizer.ts";
 
 export type StageContext = {
@@ -30,10 +30,6 @@ export type StageContext = {
   inputPath(name: string): Promise<string>;
   /** Tensors of a safetensors input, by their names in the file. */
   inputTensors(name: string): Promise<ReadonlyMap<string, Tensor>>;
-  /** Writes a safetensors output whole or not at all. */
-  writeTensors(name: string, tensors: Readonly<Record<string, Tensor>>): Promise<StageOutputFile>;
-  /** Where an output with this file name goes. */
-  outputPath(fileName: string): string;
   progress(progress: StageProgress): void;
   warn(warning: StageWarning): void;
 };

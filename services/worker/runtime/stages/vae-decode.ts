@@ -1,24 +1,26 @@
 /**
  * vae_decode: latents float32, as denoise leaves them → uint8 frames [F,H,W,3], as mp4 and or as a tensor file.
  *
- * The mp4 is made here because frames are too large to travel (design §6).
+ * The mp4 is made by this task because frames are too large to travel (design §6); it is encoded after the slot was let go.
  */
-import { stat } from "node:fs/promises";
 import { requireFloat32, requireShape, type Uint8Tensor } from "../../../domain/tensors/tensor.ts";
 import { variantOf } from "../../../domain/variants/registry.ts";
 import { vaeOutputToPixels } from "../../../domain/vap/pixels.ts";
-import { encodeMp4 } from "../../../platform/media/encode-mp4.ts";
-import type { StageOutputFile, VaeDecodeWork } from "../stage-run.ts";
+import type { VaeDecodeWork } from "../stage-run.ts";
 import { runEngineOnce } from "./run-engine-once.ts";
 import type { StageContext } from "./stage-context.ts";
+import { type StageMade, tensorsMade } from "./stage-made.ts";
 
-/** Decodes, clamps and rounds (spec §1.1.7, §1.2.7), then writes what was asked for. */
-export async function vaeDecode(context: StageContext, { outputs }: VaeDecodeWork): Promise<readonly StageOutputFile[]> {
+/** Decodes, clamps and rounds (spec §1.1.7, §1.2.7), into what was asked for. */
+export async function vaeDecode(context: StageContext, { outputs }: VaeDecodeWork): Promise<readonly StageMade[]> {
   const frames = await decodeFrames(context);
-  const files: StageOutputFile[] = [];
-  if (outputs.includes("frames")) files.push(await context.writeTensors("frames", { frames }));
-  if (outputs.includes("mp4")) files.push(await writeMp4(context, frames));
-  return files;
+  const made: StageMade[] = [];
+  if (outputs.includes("frames")) made.push(tensorsMade("frames", { frames }));
+  if (outputs.includes("mp4")) {
+    const { fps } = await context.model();
+    made.push({ kind: "mp4", name: "mp4", frames, fps, ffmpegPath: await context.ffmpegPath() });
+  }
+  return made;
 }
 
 async function decodeFrames(context: StageContext): Promise<Uint8Tensor> {
@@ -29,14 +31,4 @@ async function decodeFrames(context: StageContext): Promise<Uint8Tensor> {
   requireShape("latents", latents, variant.latentShape(model.latent));
   const { tensor } = await runEngineOnce(context, "vae_decode", () => ({ latents: variant.decoderInput(latents, model) }));
   return vaeOutputToPixels(tensor);
-}
-
-async function writeMp4(context: StageContext, frames: Uint8Tensor): Promise<StageOutputFile> {
-  const [steps = 0] = frames.shape;
-  const path = context.outputPath("video.mp4");
-  const { fps } = await context.model();
-  const report = (step: number): void => context.progress({ phase: "mp4", step, steps, stepMs: 0 });
-  report(0);
-  await encodeMp4({ ffmpegPath: await context.ffmpegPath(), frames, fps, path, signal: context.signal, onFrame: report });
-  return { name: "mp4", path, mediaType: "video/mp4", bytes: (await stat(path)).size };
 }

@@ -6,12 +6,13 @@ import { FarmError } from "../../../domain/errors.ts";
 import { requireUint8, type Uint8Tensor } from "../../../domain/tensors/tensor.ts";
 import { variantOf } from "../../../domain/variants/registry.ts";
 import { firstFrame, pixelsToVaeInput } from "../../../domain/vap/pixels.ts";
-import type { StageOutputFile, VaeEncodeWork } from "../stage-run.ts";
+import type { VaeEncodeWork } from "../stage-run.ts";
 import { runEngineOnce } from "./run-engine-once.ts";
 import type { StageContext } from "./stage-context.ts";
+import { type StageMade, tensorsMade } from "./stage-made.ts";
 
 /** A single frame is encoded apart, not as frame 0 of the clip (spec §1.1.5, §1.2.5). */
-export async function vaeEncode(context: StageContext, work: VaeEncodeWork): Promise<readonly StageOutputFile[]> {
+export async function vaeEncode(context: StageContext, work: VaeEncodeWork): Promise<readonly StageMade[]> {
   const tensors = await context.inputTensors("pixels");
   const clip = requireUint8("pixels", tensors.get("pixels"));
   const model = await context.model();
@@ -22,7 +23,7 @@ export async function vaeEncode(context: StageContext, work: VaeEncodeWork): Pro
     isAlone && singleFrame === "alone" ? (["vae_encode_image", 1] as const) : (["vae_encode", model.frames] as const);
   requireLength(pixels, isAlone ? 1 : frames);
   const { name, tensor } = await runEngineOnce(context, engine, () => ({ pixels: pixelsToVaeInput(pixels, frames) }));
-  return [await context.writeTensors(name, { [name]: tensor })];
+  return [tensorsMade(name, { [name]: tensor })];
 }
 
 function requireLength({ shape }: Uint8Tensor, frames: number): void {

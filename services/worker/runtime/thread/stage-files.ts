@@ -7,17 +7,14 @@
 import { open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError } from "../../../domain/errors.ts";
-import { decodeSafetensors, encodeSafetensors } from "../../../domain/tensors/safetensors.ts";
+import { decodeSafetensors } from "../../../domain/tensors/safetensors.ts";
 import type { Tensor } from "../../../domain/tensors/tensor.ts";
-import type { StageInputSource, StageOutputFile, StageRun } from "../stage-run.ts";
-
-export const tensorMediaType = "application/vnd.safetensors";
+import type { StageInputSource, StageRun } from "../stage-run.ts";
 
 export type StageFiles = {
   inputPath(name: string): Promise<string>;
   inputBytes(name: string): Promise<Uint8Array>;
   inputTensors(name: string): Promise<ReadonlyMap<string, Tensor>>;
-  writeTensors(name: string, tensors: Readonly<Record<string, Tensor>>): Promise<StageOutputFile>;
   /** Writes a file of the output folder whole or not at all; returns its path. */
   writeBytes(fileName: string, bytes: Uint8Array): Promise<string>;
   outputPath(fileName: string): string;
@@ -33,11 +30,6 @@ export function stageFiles({ inputs, outputFolder }: StageRun): StageFiles {
     inputPath: (name) => pathOf(name, inputs[name], outputPath),
     inputBytes: (name) => bytesOf(name, inputs[name]),
     inputTensors: async (name) => tensorsOf(name, await bytesOf(name, inputs[name])),
-    async writeTensors(name, tensors) {
-      const bytes = encodeSafetensors(tensors);
-      const path = await writeBytes(`${name}.safetensors`, bytes);
-      return { name, path, mediaType: tensorMediaType, bytes: bytes.byteLength };
-    },
   };
 }
 

@@ -15,7 +15,7 @@ import type { InferenceConfig } from "../config.ts";
 import type { EngineSession } from "../engines/onnx-session.ts";
 import { inOrder } from "../engines/providers-ran.ts";
 import { createSessionCache, type SessionCache } from "../engines/session-cache.ts";
-import type { StageCheckpoint, StageProgress, StageResult, StageRun, StageWarning } from "../stage-run.ts";
+import type { ComputedStage, StageCheckpoint, StageProgress, StageRun, StageWarning } from "../stage-run.ts";
 import { runWork } from "../stages/run-work.ts";
 import type { StageContext } from "../stages/stage-context.ts";
 import { openTokenizer, type PromptTokenizer } from "../tokenizer.ts";
@@ -48,15 +48,15 @@ export class StageRunner {
     this.#sessions = createSessionCache(config);
   }
 
-  /** Runs one stage to its end; failures are FarmErrors. */
-  async run(run: StageRun, options: RunOptions): Promise<StageResult> {
+  /** Runs one stage until its outputs are there, in memory; failures are FarmErrors. */
+  async run(run: StageRun, options: RunOptions): Promise<ComputedStage> {
     const startedMs = performance.now();
     const meter: Meter = { loadMs: 0, deviceMs: 0, checkpointMs: 0, providers: new Set() };
     const warnings: StageWarning[] = [];
     const context = this.#context(run, { ...options, meter, warnings });
-    const outputs = await runWork(context, run.work);
+    const made = await runWork(context, run.work);
     return {
-      outputs,
+      made,
       warnings,
       loadMs: meter.loadMs,
       computeMs: performance.now() - startedMs - meter.loadMs,
