@@ -110,10 +110,14 @@ export type WorkerEntry = WorkerLine & { readonly worker: string };
 export type TesterLine =
   /** The farm's own parts were away or frozen: nobody may be judged by silence meanwhile. */
   | { readonly atMs: number; readonly kind: "outage"; readonly what: string; readonly fromMs: number; readonly untilMs: number }
+  /** A receiver of webhooks that writes down what arrives, at addresses that begin so. */
+  | { readonly atMs: number; readonly kind: "listens"; readonly url: string }
   /** A webhook arrived. */
   | { readonly atMs: number; readonly kind: "delivered"; readonly jobId: string; readonly eventNumber: number; readonly type: string }
   /** A result that an undisturbed run gave, for the artifact of that name of a job. */
   | { readonly atMs: number; readonly kind: "expected"; readonly jobId: string; readonly name: string; readonly sha256: string }
+  /** The test itself spoilt an artifact's bytes. */
+  | { readonly atMs: number; readonly kind: "damaged"; readonly sha256: string }
   /** Something was done to the farm that breaks no promise, for people. */
   | { readonly atMs: number; readonly kind: "did"; readonly what: string };
 

@@ -15,6 +15,8 @@ export type ClientRunOptions = {
   readonly signal: AbortSignal;
   readonly onProgress: (progress: StageProgress) => void;
   readonly onCheckpoint: (checkpoint: StageCheckpoint) => void;
+  /** The run has the slot; nothing of it was done yet. */
+  readonly onBegun?: () => void;
 };
 
 export type InferenceClient = Component & {
@@ -80,6 +82,7 @@ class ThreadClient implements InferenceClient {
       this.#send({ kind: "cancel" });
     };
     options.signal.addEventListener("abort", cancel, { once: true });
+    options.onBegun?.();
     this.#send({ kind: "run", run });
     try {
       return await active.settled.promise;
