@@ -1,9 +1,9 @@
 /**
  * The JetStream copy of the event log, message by message.
  */
-import { jetstreamManager } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager, type StoredMsg } from "@nats-io/jetstream";
 import { JobEvent } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
-import { connectBroker } from "../../../services/platform/nats/broker.ts";
+import { type Broker, connectBroker } from "../../../services/platform/nats/broker.ts";
 import { subjectsOf } from "../../../services/platform/nats/subjects.ts";
 import type { CopiedEvent } from "./evidence.ts";
 
@@ -14,28 +14,46 @@ function quiet(): void {
 }
 
 /** In the stream's order; undefined where the farm has no stream now. */
-export async function readEventCopy(natsUrl: string, farm: string): Promise<readonly CopiedEvent[] | undefined> {
-  const broker = await connectBroker({ url: natsUrl, name: "checker", logger });
-  try {
-    const { streams } = await jetstreamManager(broker.connection);
+export function readEventCopy(natsUrl: string, farm: string): Promise<readonly CopiedEvent[] | undefined> {
+  return withBroker(natsUrl, async ({ connection }) => {
+    const { streams } = await jetstreamManager(connection);
     const { eventStream } = subjectsOf(farm);
-    const names = (await streams.names().next()).map((name) => name);
-    if (!names.includes(eventStream)) return undefined;
+    if (!(await streams.names().next()).includes(eventStream)) return undefined;
     const { state } = await streams.info(eventStream);
     const events: CopiedEvent[] = [];
     for (let sequence = Math.max(1, state.first_seq); sequence <= state.last_seq; sequence += 1) {
       const message = await streams.getMessage(eventStream, { seq: sequence });
-      if (message === null) continue;
-      const { number, kind, taskId } = JobEvent.decode(message.data);
-      events.push({
-        jobId: message.subject.slice(message.subject.lastIndexOf(".") + 1),
-        number: Number(number),
-        kind,
-        taskId: Number(taskId),
-      });
+      if (message !== null) events.push(copiedEvent(message));
     }
     return events;
+  });
+}
+
+/** Puts an event into a farm's copy that the farm did not; what is returned takes it out again. */
+export function forgeCopiedEvent(natsUrl: string, farm: string, { jobId, ...event }: CopiedEvent): Promise<() => Promise<void>> {
+  const { eventStream, events } = subjectsOf(farm);
+  const payload = JobEvent.encode(
+    JobEvent.create({ number: BigInt(event.number), kind: event.kind, taskId: BigInt(event.taskId) }),
+  ).finish();
+  return withBroker(natsUrl, async ({ connection }) => {
+    const { seq } = await jetstream(connection).publish(events(jobId), payload);
+    return () =>
+      withBroker(natsUrl, async (again) => {
+        await (await jetstreamManager(again.connection)).streams.deleteMessage(eventStream, seq);
+      });
+  });
+}
+
+async function withBroker<T>(url: string, work: (broker: Broker) => Promise<T>): Promise<T> {
+  const broker = await connectBroker({ url, name: "checker", logger });
+  try {
+    return await work(broker);
   } finally {
     await broker.close();
   }
+}
+
+function copiedEvent({ subject, data }: StoredMsg): CopiedEvent {
+  const { number, kind, taskId } = JobEvent.decode(data);
+  return { jobId: subject.slice(subject.lastIndexOf(".") + 1), number: Number(number), kind, taskId: Number(taskId) };
 }

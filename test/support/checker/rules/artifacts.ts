@@ -46,8 +46,10 @@ function named(facts: Facts): readonly Finding[] {
   const stored = new Set(facts.database.artifact.filter(({ is_stored }) => is_stored).map(({ sha256 }) => sha256));
   const results = facts.database.task_output.map((row) => ({ what: `the ${row.name} of task ${row.task_id}`, row }));
   const uploads = facts.database.upload.map((row) => ({ what: "an upload", row }));
+  // What was spoilt is not stored any more once a worker has missed it.
+  const damaged = damagedOf(facts);
   return [...results, ...uploads].flatMap(({ what, row }) => {
-    return stored.has(row.sha256)
+    return stored.has(row.sha256) || damaged.has(row.sha256)
       ? []
       : [{ where: artifactName(row.sha256), what: `${what} names it and it is not stored`, evidence: [row] }];
   });

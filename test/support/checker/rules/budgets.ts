@@ -7,7 +7,7 @@ import { retryTable, type RetryRule } from "../../../../services/domain/retry.ts
 import type { Facts } from "../facts.ts";
 import type { AttemptRow, SessionRow, TaskRow, WorkerRow } from "../rows.ts";
 import type { Finding, Rule } from "../violation.ts";
-import { msOf, taskName } from "../words.ts";
+import { msOf, taskName, textOf } from "../words.ts";
 
 export const budgets: Rule<Facts> = {
   sentence: "nothing is tried beyond its budget, and nothing dies before it",
@@ -59,19 +59,18 @@ function sameWorker(facts: Facts, task: TaskRow): readonly Finding[] {
 
 type Again = { readonly task: TaskRow; readonly attempt: AttemptRow; readonly burnt: readonly AttemptRow[] };
 
-/** Surely alive then: its session was open before, and was heard of after. One that was ever cordoned may not have been free to. */
+/** Surely alive then: its session was open before, and was heard of after. One that had been cordoned may not have been free to. */
 function couldTake(facts: Facts, worker: WorkerRow, { task, attempt, burnt }: Again): boolean {
-  if (worker.pool !== task.pool || !worker.shapes.includes(task.shape) || burnt.some(({ worker_id }) => worker_id === worker.id))
-    return false;
-  const wasCordoned = facts.calls.some(
-    ({ call, request }) => /^(cordon|drain)Worker$/.test(call) && [worker.id, worker.name].includes(String(request["workerId"])),
-  );
+  const isFit = worker.pool === task.pool && worker.shapes.includes(task.shape);
+  if (!isFit || burnt.some(({ worker_id }) => worker_id === worker.id)) return false;
   const atMs = msOf(attempt.started_at);
-  const wasAlive = ({ worker_id, opened_at, ended_at, last_heard_at, lease_until }: SessionRow): boolean =>
-    worker_id === worker.id &&
-    msOf(opened_at) < atMs &&
-    (ended_at === null || msOf(ended_at) > atMs) &&
-    msOf(last_heard_at) > atMs &&
-    msOf(lease_until) > atMs;
-  return !wasCordoned && facts.database.session.some(wasAlive);
+  const wasCordoned = facts.calls.some(({ call, request, askedAtMs }) => {
+    return /^(cordon|drain)Worker$/.test(call) && [worker.id, worker.name].includes(textOf(request, "workerId")) && askedAtMs <= atMs;
+  });
+  return !wasCordoned && facts.database.session.some((session) => session.worker_id === worker.id && livesAt(session, atMs));
+}
+
+function livesAt({ opened_at, ended_at, last_heard_at, lease_until }: SessionRow, atMs: number): boolean {
+  const isOpen = msOf(opened_at) < atMs && (ended_at === null || msOf(ended_at) > atMs);
+  return isOpen && msOf(last_heard_at) > atMs && msOf(lease_until) > atMs;
 }
