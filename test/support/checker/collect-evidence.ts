@@ -5,6 +5,7 @@
  * does nothing any more.
  */
 import type { Pool } from "../../../services/platform/database/pool.ts";
+import { readProcess } from "../../../services/worker/supervise/process-table.ts";
 import { readArtifactFolder } from "./artifact-folder.ts";
 import { readSnapshot, type Reader } from "./database-snapshot.ts";
 import { type Bounds, defaultBounds, type Evidence, type SeenProcess } from "./evidence.ts";
@@ -37,15 +38,11 @@ export async function collectEvidence(farm: FarmUnderTest): Promise<Evidence> {
     artifacts,
     eventCopy,
     ...(await readJournals(farm.journalsFolder)),
-    processes: (farm.processes ?? []).map((process) => ({ ...process, isRunning: isRunning(process.processId) })),
+    processes: await Promise.all((farm.processes ?? []).map(async (one) => ({ ...one, isRunning: await isRunning(one) }))),
   };
 }
 
-function isRunning(processId: number): boolean {
-  try {
-    return process.kill(processId, 0);
-  } catch (thrown) {
-    // One that another user owns runs too.
-    return (thrown as NodeJS.ErrnoException).code === "EPERM";
-  }
+async function isRunning({ processId, program = "" }: Omit<SeenProcess, "isRunning">): Promise<boolean> {
+  const found = await readProcess(processId);
+  return found !== undefined && found.state !== "Z" && found.commandLine.some((part) => part.includes(program));
 }

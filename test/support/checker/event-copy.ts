@@ -31,15 +31,15 @@ export function readEventCopy(natsUrl: string, farm: string): Promise<readonly C
 
 /** Puts an event into a farm's copy that the farm did not; what is returned takes it out again. */
 export function forgeCopiedEvent(natsUrl: string, farm: string, { jobId, ...event }: CopiedEvent): Promise<() => Promise<void>> {
-  const { eventStream, events } = subjectsOf(farm);
+  const subjects = subjectsOf(farm);
   const payload = JobEvent.encode(
     JobEvent.create({ number: BigInt(event.number), kind: event.kind, taskId: BigInt(event.taskId) }),
   ).finish();
   return withBroker(natsUrl, async ({ connection }) => {
-    const { seq } = await jetstream(connection).publish(events(jobId), payload);
+    const { seq } = await jetstream(connection).publish(subjects.events(jobId), payload);
     return () =>
       withBroker(natsUrl, async (again) => {
-        await (await jetstreamManager(again.connection)).streams.deleteMessage(eventStream, seq);
+        await (await jetstreamManager(again.connection)).streams.deleteMessage(subjects.eventStream, seq);
       });
   });
 }

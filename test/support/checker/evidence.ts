@@ -12,14 +12,21 @@ export type StoredFile = { readonly name: string; readonly sizeBytes: number; re
 export type CopiedEvent = { readonly jobId: string; readonly number: number; readonly kind: string; readonly taskId: number };
 
 /** A process that was looked for when the evidence was taken. */
-export type SeenProcess = { readonly processId: number; readonly what: string; readonly mayRun: boolean; readonly isRunning: boolean };
+export type SeenProcess = {
+  readonly processId: number;
+  readonly what: string;
+  /** Part of its command line: a process of the same number without it is another. */
+  readonly program?: string;
+  readonly mayRun: boolean;
+  readonly isRunning: boolean;
+};
 
 /** What the farm under test promises in numbers: its settings, and what is allowed to take a moment. */
 export type Bounds = {
   readonly leaseMs: number;
   /** Everything was left to end: nothing may be open, and collection has nothing left to do. */
   readonly isSettled: boolean;
-  /** Longest from the answer to a cancel to the last beginning of a run that nobody wants. */
+  /** Longest from the end of a task's last user to the end of its run: told with a beat, then a step or 5 s to let go, on a busy machine. */
   readonly cancelMs: number;
   /** What two clocks and two measurements of one run may differ by. */
   readonly slackMs: number;
@@ -48,7 +55,7 @@ export type Evidence = {
 export const defaultBounds: Bounds = {
   leaseMs: 15_000,
   isSettled: true,
-  cancelMs: 5_000,
+  cancelMs: 15_000,
   slackMs: 250,
   checkpointSteps: undefined,
   keepMs: 10_000,

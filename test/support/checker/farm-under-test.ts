@@ -58,6 +58,7 @@ async function runtimesOf(farm: TestFarm, journalsFolder: string): Promise<reado
   return runtimes.map(({ processId }) => ({
     processId,
     what: "a stage runtime that another took the place of",
+    program: "runtime/main.ts",
     mayRun: current.has(processId),
   }));
 }

@@ -71,6 +71,8 @@ export type Run = {
   readonly beganAtMs: number;
   /** Undefined: it was killed, or still runs. */
   readonly endedAtMs: number | undefined;
+  /** When its runtime last wrote of it. */
+  readonly lastSignAtMs: number;
   readonly outcome: string | undefined;
   /** As the runtime counted it; undefined where it did not come to tell. */
   readonly deviceMs: number | undefined;
@@ -110,6 +112,8 @@ export type WorkerEntry = WorkerLine & { readonly worker: string };
 export type TesterLine =
   /** The farm's own parts were away or frozen: nobody may be judged by silence meanwhile. */
   | { readonly atMs: number; readonly kind: "outage"; readonly what: string; readonly fromMs: number; readonly untilMs: number }
+  /** Workers were frozen or cut off: what they had could not be kept meanwhile. */
+  | { readonly atMs: number; readonly kind: "unheard"; readonly what: string; readonly fromMs: number; readonly untilMs: number }
   /** A receiver of webhooks that writes down what arrives, at addresses that begin so. */
   | { readonly atMs: number; readonly kind: "listens"; readonly url: string }
   /** A webhook arrived. */

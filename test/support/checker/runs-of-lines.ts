@@ -27,11 +27,12 @@ export function runsOf(
 
 function begun(processId: number, { runId, stage, fromCheckpoint, atMs }: Extract<RuntimeLine, { kind: "began" }>): Growing {
   const open = { endedAtMs: undefined, outcome: undefined, deviceMs: undefined, firstStep: undefined, lastStep: undefined };
-  return { processId, runId, stage, fromCheckpoint, beganAtMs: atMs, ...open, outputs: [], checkpoints: [] };
+  return { processId, runId, stage, fromCheckpoint, beganAtMs: atMs, lastSignAtMs: atMs, ...open, outputs: [], checkpoints: [] };
 }
 
 function apply(run: Growing | undefined, line: Exclude<RuntimeLine, { kind: "opened" | "began" }>): void {
   if (run === undefined) return;
+  run.lastSignAtMs = line.atMs;
   switch (line.kind) {
     case "stepped":
       run.firstStep ??= line.step;

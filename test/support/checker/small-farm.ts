@@ -27,6 +27,8 @@ export type SmallFarm = {
   readonly bounds: Partial<Bounds>;
   /** Ids of jobs, by what became of them. */
   readonly jobs: Readonly<Record<"plain" | "batch" | "resumed" | "cancelled" | "failed" | "held", string>>;
+  /** The name of the worker that was free to work when the other was cordoned. */
+  readonly workingName: string;
   stop(): Promise<void>;
 };
 
@@ -48,11 +50,14 @@ export async function runSmallFarm(): Promise<SmallFarm> {
     journals,
   });
   journals.tester.write({ kind: "listens", url: originOf(receiver) });
+  const jobs = await everything(farm, { journals, receiver });
+  const [, working] = await farm.client.listWorkers();
   return {
     farm,
     journals,
     bounds: { checkpointSteps },
-    jobs: await everything(farm, { journals, receiver }),
+    jobs,
+    workingName: working?.name ?? "",
     async stop() {
       await farm.stop();
       await Promise.all([receiver.stop(), journals.remove()]);
@@ -112,7 +117,8 @@ async function told(farm: TestFarm, request: DeepPartial<SubmitRenderRequest>): 
   const job = await client.submit(request);
   const done = await endOf(farm, job);
   await client.calls.listEvents({ jobId: job.jobId });
-  for await (const chunk of client.read({ jobId: job.jobId, name: "latents" })) void chunk;
+  const latents = client.read({ jobId: job.jobId, name: "latents" });
+  while ((await latents.next()).done !== true);
   return done;
 }
 

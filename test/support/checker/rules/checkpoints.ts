@@ -82,10 +82,18 @@ function lost(facts: Facts, { task, before, attempt, began, runs }: Resumed): re
   const run = runs.find(({ runId }) => runId === before.id);
   if (every === undefined || run?.lastStep === undefined) return [];
   // One that was being kept when it ended may be lost with it, and the one after it was not due yet.
-  const last = run.endedAtMs ?? Date.parse(before.ended_at ?? "");
-  const kept = run.checkpoints.filter(({ atMs }) => atMs + keepMs <= last).at(-1)?.step ?? 0;
+  if (wasAway(facts, run)) return [];
+  const kept = run.checkpoints.filter(({ atMs }) => atMs + keepMs <= run.lastSignAtMs).at(-1)?.step ?? 0;
   if (began < kept) return say(`it goes on at step ${began}, a checkpoint of step ${kept} was written ${keepMs} ms before the end`);
   return run.lastStep - began > 2 * every
     ? say(`it goes on at step ${began} after step ${run.lastStep} was taken; a checkpoint is due every ${every}`)
     : [];
+}
+
+/** Nothing can be kept while the farm's own parts are away, or its agent is not heard. */
+function wasAway(facts: Facts, { beganAtMs, endedAtMs }: Run): boolean {
+  return facts.tester.some(
+    (line) =>
+      (line.kind === "outage" || line.kind === "unheard") && line.untilMs > beganAtMs && line.fromMs < (endedAtMs ?? facts.takenAtMs),
+  );
 }
