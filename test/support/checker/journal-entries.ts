@@ -5,6 +5,9 @@
  * unknown one.
  */
 
+/** A line before its journal says when. */
+export type Unstamped<Line> = Line extends unknown ? Omit<Line, "atMs"> : never;
+
 /** A message as the journal keeps it: bigints as strings, bytes as their hash, dates as ISO strings. */
 export type Kept = Readonly<Record<string, unknown>>;
 

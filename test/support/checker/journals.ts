@@ -17,6 +17,7 @@ import type {
   RuntimeLine,
   TesterEntry,
   TesterLine,
+  Unstamped,
   WorkerEntry,
   WorkerLine,
 } from "./journal-entries.ts";
@@ -31,7 +32,7 @@ export type Journals = {
   /** A client whose every call is written down; close it as any other. */
   connect(address: string, options?: { readonly token?: string; readonly name?: string }): FarmClient;
   /** Where the test writes what it did, and what reached it. */
-  readonly tester: Journal<TesterLine extends infer Line ? (Line extends unknown ? Omit<Line, "atMs"> : never) : never>;
+  readonly tester: Journal<Unstamped<TesterLine>>;
   read(): Promise<JournalsRead>;
   remove(): Promise<void>;
 };
