@@ -74,11 +74,11 @@ export type FarmClient = {
 
 const maxMessageBytes = 4 * 1024 ** 2;
 
-/** Connects with the first call. */
-export function connectFarm(endpoint: FarmEndpoint): FarmClient {
+/** Connects with the first call. `around` may put something of the caller's between the client and each of its calls. */
+export function connectFarm(endpoint: FarmEndpoint, around: (calls: FarmCalls) => FarmCalls = (calls) => calls): FarmClient {
   const wire = connectClient(FarmServiceClient, endpoint.address, maxMessageBytes);
   const headers = endpoint.token === undefined ? {} : { authorization: `Bearer ${endpoint.token}` };
-  const calls = farmCalls(wire, { headers, explain: (thrown) => nameEndpoint(thrown, endpoint) });
+  const calls = around(farmCalls(wire, { headers, explain: (thrown) => nameEndpoint(thrown, endpoint) }));
   const jobOf = async (answer: Promise<{ job?: Job | undefined }>): Promise<Job> => present((await answer).job, "job");
   return {
     endpoint,

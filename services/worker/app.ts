@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { FarmError } from "../domain/errors.ts";
 import { openArtifactStore } from "../platform/artifacts/open-store.ts";
 import { createHttpServer, type HttpServer } from "../platform/http.ts";
+import { noJournal, openJournal } from "../platform/journal.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
 import { createMetrics } from "../platform/metrics.ts";
@@ -25,6 +26,7 @@ import { type AgentMetrics, createAgentMetrics } from "./session/agent-metrics.t
 import type { AgentTimings } from "./session/agent-ports.ts";
 import type { TransferPort } from "./session/attempt-ports.ts";
 import { type Clock, systemClock } from "./session/clock.ts";
+import type { WorkLine } from "./session/work-journal.ts";
 import { openPidFile } from "./supervise/pid-file.ts";
 import { createRuntimeSupervisor, type RuntimeSupervisor } from "./supervise/runtime-supervisor.ts";
 import { openArtifactCache } from "./transfer/artifact-cache.ts";
@@ -180,6 +182,7 @@ class Worker implements Component {
       clock: this.clock,
       link: broker,
       logger,
+      journal: config.journalFolder === undefined ? noJournal : openJournal<WorkLine>(config.journalFolder, "worker", logger),
       draw: Math.random,
       subjects: subjectsOf(config.farm),
       pool: config.pool,

@@ -49,6 +49,7 @@ export const workerSettings = z.object({
   VAPFARM_TRANSFER_LIMIT_MS: positiveInteger.default(600_000),
   VAPFARM_CHECKPOINT_STEPS: z.coerce.number().int().nonnegative().max(1_000_000).default(5),
   VAPFARM_CHECKPOINT_SECONDS: z.coerce.number().nonnegative().max(1_000_000).default(30),
+  VAPFARM_RUN_JOURNAL: absolutePath.optional(),
   VAPFARM_HTTP_ADDRESS: listenAddress.default("127.0.0.1:0"),
   VAPFARM_LOG_LEVEL: z.enum(levels).default("info"),
   VAPFARM_EXIT_WITH_PARENT: switchFlag.default(false),
@@ -79,6 +80,8 @@ export type WorkerConfig = {
   readonly transferLimitMs: number;
   /** How often a denoise writes a checkpoint; neither steps nor time: never. */
   readonly checkpoints: CheckpointPace;
+  /** Folder of journals; undefined: none is kept. */
+  readonly journalFolder: string | undefined;
   readonly httpAddress: string;
   readonly logLevel: LogLevel;
   readonly exitWithParent: boolean;
@@ -111,6 +114,7 @@ export function readWorkerConfig(environment: Environment): WorkerConfig {
       everyMs: Math.round(settings.VAPFARM_CHECKPOINT_SECONDS * 1_000),
       mostShare: mostCheckpointShare,
     },
+    journalFolder: settings.VAPFARM_RUN_JOURNAL,
     httpAddress: settings.VAPFARM_HTTP_ADDRESS,
     logLevel: settings.VAPFARM_LOG_LEVEL,
     exitWithParent: settings.VAPFARM_EXIT_WITH_PARENT,

@@ -7,9 +7,11 @@
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { DrainWorkerRequest, type Job, JobState } from "../../services/gen/proto/vapfarm/v1/farm.ts";
 import { pause } from "../../services/platform/deadline.ts";
+import { violationsOf } from "../support/checker/farm-under-test.ts";
+import { type Journals, openJournals } from "../support/checker/journals.ts";
 import { startTestFarm, type TestFarm } from "../support/farm.ts";
 import { until } from "../support/until.ts";
 import {
@@ -30,16 +32,24 @@ const everySteps = 60;
 const pollMs = 10;
 const mostKeepMs = 60_000;
 
+let journals: Journals;
 let farm: TestFarm;
 let undisturbed: string;
 
 function useFarm(workers: number): void {
   beforeAll(async () => {
     const environment = { VAPFARM_CHECKPOINT_STEPS: String(everySteps) };
-    farm = await startTestFarm({ args: ["--ephemeral", "--workers", String(workers)], environment });
+    journals = await openJournals();
+    farm = await startTestFarm({ args: ["--ephemeral", "--workers", String(workers)], environment, journals });
     undisturbed = latentsOf(await endOf(farm, await submitLong(farm)));
   }, timeoutMs);
-  afterAll(() => farm.stop());
+  afterEach(async () => {
+    expect(await violationsOf(farm, journals, { checkpointSteps: everySteps })).toEqual([]);
+  }, timeoutMs);
+  afterAll(async () => {
+    await farm.stop();
+    await journals.remove();
+  });
 }
 
 type AttemptRow = { state: string; worker: string; failures: object; step: number };
@@ -166,6 +176,7 @@ describe("a render of the only worker", () => {
       process.kill(processId, "SIGKILL");
       const [kept] = await farm.sql<{ sha256: string }>("select sha256 from task_checkpoint");
       const sha256 = kept?.sha256 ?? "none";
+      journals.tester.write({ kind: "damaged", sha256 });
       await writeFile(join(farm.dataFolder, "artifacts", sha256.slice(0, 2), sha256), "damaged");
       const done = await endOf(farm, job);
       await expectUndisturbed(done);

@@ -1,10 +1,12 @@
 /**
  * The whole farm under violence: real programs are killed or frozen in the middle of a denoise, and the render
- * still ends, once, with the same latents as a render that nobody disturbed.
+ * still ends, once, with the same latents as a render that nobody disturbed, and the checker finds every promise kept.
  */
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type Job, JobState } from "../../services/gen/proto/vapfarm/v1/farm.ts";
 import { pause } from "../../services/platform/deadline.ts";
+import { violationsOf } from "../support/checker/farm-under-test.ts";
+import { type Journals, openJournals } from "../support/checker/journals.ts";
 import { startTestFarm, type TestFarm } from "../support/farm.ts";
 import { denoising, endOf, latentsOf, processOf, runtimeOf, submitLong } from "../support/long-render.ts";
 import { startTestNats, type TestNats } from "../support/nats.ts";
@@ -12,6 +14,7 @@ import { startTestNats, type TestNats } from "../support/nats.ts";
 const timeoutMs = 180_000;
 
 let nats: TestNats;
+let journals: Journals;
 let farm: TestFarm;
 let undisturbed: string;
 
@@ -37,6 +40,7 @@ function booksOf(job: Job): Promise<readonly Books[]> {
 async function expectEndedOnce(job: Job): Promise<void> {
   expect(job.state).toBe(JobState.JOB_STATE_SUCCEEDED);
   expect(latentsOf(job)).toBe(undisturbed);
+  journals.tester.write({ kind: "expected", jobId: job.jobId, name: "latents", sha256: undisturbed });
   for (const books of await booksOf(job)) expect(books).toMatchObject({ succeeded: 1, visible: 1, open: 0, unbooked: 0 });
   const ends = await farm.sql<{ n: number }>("select count(*)::int as n from event where job_id = $1 and kind = 'job.succeeded'", [
     job.jobId,
@@ -50,13 +54,19 @@ function say(what: string, began: number): void {
 
 beforeAll(async () => {
   nats = await startTestNats();
-  farm = await startTestFarm({ environment: { NATS_URL: nats.url } });
+  journals = await openJournals();
+  farm = await startTestFarm({ environment: { NATS_URL: nats.url }, journals });
   undisturbed = latentsOf(await endOf(farm, await submitLong(farm)));
+}, timeoutMs);
+
+afterEach(async () => {
+  expect(await violationsOf(farm, journals)).toEqual([]);
 }, timeoutMs);
 
 afterAll(async () => {
   await farm.stop();
   await nats.stop();
+  await journals.remove();
 });
 
 describe("a render in the middle of its denoise", () => {
@@ -116,9 +126,11 @@ describe("a render in the middle of its denoise", () => {
       const { workerName: worker } = await denoising(farm, job);
       const runtime = await runtimeOf(farm, worker);
       const began = performance.now();
+      const fromMs = Date.now();
       await nats.halt();
       await pause(20_000);
       await nats.resume();
+      journals.tester.write({ kind: "outage", what: "NATS", fromMs, untilMs: Date.now() });
       const done = await endOf(farm, job);
       say("NATS down for 20 s", began);
       await expectEndedOnce(done);

@@ -11,6 +11,7 @@ import {
   WorkerSignal as Signal,
 } from "../../services/gen/proto/vapfarm/v1/dispatch.ts";
 import { type RunStageRequest, StageProgress, StageResult } from "../../services/gen/proto/vapfarm/v1/stage.ts";
+import { noJournal } from "../../services/platform/journal.ts";
 import { createLogger } from "../../services/platform/logging.ts";
 import { createMetrics, type Metrics } from "../../services/platform/metrics.ts";
 import { subjectsOf } from "../../services/platform/nats/subjects.ts";
@@ -212,6 +213,7 @@ export function createFakeAgent(): FakeAgent {
     clock,
     link,
     logger: createLogger({ name: "test", level: "silent" }),
+    journal: noJournal,
     draw: () => 0.5,
     subjects: subjectsOf("test"),
     pool: "p",

@@ -11,12 +11,15 @@ import { type FarmFile, layoutOf, readFarmFile } from "../../services/cli/data-f
 import { connectFarm, type FarmClient } from "../../services/client/farm-client.ts";
 import { openPool, type Pool } from "../../services/platform/database/pool.ts";
 import { withDeadline } from "../../services/platform/deadline.ts";
+import type { Journals } from "./checker/journals.ts";
 import { projectRoot } from "./ffmpeg.ts";
 
 export type FarmOptions = {
   /** Arguments after `up --json`; ephemeral when absent. */
   readonly args?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** Where clients and programs write what they saw, for the checker; the farm's client is journaled then. */
+  readonly journals?: Journals;
 };
 
 export type TestFarm = {
@@ -58,14 +61,14 @@ export function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): 
 /** Starts `up` and returns once the farm answers; a start that fails rejects with what it said. */
 export async function startTestFarm(options: FarmOptions = {}): Promise<TestFarm> {
   const child = spawn(join(projectRoot, "vapfarm"), ["up", "--json", ...(options.args ?? ["--ephemeral"])], {
-    env: cleanEnvironment(options.environment),
+    env: cleanEnvironment({ ...options.journals?.environment, ...options.environment }),
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
   const output = new UpOutput(child);
   const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
   try {
     const ready = await withDeadline(output.ready, { ms: startMs, what: "the start of the test farm" });
-    return assemble(child, { ended, output, ready });
+    return assemble(child, { ended, output, ready, journals: options.journals });
   } catch (thrown) {
     child.kill("SIGTERM");
     await ended;
@@ -74,11 +77,16 @@ export async function startTestFarm(options: FarmOptions = {}): Promise<TestFarm
 }
 
 type Ready = FarmFile & { readonly kind: string; readonly dataFolder: string };
-type Parts = { readonly ended: Promise<number | null>; readonly output: UpOutput; readonly ready: Ready };
+type Parts = {
+  readonly ended: Promise<number | null>;
+  readonly output: UpOutput;
+  readonly ready: Ready;
+  readonly journals: Journals | undefined;
+};
 
-function assemble(child: ChildProcess, { ended, output, ready }: Parts): TestFarm {
+function assemble(child: ChildProcess, { ended, output, ready, journals }: Parts): TestFarm {
   const layout = layoutOf(ready.dataFolder);
-  const client = connectFarm({ address: ready.grpcAddress, origin: "the test's farm" });
+  const client = journals?.connect(ready.grpcAddress) ?? connectFarm({ address: ready.grpcAddress, origin: "the test's farm" });
   let pool: Pool | undefined;
   return {
     process: child,

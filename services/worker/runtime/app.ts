@@ -4,16 +4,20 @@
 import type { FarmError } from "../../domain/errors.ts";
 import { StageServiceService } from "../../gen/proto/vapfarm/v1/stage.ts";
 import { createGrpcServer } from "../../platform/grpc/server.ts";
+import { openJournal } from "../../platform/journal.ts";
 import { type Component, sequence } from "../../platform/lifecycle.ts";
+import type { Logger } from "../../platform/logging.ts";
 import { installedOnnxruntimeVersion, runtimeProfile } from "../../platform/profile.ts";
 import type { RuntimeConfig } from "./config.ts";
+import { journaledInference, type RunLine } from "./run-journal.ts";
 import { createStageService, type RuntimeIdentity } from "./stage-service.ts";
-import { createInferenceClient } from "./thread/inference-client.ts";
+import { createInferenceClient, type InferenceClient } from "./thread/inference-client.ts";
 
 export type RuntimeApp = Component & { address(): string };
 
 export type RuntimeAppOptions = {
   readonly processId: number;
+  readonly logger: Logger;
   /** Called when the inference thread is gone; the process should end. */
   readonly onDeath: (error: FarmError) => void;
 };
@@ -24,7 +28,7 @@ const drainMs = 500;
 /** Nothing runs before `start`. */
 export function createRuntimeApp(config: RuntimeConfig, options: RuntimeAppOptions): RuntimeApp {
   const identity = identityOf(config, options.processId);
-  const inference = createInferenceClient(config.inference, options.onDeath);
+  const inference = journaled(createInferenceClient(config.inference, options.onDeath), config, options);
   const implementation = createStageService({ identity, inference });
   const server = createGrpcServer({
     address: config.address,
@@ -34,6 +38,13 @@ export function createRuntimeApp(config: RuntimeConfig, options: RuntimeAppOptio
     drainMs,
   });
   return { ...sequence([inference, server]), address: () => server.address() };
+}
+
+function journaled(inference: InferenceClient, { journalFolder: folder }: RuntimeConfig, options: RuntimeAppOptions): InferenceClient {
+  if (folder === undefined) return inference;
+  const journal = openJournal<RunLine>(folder, "runtime", options.logger);
+  journal.write({ kind: "opened", processId: options.processId });
+  return journaledInference(inference, journal);
 }
 
 function identityOf({ inference, architecture }: RuntimeConfig, processId: number): RuntimeIdentity {

@@ -1,6 +1,7 @@
 /**
  * Settings of the stage runtime: environment → validated, frozen configuration. Pure; only main.ts reads the environment.
  */
+import { isAbsolute } from "node:path";
 import { z } from "zod";
 import { type Environment, parseConfig, positiveInteger } from "../../platform/config.ts";
 import { type MediaLimits, mediaLimitsOf, mediaSettings } from "../../platform/media/limits.ts";
@@ -23,6 +24,7 @@ export const runtimeSettings = z.object({
   VAPFARM_RUNTIME_DEVICE: z.coerce.number().int().nonnegative().default(0),
   VAPFARM_RUNTIME_ARCHITECTURE: z.string().min(1).optional(),
   VAPFARM_RUNTIME_SESSION_BYTES: positiveInteger.default(64 * 1024 ** 3),
+  VAPFARM_RUN_JOURNAL: z.string().refine(isAbsolute, "must be an absolute path").optional(),
   VAPFARM_FFMPEG: z.string().min(1).optional(),
   VAPFARM_CACHE: z.string().min(1).optional(),
   PATH: z.string().optional(),
@@ -48,6 +50,8 @@ export type RuntimeConfig = {
   /** Compute architecture of the device, for the profile; CPU finds its own. */
   readonly architecture: string | undefined;
   readonly logLevel: (typeof levels)[number];
+  /** Folder of journals; undefined: none is kept. */
+  readonly journalFolder: string | undefined;
   readonly inference: InferenceConfig;
 };
 
@@ -58,6 +62,7 @@ export function readRuntimeConfig(environment: Environment, defaultCacheFolder: 
     address: settings.VAPFARM_RUNTIME_ADDRESS,
     architecture: settings.VAPFARM_RUNTIME_ARCHITECTURE,
     logLevel: settings.VAPFARM_LOG_LEVEL,
+    journalFolder: settings.VAPFARM_RUN_JOURNAL,
     inference: {
       providers: settings.VAPFARM_RUNTIME_PROVIDERS,
       threads: settings.VAPFARM_RUNTIME_THREADS,

@@ -2,6 +2,7 @@
  * What the agent needs of the world; app.ts wires the real ones, tests their own.
  */
 import type { WorkerDescription } from "../../gen/proto/vapfarm/v1/dispatch.ts";
+import type { Journal } from "../../platform/journal.ts";
 import type { Logger } from "../../platform/logging.ts";
 import type { Subjects } from "../../platform/nats/subjects.ts";
 import type { AgentMetrics } from "./agent-metrics.ts";
@@ -9,6 +10,7 @@ import type { AttemptPorts, RuntimePort } from "./attempt-ports.ts";
 import type { BackOff } from "./back-off.ts";
 import type { Clock } from "./clock.ts";
 import type { Link } from "./exchange.ts";
+import type { WorkLine } from "./work-journal.ts";
 
 /** The side of NATS that the agent uses. */
 export type AgentLink = Link & {
@@ -45,6 +47,7 @@ export type AgentPorts = {
   readonly clock: Clock;
   readonly link: AgentLink;
   readonly logger: Logger;
+  readonly journal: Journal<WorkLine>;
   /** Uniform in [0, 1), for jitter. */
   readonly draw: () => number;
   readonly subjects: Subjects;

@@ -28,6 +28,7 @@ import { createLiveProgress, type LiveProgress } from "./live-progress.ts";
 import { responseToRefusal } from "./refusal-response.ts";
 import { Session } from "./session.ts";
 import { levelName, readSignal } from "./wire.ts";
+import { answeredLine, claimedLine } from "./work-journal.ts";
 
 export type Agent = Component & {
   /** Resolves with the reason when going on cannot help; the process must then stop. */
@@ -139,6 +140,7 @@ class WorkerAgent {
     const { clock, runtime, attempt: rest, logger } = this.ports;
     const { isReserved } = claim;
     logger.info({ attemptId, stage, taskId: claim.taskId.toString(), attempt: claim.attemptNumber, isReserved }, "claimed");
+    this.ports.journal.write(claimedLine(claim, session));
     const attempt = startAttempt(claim, {
       ...rest,
       clock,
@@ -180,6 +182,7 @@ class WorkerAgent {
   private onOutcomes(outcomes: readonly AttemptReportOutcome[], asked: readonly AttemptReport[]): void {
     for (const report of asked) {
       const outcome = outcomes.find(({ attemptId }) => attemptId === report.attemptId);
+      this.ports.journal.write(answeredLine(report, outcome));
       const superseded = outcome?.disposition === AttemptReportDisposition.ATTEMPT_REPORT_DISPOSITION_SUPERSEDED;
       const claim = this.attempts.find(report.attemptId)?.claim;
       if (claim !== undefined) this.books.onAnswered(claim, { report, superseded });
