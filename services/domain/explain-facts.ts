@@ -2,6 +2,7 @@
  * What is known when a task is explained, from one snapshot, and what is said of it.
  */
 import type { TaskState } from "./task-state.ts";
+import type { HealthState } from "./worker-health.ts";
 
 /** A task as it is explained; fields beyond its state matter only in that state. */
 export type OpenTask = {
@@ -33,7 +34,11 @@ export type ExplainWorker = {
   readonly workerId: string;
   readonly name: string;
   readonly pool: string;
+  /** What it holds, in quarantine or not. */
   readonly shapes: readonly string[];
+  /** Of these, what failed there and is shut for a while. */
+  readonly quarantined: readonly string[];
+  readonly health: HealthState;
   /** With a lease in force. */
   readonly isLive: boolean;
   readonly isCordoned: boolean;
@@ -49,15 +54,20 @@ export type ExplainFacts = {
   readonly openTasks: number;
   readonly workers: readonly ExplainWorker[];
   readonly holds: readonly ExplainHold[];
+  /** Pools that the farm has. */
+  readonly pools: readonly string[];
 };
 
 export type ConstraintKind =
   | "inputs_missing"
   | "held"
   | "back_off"
+  | "pool_gone"
   | "no_worker"
   | "engine_missing"
   | "cordoned"
+  | "suspended"
+  | "quarantined"
   | "workers_busy"
   | "behind_others"
   | "avoided"

@@ -18,7 +18,11 @@ export function explainTask(task: OpenTask, facts: ExplainFacts): readonly Const
   }
   const fleet = fleetOf(task, facts.workers);
   const own = task.state === "blocked" ? [missingInputs(task)] : task.state === "delayed" ? [backOff(task)] : [];
-  const binding = [...own, ...holdsOf(task, facts.holds), ...(own.length > 0 ? noneCanRun(task, fleet) : whyNoneStarts(task, fleet))];
+  const binding = [
+    ...own,
+    ...holdsOf(task, facts.holds),
+    ...(own.length > 0 ? noneCanRun(task, fleet, facts.pools) : whyNoneStarts(task, fleet, facts.pools)),
+  ];
   return binding.length > 0 ? binding : [aboutToStart(fleet)];
 }
 
@@ -46,9 +50,12 @@ const openings: Readonly<Record<ConstraintKind, string>> = {
   inputs_missing: "waits for inputs",
   held: "is held",
   back_off: "waits for its back-off",
+  pool_gone: "waits for a pool",
   no_worker: "waits for a worker",
   engine_missing: "waits for a worker",
   cordoned: "waits for a worker",
+  suspended: "waits for a worker",
+  quarantined: "waits for a worker",
   workers_busy: "waits for a worker",
   behind_others: "waits for a worker",
   avoided: "waits for a worker",

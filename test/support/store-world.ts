@@ -202,6 +202,8 @@ export type WorkerOptions = {
   readonly sessionId?: string;
   readonly life?: number;
   readonly profile?: string;
+  readonly memoryBytes?: number;
+  readonly softwareVersion?: string;
 };
 
 /** Each worker of a file is a younger life than those made before it. */
@@ -212,6 +214,8 @@ export function description({
   shapes = ["denoise/e1", "prepare/-"],
   life = lives + 1,
   profile: ownProfile = profile,
+  memoryBytes = 1_000,
+  softwareVersion = "0",
 }: WorkerOptions = {}): WorkerDescription {
   return {
     workerId: name,
@@ -221,11 +225,11 @@ export function description({
     provider: "cpu",
     profile: ownProfile,
     device: "cpu",
-    memoryBytes: 1_000,
+    memoryBytes,
     models: ["demo"],
     shapes,
     residentEngineDigests: [],
-    softwareVersion: "0",
+    softwareVersion,
     life,
   };
 }

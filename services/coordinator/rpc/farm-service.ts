@@ -26,7 +26,15 @@ import type { SubmitDependencies } from "./submission.ts";
 import { createSubmitRender } from "./submit-render.ts";
 import { createSubmitRenders } from "./submit-renders.ts";
 import { createUploadMedia, type UploadDependencies } from "./upload-media.ts";
-import { createCordonWorker, createDrainWorker, createGetWorker, createListWorkers, createUncordonWorker } from "./workers.ts";
+import { createListFailures, createRetryTask } from "./failures.ts";
+import {
+  createClearWorker,
+  createCordonWorker,
+  createDrainWorker,
+  createGetWorker,
+  createListWorkers,
+  createUncordonWorker,
+} from "./workers.ts";
 
 /** What methods work with; each takes of it what it needs. */
 export type FarmServiceOptions = MethodOptions &
@@ -88,6 +96,8 @@ function steering({ unary }: Methods, options: FarmServiceOptions) {
     retryJob: unary({ name: "RetryJob", needs: "member" }, createRetryJob(options)),
     retryRender: unary({ name: "RetryRender", needs: "member" }, createRetryRender(options)),
     updateJob: unary({ name: "UpdateJob", needs: "member" }, createUpdateJob(options)),
+    listFailures: unary({ name: "ListFailures", needs: "reader" }, createListFailures(options.store)),
+    retryTask: unary({ name: "RetryTask", needs: "member" }, createRetryTask(options)),
   };
 }
 
@@ -117,6 +127,7 @@ function operating({ unary }: Methods, options: FarmServiceOptions) {
     cordonWorker: unary({ name: "CordonWorker", needs: "admin" }, createCordonWorker(options)),
     uncordonWorker: unary({ name: "UncordonWorker", needs: "admin" }, createUncordonWorker(options)),
     drainWorker: unary({ name: "DrainWorker", needs: "admin" }, createDrainWorker(options)),
+    clearWorker: unary({ name: "ClearWorker", needs: "admin" }, createClearWorker(options)),
   };
 }
 

@@ -6,6 +6,7 @@
 import type { ControlStore } from "./control-contract.ts";
 import type { DispatchStore } from "./dispatch-contract.ts";
 import type { DutyStore } from "./duty-contract.ts";
+import type { FailureStore, HealthStore } from "./health-contract.ts";
 import type { JobStore } from "./job-contract.ts";
 import type { MediaStore } from "./media-contract.ts";
 import type { OverviewStore } from "./overview-contract.ts";
@@ -16,6 +17,7 @@ export type * from "./job-contract.ts";
 export type * from "./media-contract.ts";
 export type * from "./dispatch-contract.ts";
 export type * from "./duty-contract.ts";
+export type * from "./health-contract.ts";
 export type * from "./overview-contract.ts";
 export type * from "./control-contract.ts";
 export type * from "./webhook-contract.ts";
@@ -26,4 +28,6 @@ export type Store = JobStore &
   DutyStore &
   OverviewStore &
   ControlStore &
+  HealthStore &
+  FailureStore &
   WebhookStore & { close(): Promise<void> };

@@ -10,6 +10,8 @@ import { type Pool, runStatement } from "../../platform/database/pool.ts";
 import { createControls } from "./controls.ts";
 import { createDispatch } from "./dispatch.ts";
 import { createDuties } from "./duties.ts";
+import { createFailures } from "./failures.ts";
+import { createHealth } from "./health.ts";
 import { createJobs } from "./jobs.ts";
 import { createMedia } from "./media.ts";
 import { createOverview } from "./overview.ts";
@@ -61,6 +63,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createDuties(context),
     ...createOverview(context),
     ...createControls(context),
+    ...createHealth(context),
+    ...createFailures(context),
     ...createWebhooks(context),
     async close() {
       await prisma.$disconnect();

@@ -5,6 +5,7 @@ import type { FarmError } from "../../domain/errors.ts";
 import { StageServiceService } from "../../gen/proto/vapfarm/v1/stage.ts";
 import { createGrpcServer } from "../../platform/grpc/server.ts";
 import { type Component, sequence } from "../../platform/lifecycle.ts";
+import type { Logger } from "../../platform/logging.ts";
 import { installedOnnxruntimeVersion, runtimeProfile } from "../../platform/profile.ts";
 import type { RuntimeConfig } from "./config.ts";
 import { createStageService, type RuntimeIdentity } from "./stage-service.ts";
@@ -14,6 +15,7 @@ export type RuntimeApp = Component & { address(): string };
 
 export type RuntimeAppOptions = {
   readonly processId: number;
+  readonly logger: Logger;
   /** Called when the inference thread is gone; the process should end. */
   readonly onDeath: (error: FarmError) => void;
 };
@@ -25,7 +27,7 @@ const drainMs = 500;
 export function createRuntimeApp(config: RuntimeConfig, options: RuntimeAppOptions): RuntimeApp {
   const identity = identityOf(config, options.processId);
   const inference = createInferenceClient(config.inference, options.onDeath);
-  const implementation = createStageService({ identity, inference });
+  const implementation = createStageService({ identity, inference, logger: options.logger });
   const server = createGrpcServer({
     address: config.address,
     services: [{ name: "vapfarm.v1.StageService", definition: StageServiceService, implementation }],

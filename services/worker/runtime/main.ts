@@ -29,11 +29,12 @@ async function main(): Promise<void> {
   if (process.send !== undefined) process.on("SIGINT", () => undefined);
   const cacheFolder = fileURLToPath(new URL("../../../.cache", import.meta.url));
   const config = readRuntimeConfig(process.env, cacheFolder);
-  const app = createRuntimeApp(config, { processId: process.pid, onDeath: (error) => fail(error, config.logLevel) });
+  const logger = createLogger({ name: "runtime", level: config.logLevel });
+  const app = createRuntimeApp(config, { processId: process.pid, logger, onDeath: (error) => fail(error, config.logLevel) });
   await app.start();
   tellParent({ kind: "ready", address: app.address(), processId: process.pid });
   const { providers, threads } = config.inference;
-  createLogger({ name: "runtime", level: config.logLevel }).info({ address: app.address(), providers, threads }, "stage runtime ready");
+  logger.info({ address: app.address(), providers, threads }, "stage runtime ready");
 }
 
 main().catch((thrown: unknown) => fail(toFarmError(thrown, "RUNTIME_START_FAILED")));

@@ -256,6 +256,7 @@ class WorkerAgent {
       pollMs: timings.pollMs,
       session: () => this.session,
       worker,
+      lostAttempts: this.ports.lostAttempts ?? [],
       runtimeReady: () => runtime.isReady(),
       onClaim: (claim, session) => this.onClaim(claim, session),
       onLevels: (levels) => this.onLevels(levels),

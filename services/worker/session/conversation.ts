@@ -7,6 +7,7 @@
 import {
   type AttemptReport,
   type AttemptReportOutcome,
+  type LostAttempt,
   type NextAnswer,
   NextRequest,
   type Refusal,
@@ -32,6 +33,8 @@ export type ConversationPorts = {
   readonly pollMs: number;
   readonly session: () => Session;
   readonly worker: () => Omit<WorkerDescription, "life">;
+  /** Named until a `next` is answered. */
+  readonly lostAttempts: readonly LostAttempt[];
   readonly runtimeReady: () => boolean;
   readonly onClaim: (claim: NonNullable<NextAnswer["claim"]>, session: Session) => void;
   readonly onLevels: (levels: NextAnswer["levels"]) => void;
@@ -54,10 +57,12 @@ export class Conversation {
   /** The last word is due: once nothing is held, or at once. */
   private leaving: "no" | "when_empty" | "now" = "no";
   private left = false;
+  private lost: readonly LostAttempt[];
   private refusals = 0;
 
   constructor(ports: ConversationPorts) {
     this.ports = ports;
+    this.lost = ports.lostAttempts;
     this.latch = createLatch(ports.exchange.clock);
   }
 
@@ -124,11 +129,12 @@ export class Conversation {
     if (freeSlots > 0) this.askWanted = false;
     const heldAttemptIds = book.idsOf(asked.session.id);
     const said = { worker: { ...worker(), life: asked.session.life }, heldAttemptIds, freeSlots, reports: [...asked.reports], leaving };
-    const request = { header: asked.session.nextHeader(), ...said };
+    const request = { header: asked.session.nextHeader(), ...said, lostAttempts: [...this.lost] };
     const payload = NextRequest.encode(request).finish();
     const answered = await this.ask({ subject: subjects.next, payload, read: readNext }, asked.session, signal);
     if (answered === undefined || this.refused(answered.answer, asked.session)) return;
     asked.session.renew(answered.answer.answer, answered.sentAtMs);
+    this.lost = [];
     this.schedulePoll();
     this.left = leaving;
     this.take(answered.answer.answer, { ...asked, freeSlots });

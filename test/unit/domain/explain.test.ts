@@ -34,13 +34,21 @@ function task(overrides: Partial<OpenTask> = {}): OpenTask {
 }
 
 function worker(name: string, overrides: Partial<ExplainWorker> = {}): ExplainWorker {
-  const healthy = { pool: "gpu", shapes: [shape], isLive: true, isCordoned: false, isBusy: false };
+  const healthy = {
+    pool: "gpu",
+    shapes: [shape],
+    quarantined: [],
+    health: "healthy",
+    isLive: true,
+    isCordoned: false,
+    isBusy: false,
+  } as const;
   return { workerId: `id of ${name}`, name, ...healthy, ...overrides };
 }
 
 function facts(overrides: Partial<ExplainFacts> = {}): ExplainFacts {
   const tasks = overrides.tasks ?? [task()];
-  return { jobState: "queued", tasks, openTasks: tasks.length, workers: [worker("w1")], holds: [], ...overrides };
+  return { jobState: "queued", tasks, openTasks: tasks.length, workers: [worker("w1")], holds: [], pools: ["gpu"], ...overrides };
 }
 
 const told = (constraints: readonly Constraint[]) => constraints.map(({ kind, message, remedy }) => [kind, message, remedy]);
@@ -178,6 +186,8 @@ describe("a task", () => {
       shapes: fc.subarray([shape, "prepare/-"]),
       isLive: fc.boolean(),
       isCordoned: fc.boolean(),
+      quarantined: fc.subarray([shape, "prepare/-"]),
+      health: fc.constantFrom("healthy" as const, "suspended" as const, "probation" as const),
       isBusy: fc.boolean(),
     });
     const states = fc.constantFrom("blocked" as const, "ready" as const, "running" as const, "delayed" as const);

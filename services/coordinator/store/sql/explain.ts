@@ -18,6 +18,9 @@ export const explainFactsStatement: NamedStatement = {
       where t.state in ('blocked', 'ready', 'running', 'delayed')),
     shown as (
       select * from open order by array_position(array['ready', 'delayed', 'running', 'blocked'], state), position, id limit $4),
+    shut as (
+      select q.worker_id, q.shape from quarantine q join worker w on w.id = q.worker_id
+      where q.ends_at > clock_timestamp() and (w.software_version, w.profile) = (q.software_version, q.profile)),
     line as (
       select q.task_id, q.avoid,
         count(*) filter (where not exists (select 1 from hold h where h.scope = 'tenant' and h.name = q.tenant_id)) over (
@@ -39,7 +42,12 @@ export const explainFactsStatement: NamedStatement = {
           left join task_checkpoint k on k.task_id = s.id), '[]') as tasks,
       coalesce((
         select jsonb_agg(jsonb_build_object('workerId', w.id, 'name', w.name, 'pool', w.pool,
-          'shapes', array(select unnest(w.shapes) intersect select s.shape from shown s order by 1),
+          'shapes', array((select unnest(w.shapes) union select q.shape from shut q where q.worker_id = w.id)
+            intersect select s.shape from shown s order by 1),
+          'quarantined', array(select q.shape from shut q where q.worker_id = w.id order by 1),
+          'health', coalesce((
+            select case when h.state = 'suspended' and h.ends_at <= clock_timestamp() then 'probation' else h.state end
+            from worker_health h where h.worker_id = w.id), 'healthy'),
           'isLive', coalesce(se.is_live and se.lease_until > clock_timestamp(), false),
           'isCordoned', exists (select 1 from cordon c where c.worker_id = w.id),
           'isBusy', exists (
