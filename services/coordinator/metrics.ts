@@ -42,11 +42,6 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
   const illegal = metrics.counter("vapfarm_illegal_transitions_total", "State changes that were refused as illegal; each one is a bug");
   const unsent = metrics.gauge("vapfarm_events_unsent", "Event rows not yet copied to JetStream, as the relay last saw them");
   const webhooks = metrics.counter("vapfarm_webhook_tries_total", "Tries to deliver webhooks by outcome", ["outcome"]);
-  const suspensions = metrics.counter("vapfarm_worker_suspensions_total", "Workers that were suspended for their failures", ["pool"]);
-  const spared = metrics.gauge(
-    "vapfarm_worker_suspensions_held_back",
-    "Workers not suspended though judged so: too few others, at the last round",
-  );
   const countOutcomes = createOutcomeCounter(metrics);
   const countIllegal = (code: string | undefined): void => {
     if (code === "TRANSITION_ILLEGAL") illegal.inc();
@@ -68,10 +63,7 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
     onRepaired: (count) => repairs.inc(count),
     onUnsent: (rows) => unsent.set(rows),
     onWebhookTry: (outcome) => webhooks.inc({ outcome }),
-    onJudged({ changes, heldBack }) {
-      for (const { state, pool } of changes) if (state === "suspended") suspensions.inc({ pool });
-      spared.set(heldBack.length);
-    },
+    onJudged: createJudgeCounter(metrics),
     onFailure: countIllegal,
     onNext(ask, outcome) {
       if (outcome.kind === "answered" && !outcome.replayed) countOutcomes(ask.reports, outcome.reportOutcomes);
@@ -125,6 +117,18 @@ function registerHealth(metrics: Metrics, store: MeasuredStore, logger: Logger):
       }
     },
   });
+}
+
+function createJudgeCounter(metrics: Metrics): CoordinatorMetrics["onJudged"] {
+  const suspensions = metrics.counter("vapfarm_worker_suspensions_total", "Workers that were suspended for their failures", ["pool"]);
+  const spared = metrics.gauge(
+    "vapfarm_worker_suspensions_held_back",
+    "Workers not suspended though judged so: too few others, at the last round",
+  );
+  return ({ changes, heldBack }) => {
+    for (const { state, pool } of changes) if (state === "suspended") suspensions.inc({ pool });
+    spared.set(heldBack.length);
+  };
 }
 
 function createOutcomeCounter(metrics: Metrics) {

@@ -125,7 +125,7 @@ async function callRound<A extends Ask, Outcome>(call: Call<A>, round: Round<A>)
   });
 }
 
-function nextToWire({ reports, lostAttempts: _kept, ...ask }: NextAsk, context: StoreContext): object {
+function nextToWire({ reports, ...ask }: NextAsk, context: StoreContext): object {
   return { ...ask, reports: reports.map((report) => reportToWire(report, context)) };
 }
 
