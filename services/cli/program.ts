@@ -10,6 +10,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { downloadCommand, urlCommand } from "./commands/download.ts";
 import { eventsCommand } from "./commands/events.ts";
 import { explainCommand } from "./commands/explain.ts";
+import { failuresCommand } from "./commands/failures.ts";
 import { farmCommand } from "./commands/farm.ts";
 import { holdCommand, holdsCommand, releaseCommand } from "./commands/holds.ts";
 import { jobCommand } from "./commands/job.ts";
@@ -37,7 +38,18 @@ const commands = [
   ...[renderCommand, watchCommand, jobsCommand, jobCommand, rendersCommand, eventsCommand, explainCommand],
   ...[cancelCommand, retryCommand, updateCommand],
   ...[uploadCommand, downloadCommand, urlCommand],
-  ...[farmCommand, topCommand, workersCommand, modelsCommand, modelCommand, usageCommand, holdCommand, releaseCommand, holdsCommand],
+  ...[
+    farmCommand,
+    topCommand,
+    workersCommand,
+    failuresCommand,
+    modelsCommand,
+    modelCommand,
+    usageCommand,
+    holdCommand,
+    releaseCommand,
+    holdsCommand,
+  ],
   ...[tenantsCommand],
   ...[upCommand, demoCommand, migrateCommand, doctorCommand],
   ...[configCommand, completionCommand, versionCommand],

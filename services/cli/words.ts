@@ -7,7 +7,16 @@ import { invalidOption } from "./ages.ts";
 import type { Format } from "./colour.ts";
 import type { Cell } from "./table.ts";
 
-export { constraintWord, holdScopeWord, jobClassWord, jobStateWord, reuseWord, taskStateWord, workerStateWord } from "../platform/words.ts";
+export {
+  constraintWord,
+  healthStateWord,
+  holdScopeWord,
+  jobClassWord,
+  jobStateWord,
+  reuseWord,
+  taskStateWord,
+  workerStateWord,
+} from "../platform/words.ts";
 
 type Enum = Readonly<Record<string, number>>;
 
@@ -55,6 +64,8 @@ const formats: Readonly<Record<string, Format>> = {
   running: "cyan",
   busy: "cyan",
   draining: "yellow",
+  suspended: "red",
+  probation: "yellow",
   delayed: "yellow",
   cancelled: "dim",
   stopped: "dim",

@@ -11,6 +11,7 @@ import {
   FarmServiceClient,
   type Job,
   type JobEvent,
+  type ListFailuresRequest,
   type ListJobsRequest,
   type ListRendersRequest,
   type ListWorkersRequest,
@@ -21,10 +22,11 @@ import {
   type WatchJobResponse,
   type Worker,
 } from "../gen/proto/vapfarm/v1/farm.ts";
+import type { FailedTask } from "../gen/proto/vapfarm/v1/operator.ts";
 import { connectClient } from "../platform/grpc/client.ts";
 import { type CallControl, type FarmCalls, farmCalls } from "./calls.ts";
 import { type ArtifactAddress, download, type DownloadOptions, readArtifact } from "./download.ts";
-import { type ListControl, listEvents, listJobs, listRenders } from "./pages.ts";
+import { type ListControl, listEvents, listFailures, listJobs, listRenders } from "./pages.ts";
 import { createPatience, patiently, type PatienceOptions } from "./patience.ts";
 import { type ManySubmitted, submitMany } from "./submit-many.ts";
 import { upload, type UploadOptions } from "./upload.ts";
@@ -58,6 +60,8 @@ export type FarmClient = {
   /** All pages, as they are needed. */
   jobs(filter?: DeepPartial<ListJobsRequest>, control?: ListControl): AsyncGenerator<Job>;
   renders(filter: DeepPartial<ListRendersRequest> & { readonly jobId: string }, control?: ListControl): AsyncGenerator<Render>;
+  /** Tasks that failed for good, with each try. */
+  failures(filter?: DeepPartial<ListFailuresRequest>, control?: ListControl): AsyncGenerator<FailedTask>;
   /** Those of now; `watch` waits for more. */
   events(from: { readonly jobId: string; readonly afterEventNumber?: bigint }, control?: ListControl): AsyncGenerator<JobEvent>;
   /** Until the job has ended; each event once, whatever breaks. */
@@ -92,6 +96,7 @@ export function connectFarm(endpoint: FarmEndpoint, around: (calls: FarmCalls) =
     cancel: (jobId, control) => jobOf(calls.cancelJob({ jobId }, control)),
     jobs: (filter = {}, control) => listJobs(calls, filter, control),
     renders: (filter, control) => listRenders(calls, filter, control),
+    failures: (filter = {}, control) => listFailures(calls, filter, control),
     events: (from, control) => listEvents(calls, from, control),
     watch: (jobId, options) => watch(calls, jobId, options),
     upload: (what, options) => upload(calls, what, options),

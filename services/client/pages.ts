@@ -1,7 +1,16 @@
 /**
  * Lists that are longer than one answer, item by item; the next page is asked for when it is needed.
  */
-import type { DeepPartial, Job, JobEvent, ListJobsRequest, ListRendersRequest, Render } from "../gen/proto/vapfarm/v1/farm.ts";
+import type {
+  DeepPartial,
+  Job,
+  JobEvent,
+  ListFailuresRequest,
+  ListJobsRequest,
+  ListRendersRequest,
+  Render,
+} from "../gen/proto/vapfarm/v1/farm.ts";
+import type { FailedTask } from "../gen/proto/vapfarm/v1/operator.ts";
 import type { CallControl, FarmCalls } from "./calls.ts";
 
 /** One list. */
@@ -47,6 +56,21 @@ export function listRenders(calls: FarmCalls, filter: DeepPartial<ListRendersReq
       return { items: renders, next: nextPageToken };
     },
     { limit: control.limit, pageSize: filter.pageSize ?? 200 },
+  );
+}
+
+/** Tasks that failed for good, newest first. */
+export function listFailures(
+  calls: FarmCalls,
+  filter: DeepPartial<ListFailuresRequest>,
+  control: ListControl = {},
+): AsyncGenerator<FailedTask> {
+  return throughPages(
+    async (pageToken, pageSize) => {
+      const { failures, nextPageToken } = await calls.listFailures({ ...filter, pageToken, pageSize }, control);
+      return { items: failures, next: nextPageToken };
+    },
+    { limit: control.limit, pageSize: filter.pageSize ?? 20 },
   );
 }
 

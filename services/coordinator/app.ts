@@ -23,6 +23,7 @@ import { createCanary } from "./duties/canary.ts";
 import { createCollection } from "./duties/collection.ts";
 import { createDuty, type Duty, type DutySpec } from "./duties/duty.ts";
 import { createOrder } from "./duties/order.ts";
+import { createHealthDuty } from "./duties/health.ts";
 import { createPromotion } from "./duties/promotion.ts";
 import { createPrune } from "./duties/prune.ts";
 import { createReaper } from "./duties/reaper.ts";
@@ -51,6 +52,7 @@ export type Timings = {
   readonly dutyHoldMs: number;
   readonly watchPollMs: number;
   readonly webhookMs: number;
+  readonly healthMs: number;
 };
 
 const defaultTimings: Timings = {
@@ -65,6 +67,7 @@ const defaultTimings: Timings = {
   dutyHoldMs: 10_000,
   watchPollMs: 2_000,
   webhookMs: 1_000,
+  healthMs: 2_000,
 };
 
 export type Coordinator = Component & {
@@ -214,6 +217,7 @@ function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
     createPromotion({ store, intervalMs: timings.promotionMs, onCommitted }),
     createSweep({ store, intervalMs: timings.sweepMs, logger, onCommitted, onRepaired: metrics.onRepaired }),
     createOrder({ store, intervalMs: timings.orderMs, logger, onRepaired: metrics.onRepaired }),
+    createHealthDuty({ store, intervalMs: timings.healthMs, logger, onCommitted, onJudged: metrics.onJudged }),
     createCollection({ store, artifacts, intervalMs: timings.collectionMs, logger }),
     createPrune({ store, intervalMs: timings.pruneMs, budgetMs: timings.dutyHoldMs / 2, clock, logger }),
     createWebhookDuty({

@@ -7,7 +7,7 @@ import type { Metrics } from "../platform/metrics.ts";
 import type { DispatchObserver } from "./dispatch/dispatch-service.ts";
 import type { Round } from "./duties/duty.ts";
 import type { WebhookOutcome } from "./duties/webhooks.ts";
-import type { AttemptReport, OverviewStore, ReapOutcome, ReportOutcome } from "./store/store-contract.ts";
+import type { AttemptReport, HealthStore, JudgeOutcome, OverviewStore, ReapOutcome, ReportOutcome } from "./store/store-contract.ts";
 
 export type CoordinatorMetrics = DispatchObserver & {
   readonly onCall: (call: { readonly method: string; readonly code: string; readonly seconds: number }) => void;
@@ -16,14 +16,18 @@ export type CoordinatorMetrics = DispatchObserver & {
   readonly onRepaired: (count: number) => void;
   readonly onUnsent: (rows: number) => void;
   readonly onWebhookTry: (outcome: WebhookOutcome) => void;
+  readonly onJudged: (outcome: JudgeOutcome) => void;
 };
+
+type MeasuredStore = Pick<OverviewStore, "queueCounts"> & Pick<HealthStore, "healthCounts">;
 
 const callSeconds = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60];
 const stageSeconds = [0.05, 0.2, 1, 5, 20, 60, 300, 1_200, 3_600];
 
 /** Registers the metrics; `store` is read at each scrape. */
-export function createCoordinatorMetrics(metrics: Metrics, store: Pick<OverviewStore, "queueCounts">, logger: Logger): CoordinatorMetrics {
+export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore, logger: Logger): CoordinatorMetrics {
   registerQueue(metrics, store, logger);
+  registerHealth(metrics, store, logger);
   const calls = metrics.histogram({
     name: "vapfarm_rpc_seconds",
     help: "Duration of gRPC calls by method and code",
@@ -59,6 +63,7 @@ export function createCoordinatorMetrics(metrics: Metrics, store: Pick<OverviewS
     onRepaired: (count) => repairs.inc(count),
     onUnsent: (rows) => unsent.set(rows),
     onWebhookTry: (outcome) => webhooks.inc({ outcome }),
+    onJudged: createJudgeCounter(metrics),
     onFailure: countIllegal,
     onNext(ask, outcome) {
       if (outcome.kind === "answered" && !outcome.replayed) countOutcomes(ask.reports, outcome.reportOutcomes);
@@ -89,6 +94,41 @@ function registerQueue(metrics: Metrics, store: Pick<OverviewStore, "queueCounts
       }
     },
   });
+}
+
+function registerHealth(metrics: Metrics, store: MeasuredStore, logger: Logger): void {
+  const letters = metrics.gauge("vapfarm_dead_letters", "Tasks that failed for good and were not retried, by pool", ["pool"]);
+  const engines = metrics.gauge("vapfarm_engines_quarantined", "Engines that a worker gets no work of, by pool", ["pool"]);
+  metrics.sampledGauge({
+    name: "vapfarm_workers_suspended",
+    help: "Workers that get nothing or one task at a time for their failures, by pool and state",
+    labels: ["pool", "state"],
+    async sample(gauge) {
+      try {
+        const counts = await store.healthCounts();
+        for (const each of [gauge, letters, engines]) each.reset();
+        for (const { kind, pool, count } of counts) {
+          if (kind === "dead letters") letters.set({ pool }, count);
+          else if (kind === "quarantined") engines.set({ pool }, count);
+          else gauge.set({ pool, state: kind }, count);
+        }
+      } catch (thrown) {
+        logger.warn({ err: thrown }, "the health of workers could not be counted; the metrics are those of the last scrape");
+      }
+    },
+  });
+}
+
+function createJudgeCounter(metrics: Metrics): CoordinatorMetrics["onJudged"] {
+  const suspensions = metrics.counter("vapfarm_worker_suspensions_total", "Workers that were suspended for their failures", ["pool"]);
+  const spared = metrics.gauge(
+    "vapfarm_worker_suspensions_held_back",
+    "Workers not suspended though judged so: too few others, at the last round",
+  );
+  return ({ changes, heldBack }) => {
+    for (const { state, pool } of changes) if (state === "suspended") suspensions.inc({ pool });
+    spared.set(heldBack.length);
+  };
 }
 
 function createOutcomeCounter(metrics: Metrics) {

@@ -73,6 +73,10 @@ export const errorTable = {
     "no worker has this id, or not exactly one has this name",
     "list the workers and choose one of them by its id",
   ]),
+  TASK_UNKNOWN: row("NOT_FOUND", "input", [
+    "there is no such task, or none that the caller may see",
+    "list the failures and choose one of them",
+  ]),
   MODEL_NOT_FOUND: row("NOT_FOUND", "input", ["the farm has no model of this name", "list the farm's models and choose one of them"]),
   ARTIFACT_UNKNOWN: row("NOT_FOUND", "input", ["the job has no such artifact", "get the job and choose one of its artifacts"]),
   UPLOAD_CHECKSUM_MISMATCH: row("DATA_LOSS", "transient", ["the bytes that arrived are not those announced", "upload the file again"]),

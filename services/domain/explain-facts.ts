@@ -2,6 +2,7 @@
  * What is known when a task is explained, from one snapshot, and what is said of it.
  */
 import type { TaskState } from "./task-state.ts";
+import type { HealthState } from "./worker-health.ts";
 
 /** Ready tasks that are claimed before another of their pool and shape. */
 export type Ahead = {
@@ -45,9 +46,13 @@ export type ExplainWorker = {
   readonly workerId: string;
   readonly name: string;
   readonly pool: string;
+  /** What it holds, in quarantine or not. */
   readonly shapes: readonly string[];
   /** Of its device, in bytes; 0: not known. */
   readonly memoryBytes: number;
+  /** Of these, what failed there and is shut for a while. */
+  readonly quarantined: readonly string[];
+  readonly health: HealthState;
   /** With a lease in force. */
   readonly isLive: boolean;
   readonly isCordoned: boolean;
@@ -67,17 +72,22 @@ export type ExplainFacts = {
   readonly workers: readonly ExplainWorker[];
   readonly holds: readonly ExplainHold[];
   readonly limits: readonly ExplainLimit[];
+  /** Pools that the farm has. */
+  readonly pools: readonly string[];
 };
 
 export type ConstraintKind =
   | "inputs_missing"
   | "held"
   | "back_off"
+  | "pool_gone"
   | "no_worker"
   | "engine_missing"
   | "memory_missing"
   | "tenant_limit"
   | "cordoned"
+  | "suspended"
+  | "quarantined"
   | "workers_busy"
   | "behind_others"
   | "avoided"

@@ -5,7 +5,7 @@
  * pass it by.
  */
 import { memoryClass, workerMemoryClass } from "./order.ts";
-import type { Ahead, Constraint, ExplainWorker, OpenTask } from "./explain-facts.ts";
+import type { Ahead, Constraint, ExplainFacts, ExplainWorker, OpenTask } from "./explain-facts.ts";
 
 /** The workers of a task's pool, as a claim sees them. */
 export type Fleet = {
@@ -16,6 +16,9 @@ export type Fleet = {
   /** Live ones that can run the shape. */
   readonly holders: readonly ExplainWorker[];
   readonly cordoned: readonly ExplainWorker[];
+  /** Its engine failed there, or the worker failed too often: for a while. */
+  readonly quarantined: readonly ExplainWorker[];
+  readonly suspended: readonly ExplainWorker[];
   /** Could take it, were they not avoided. */
   readonly avoided: readonly ExplainWorker[];
   readonly busy: readonly ExplainWorker[];
@@ -29,40 +32,60 @@ export function fleetOf({ pool: name, shape, avoid, memoryBytes: need }: OpenTas
   const live = pool.filter(({ isLive }) => isLive);
   const sized = live.filter(({ shapes }) => shapes.includes(shape));
   const holders = sized.filter(({ memoryBytes }) => memoryClass(need) <= workerMemoryClass(memoryBytes));
-  const served = holders.filter(({ isCordoned }) => !isCordoned);
+  const uncordoned = holders.filter(({ isCordoned }) => !isCordoned);
+  const served = uncordoned.filter(({ quarantined }) => !quarantined.includes(shape));
   const preferred = served.filter(({ workerId }) => !avoid.includes(workerId));
+  // A suspended one is waited for: it comes back by itself.
   const usable = preferred.length > 0 ? preferred : served;
+  const working = usable.filter(({ health }) => health !== "suspended");
   return {
     pool,
     live,
     sized,
     holders,
     cordoned: holders.filter(({ isCordoned }) => isCordoned),
+    quarantined: uncordoned.filter((worker) => !served.includes(worker)),
+    suspended: served.filter(({ health }) => health === "suspended"),
     avoided: served.filter((worker) => !usable.includes(worker)),
-    busy: usable.filter(({ isBusy }) => isBusy),
-    free: usable.filter(({ isBusy }) => !isBusy),
+    busy: working.filter(({ isBusy }) => isBusy),
+    free: working.filter(({ isBusy }) => !isBusy),
   };
 }
 
-/** What keeps every worker from it until somebody does something about it. */
-export function noneCanRun(task: OpenTask, fleet: Fleet): readonly Constraint[] {
+/** What keeps every worker from it until somebody does something about it, or for a longer time. */
+export function noneCanRun(task: OpenTask, fleet: Fleet, pools: ExplainFacts["pools"]): readonly Constraint[] {
+  if (!pools.includes(task.pool)) return [poolGone(task)];
   if (fleet.live.length === 0) return [noWorker(task, fleet)];
   if (fleet.sized.length === 0) return [engineMissing(task, fleet)];
   if (fleet.holders.length === 0) return [memoryMissing(task, fleet)];
-  return fleet.cordoned.length === fleet.holders.length ? [cordoned(task, fleet)] : [];
+  return fleet.busy.length + fleet.free.length === 0 ? shut(task, fleet) : [];
+}
+
+/** Why some of those that could run it do not. */
+function shut(task: OpenTask, fleet: Fleet): readonly Constraint[] {
+  return [
+    ...(fleet.cordoned.length > 0 ? [cordoned(task, fleet)] : []),
+    ...(fleet.quarantined.length > 0 ? [quarantined(task, fleet)] : []),
+    ...(fleet.suspended.length > 0 ? [suspended(task, fleet)] : []),
+    ...(fleet.avoided.length > 0 ? [avoided(task, fleet)] : []),
+  ];
 }
 
 /** Why a ready task does not start; empty when a free worker takes it next. */
-export function whyNoneStarts(task: OpenTask, fleet: Fleet): readonly Constraint[] {
-  const none = noneCanRun(task, fleet);
+export function whyNoneStarts(task: OpenTask, fleet: Fleet, pools: ExplainFacts["pools"]): readonly Constraint[] {
+  const none = noneCanRun(task, fleet, pools);
   const ahead = countAhead(task.ahead);
   if (none.length > 0 || ahead < fleet.free.length) return none;
   return [
     ...(fleet.free.length === 0 ? [workersBusy(task, fleet)] : []),
     ...(ahead > 0 ? [behindOthers(task, fleet)] : []),
-    ...(fleet.cordoned.length > 0 ? [cordoned(task, fleet)] : []),
-    ...(fleet.avoided.length > 0 ? [avoided(task, fleet)] : []),
+    ...shut(task, fleet),
   ];
+}
+
+function poolGone({ pool }: OpenTask): Constraint {
+  const message = `the farm has no pool ${pool} any more, and the task was planned for it`;
+  return { kind: "pool_gone", message, remedy: "configure the pool again (VAPFARM_POOLS), or cancel the job and submit it anew" };
 }
 
 function noWorker({ pool: name }: OpenTask, { pool }: Fleet): Constraint {
@@ -82,10 +105,26 @@ function cordoned(task: OpenTask, fleet: Fleet): Constraint {
   return { kind: "cordoned", message, remedy: `vapfarm workers uncordon ${first?.name ?? "NAME"}` };
 }
 
+function quarantined(task: OpenTask, fleet: Fleet): Constraint {
+  const isAre = fleet.quarantined.length === 1 ? "it failed there" : "it failed on each";
+  const message = `${shareOf(fleet.quarantined.length, fleet, task)} shut for ${task.shape} for a while, because ${isAre}: ${namesOf(fleet.quarantined)}`;
+  return { kind: "quarantined", message, remedy: clearRemedy(fleet.quarantined) };
+}
+
+function suspended(task: OpenTask, fleet: Fleet): Constraint {
+  const message = `${shareOf(fleet.suspended.length, fleet, task)} suspended after failures: ${namesOf(fleet.suspended)}`;
+  return { kind: "suspended", message, remedy: clearRemedy(fleet.suspended) };
+}
+
+const clearRemedy = ([first]: readonly ExplainWorker[]): string =>
+  `wait, or mend it and run \`vapfarm workers clear ${first?.name ?? "NAME"}\``;
+
 /** Busy ones, and what the others that could run it are. */
 function workersBusy(task: OpenTask, fleet: Fleet): Constraint {
   const others = [
     ...(fleet.cordoned.length > 0 ? [`${countOf(fleet.cordoned.length, "is", "are")} cordoned`] : []),
+    ...(fleet.quarantined.length > 0 ? [`${countOf(fleet.quarantined.length, "has", "have")} its engine in quarantine`] : []),
+    ...(fleet.suspended.length > 0 ? [`${countOf(fleet.suspended.length, "is", "are")} suspended`] : []),
     ...(fleet.avoided.length > 0 ? [`${countOf(fleet.avoided.length, "is", "are")} avoided`] : []),
   ];
   const message = [`${shareOf(fleet.busy.length, fleet, task)} busy`, ...others].join(", ");

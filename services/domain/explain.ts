@@ -22,7 +22,7 @@ export function explainTask(task: OpenTask, facts: ExplainFacts): readonly Const
     ...own,
     ...holdsOf(task, facts.holds),
     ...limitsOf(task, facts.limits),
-    ...(own.length > 0 ? noneCanRun(task, fleet) : whyNoneStarts(task, fleet)),
+    ...(own.length > 0 ? noneCanRun(task, fleet, facts.pools) : whyNoneStarts(task, fleet, facts.pools)),
   ];
   return binding.length > 0 ? binding : [aboutToStart(fleet)];
 }
@@ -51,11 +51,14 @@ const openings: Readonly<Record<ConstraintKind, string>> = {
   inputs_missing: "waits for inputs",
   held: "is held",
   back_off: "waits for its back-off",
+  pool_gone: "waits for a pool",
   no_worker: "waits for a worker",
   engine_missing: "waits for a worker",
   memory_missing: "waits for a worker",
   tenant_limit: "waits for its tenant's other tasks",
   cordoned: "waits for a worker",
+  suspended: "waits for a worker",
+  quarantined: "waits for a worker",
   workers_busy: "waits for a worker",
   behind_others: "waits for a worker",
   avoided: "waits for a worker",

@@ -16,6 +16,8 @@ export type RetryRule = {
   readonly avoidsWorker: boolean;
   /** Code of a task that used up its budget; its last failure's when undefined. */
   readonly exhaustedCode?: ErrorCode;
+  /** How long the worker gets no work for what failed, by number of such failures; the last one stays. */
+  readonly quarantineMs?: readonly number[];
 };
 
 export type RetryDecision =
@@ -28,13 +30,20 @@ function doublingMs(count: number): readonly number[] {
   return Array.from({ length: count }, (_unused, index) => Math.min(60 * secondMs, secondMs * 2 ** index));
 }
 
+/** 10 s, 20 s … an hour: a worker where an engine does not work is tried again, but ever less often. */
+const quarantineMs: readonly number[] = Array.from({ length: 10 }, (_unused, index) =>
+  Math.min(3_600 * secondMs, 10 * secondMs * 2 ** index),
+);
+
 export const retryTable: Readonly<Record<ErrorClass, RetryRule>> = {
   input: { failures: 1, delaysMs: [], avoidsWorker: false },
   transient: { failures: 5, delaysMs: doublingMs(7), avoidsWorker: false },
-  capacity: { failures: 2, delaysMs: [secondMs], avoidsWorker: true },
-  engine: { failures: 3, delaysMs: [secondMs], avoidsWorker: true },
+  // Each one raises what the task needs above what that worker has; it fails at once where no worker has more.
+  capacity: { failures: 4, delaysMs: [secondMs], avoidsWorker: true },
+  engine: { failures: 3, delaysMs: [secondMs], avoidsWorker: true, quarantineMs },
   // The producer runs again; the task waits for it, not for a timer.
   artifact: { failures: 3, delaysMs: [], avoidsWorker: false },
+  // Only with a cause that was seen from outside of the worker; what it merely names counts as `worker` (vf_class_of).
   infrastructure: { failures: undefined, delaysMs: doublingMs(7), avoidsWorker: false },
   unexplained: { failures: 3, delaysMs: [], avoidsWorker: true, exhaustedCode: "SUSPECTED_POISON" },
   worker: { failures: 5, delaysMs: doublingMs(7), avoidsWorker: true },

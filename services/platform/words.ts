@@ -4,7 +4,7 @@
  * The enums are open: a number that this release does not know, and zero, are "unknown".
  */
 import { JobClass, JobState, Reuse, TaskState, WorkerState } from "../gen/proto/vapfarm/v1/farm.ts";
-import { ConstraintKind, HoldScope, UsageKey } from "../gen/proto/vapfarm/v1/operator.ts";
+import { ConstraintKind, HealthState, HoldScope, UsageKey } from "../gen/proto/vapfarm/v1/operator.ts";
 import { FrameSelection, OutputKind, SchedulerKind } from "../gen/proto/vapfarm/v1/stage.ts";
 
 type EnumTable = Readonly<Record<string, number>>;
@@ -25,6 +25,8 @@ export const jobStateWord = wordsOf(JobState, "JOB_STATE_");
 export const taskStateWord = wordsOf(TaskState, "TASK_STATE_");
 /** A worker's state in a word. */
 export const workerStateWord = wordsOf(WorkerState, "WORKER_STATE_");
+/** How a worker is judged, in a word. */
+export const healthStateWord = wordsOf(HealthState, "HEALTH_STATE_");
 /** A job's class in a word. */
 export const jobClassWord = wordsOf(JobClass, "JOB_CLASS_");
 /** What a job may reuse, in a word. */

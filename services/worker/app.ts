@@ -27,7 +27,9 @@ import type { AgentTimings } from "./session/agent-ports.ts";
 import type { TransferPort } from "./session/attempt-ports.ts";
 import { type Clock, systemClock } from "./session/clock.ts";
 import type { WorkLine } from "./session/work-journal.ts";
+import { secretsOf } from "./supervise/log-tail.ts";
 import { openPidFile } from "./supervise/pid-file.ts";
+import { type LostRun, openRuntimeLog, readLostRuns, type RuntimeLog } from "./supervise/runtime-log.ts";
 import { createRuntimeSupervisor, type RuntimeSupervisor } from "./supervise/runtime-supervisor.ts";
 import { openArtifactCache } from "./transfer/artifact-cache.ts";
 import { openScratch } from "./transfer/scratch.ts";
@@ -98,6 +100,8 @@ class Worker implements Component {
   private socketFolder: string | undefined;
   private broker: Broker | undefined;
   private supervisor: RuntimeSupervisor | undefined;
+  private runtimeLog: RuntimeLog | undefined;
+  private lostRuns: readonly LostRun[] = [];
   private agent: Agent | undefined;
 
   constructor(options: WorkerAppOptions, metrics: AgentMetrics) {
@@ -110,7 +114,7 @@ class Worker implements Component {
     const identity = await startIdentity(config.folder);
     const models = await heldModels(this.options);
     const transfer = await this.openTransfer();
-    this.supervisor = await this.createSupervisor();
+    this.supervisor = await this.createSupervisor(await this.openLog());
     await this.supervisor.start();
     this.broker = await connectBroker({ url: config.natsUrl, name: `worker ${config.name}`, logger });
     this.agent = this.createAgent({ identity, models, transfer, broker: this.broker }, this.supervisor);
@@ -122,6 +126,7 @@ class Worker implements Component {
   async stop(): Promise<void> {
     await this.agent?.stop();
     await this.supervisor?.stop();
+    this.runtimeLog?.close();
     await this.broker?.close();
     if (this.socketFolder !== undefined) await rm(this.socketFolder, { recursive: true, force: true });
   }
@@ -143,7 +148,18 @@ class Worker implements Component {
     return createTransfer({ scratch, cache, store, clock: this.clock, draw: Math.random, retry: storeRetry });
   }
 
-  private async createSupervisor(): Promise<RuntimeSupervisor> {
+  /** What an earlier life left in the file is read before it is emptied. */
+  private async openLog(): Promise<RuntimeLog> {
+    const { config, logger, runtimeEnvironment } = this.options;
+    const path = join(config.folder, "runtime.log");
+    const secrets = secretsOf(runtimeEnvironment);
+    this.lostRuns = await readLostRuns(path, secrets);
+    const forward = (chunk: Buffer): void => void process.stderr.write(chunk);
+    this.runtimeLog = openRuntimeLog({ path, secrets, logger, forward });
+    return this.runtimeLog;
+  }
+
+  private async createSupervisor(log: RuntimeLog): Promise<RuntimeSupervisor> {
     const { config, logger, runtimeEnvironment } = this.options;
     this.socketFolder = await mkdtemp(join(tmpdir(), "vf-"));
     const entry = this.options.runtimeEntry ?? runtimeEntry;
@@ -153,6 +169,7 @@ class Worker implements Component {
       logger,
       draw: Math.random,
       pidFile: openPidFile({ path: join(config.folder, "runtime.pid"), entry, clock }),
+      log,
       entry,
       socketFolder: this.socketFolder,
       environment: runtimeEnvironment,
@@ -192,6 +209,7 @@ class Worker implements Component {
       timings: { ...farmTimings, outageLimitMs: config.outageLimitMs, drainMs: config.drainMs, ...timings },
       metrics: this.metrics,
       runtime,
+      lostAttempts: this.lostRuns,
       attempt: { transfer, limits, checkpoints: config.checkpoints, modelFolder: (model) => folderOf(models, model) },
       worker: () => describeWorker(facts, runtime.description()),
     });

@@ -31,6 +31,7 @@ const pages = {
   workers: "/workers",
   worker: "/workers/worker-gpu-node-7%2F0",
   "worker-cordoned": "/workers/worker-gpu-node-7%2F1",
+  "worker-suspended": "/workers/worker-gpu-node-7%2F2",
   models: "/models",
   usage: "/usage?by=stage&days=7",
   "sign-in": "/sign-in",

@@ -105,6 +105,16 @@ describe("the runtime", () => {
     expect(metrics).toContain("vapfarm_worker_runtime_restarts_total 1");
   });
 
+  it("tells in its last words why it died, without secrets, but nothing of the run before", async () => {
+    const before = farm.addScript({ say: "an earlier run\n" });
+    const died = farm.addScript({ say: "device lost, key sesame-street\n", die: true });
+    const failed = farm.addScript({ say: "out of paper\n", failWith: "STAGE_FAILED" });
+    await farm.startWorker({ settings: { TEST_SECRET: "sesame-street" } });
+    await committed(before);
+    expect((await committed(died))?.outcome).toMatchObject({ value: { code: "RUNTIME_DIED", logTail: "device lost, key [redacted]\n" } });
+    expect((await committed(failed))?.outcome).toMatchObject({ value: { code: "STAGE_FAILED", logTail: "out of paper\n" } });
+  });
+
   it("stopped in mid-run is killed once its progress stands still for too long", async () => {
     const attemptId = farm.addScript({ until: farm.pathOf("never"), stepMs: 5 });
     await farm.startWorker({ settings: { VAPFARM_STALL_MS: "400" } });
@@ -153,6 +163,22 @@ describe("the agent", () => {
     await farm.startWorker({ runtimeEntry: realEntry });
     expect((await readProcess(runtimeId))?.state ?? "gone").toMatch(/^(gone|Z)$/);
     expect(await farm.runtimeId()).not.toBe(runtimeId);
+  });
+
+  it("started again after a kill in mid-run names the attempt that it lost, once", async () => {
+    const child = await forkWorker({ VAPFARM_LOG_LEVEL: "info" });
+    process.kill(await farm.runtimeId(), "SIGSTOP");
+    const attemptId = farm.addScript({});
+    farm.push({ $case: "wake", value: {} });
+    await farm.coordinator.until(isComputing);
+    const exited = once(child, "exit");
+    child.kill("SIGKILL");
+    await exited;
+    const known = farm.coordinator.nexts.length;
+    await farm.startWorker();
+    expect((await committed(farm.addScript({})))?.outcome?.$case).toBe("success");
+    const told = farm.coordinator.nexts.slice(known).map(({ lostAttempts }) => lostAttempts);
+    expect([told[0], told.slice(1).flat()]).toEqual([[{ attemptId, logTail: "" }], []]);
   });
 
   it("drains on SIGTERM and exits with 0", async () => {

@@ -24,6 +24,8 @@ export type Script = {
   readonly deaf?: boolean;
   readonly die?: boolean;
   readonly failWith?: string;
+  /** Written to stderr before the steps. */
+  readonly say?: string;
 };
 
 let holding: Promise<void> | undefined;
@@ -55,7 +57,8 @@ function scriptOf({ parameters }: RunStageRequest): Script {
 }
 
 async function* steps(script: Script, signal: AbortSignal): AsyncGenerator<RunStageResponse> {
-  const { steps: count = 1, stepMs = 1, until, deaf = false, die = false, failWith } = script;
+  const { steps: count = 1, stepMs = 1, until, deaf = false, die = false, failWith, say } = script;
+  if (say !== undefined) process.stderr.write(say);
   if (deaf) signal.addEventListener("abort", () => void (isStuck = true));
   for (let step = 1; step <= count || (until !== undefined && !(await exists(until))); step += 1) {
     yield { event: { $case: "progress", value: { phase: "encode", step, steps: count, counter: BigInt(step), stepMs } } };

@@ -2,7 +2,16 @@
  * A scripted farm where everything is in order: an answer for every call, with a job, a render and a worker in it.
  */
 import { JobClass, JobEvent, JobState, Render, TaskState, Worker, WorkerState } from "../../services/gen/proto/vapfarm/v1/farm.ts";
-import { ConstraintKind, Farm, GetUsageResponse, Hold, HoldScope, Model, Tenant } from "../../services/gen/proto/vapfarm/v1/operator.ts";
+import {
+  FailedTask,
+  ConstraintKind,
+  Farm,
+  GetUsageResponse,
+  Hold,
+  HoldScope,
+  Model,
+  Tenant,
+} from "../../services/gen/proto/vapfarm/v1/operator.ts";
 import { type Handlers, scriptedDownload, scriptedJob, scriptedUploads } from "./scripted-farm.ts";
 
 /** When its jobs were created. */
@@ -33,6 +42,30 @@ const worker = Worker.create({
   cordon: {},
 });
 const tenant = Tenant.create({ name: "studio", weight: 2, maxRunning: 4, runningTasks: 1, shares: [{ pool: "test", deviceMs: 61_000 }] });
+const failedTask = FailedTask.create({
+  taskId: 12n,
+  stage: "denoise",
+  pool: "test",
+  model: "demo",
+  code: "SUSPECTED_POISON",
+  message: "3 times without a known cause",
+  remedy: "look at its attempts",
+  endTime: created,
+  attempts: [
+    {
+      number: 1,
+      workerName: "worker-1",
+      outcome: "failed",
+      code: "RUNTIME_DIED",
+      errorClass: "unexplained",
+      message: "it ended",
+      logTail: "early\nsegfault\n",
+    },
+    { number: 2, workerName: "worker-2", outcome: "lost", code: "LEASE_LAPSED", errorClass: "unexplained", message: "the lease ran out" },
+  ],
+  renders: [{ jobId: "job-1", position: 2 }],
+  renderCount: 1,
+});
 /** What its one artifact holds. */
 export const bytes = Buffer.from("twelve bytes");
 
@@ -75,6 +108,9 @@ export function answersInOrder(): Handlers {
         },
       ],
     }),
+    listFailures: () => ({ failures: [failedTask], nextPageToken: "" }),
+    retryTask: () => ({ retriedRenders: 2, leftRenders: 1, jobIds: ["job-1"] }),
+    clearWorker: () => ({ worker }),
     placeHold: () => ({ hold: Hold.create({ scope: HoldScope.HOLD_SCOPE_POOL, name: "gpu", reason: "repair" }) }),
     releaseHold: () => ({ released: true }),
     listHolds: () => ({ holds: [] }),

@@ -13,6 +13,7 @@ import { createHttpServer, type HttpRoute } from "../../services/platform/http.t
 import { createLogger } from "../../services/platform/logging.ts";
 import { createMetrics } from "../../services/platform/metrics.ts";
 import { projectRoot } from "./ffmpeg.ts";
+import { worldFailures } from "./pages-failures.ts";
 import * as world from "./pages-world.ts";
 
 export type PagesSite = { readonly origin: string; stop(): Promise<void> };
@@ -88,6 +89,7 @@ function answers(origin: () => string): Answers {
       render: found(world.rendersOf(jobId)[position], "JOB_UNKNOWN"),
     }),
     listEvents: () => ({ events: world.worldEvents, hasMore: false }),
+    listFailures: () => ({ failures: worldFailures, nextPageToken: "next" }),
     explainJob: (request: { readonly jobId: string }) => ({
       state: job(request).state,
       summary: "waits for a worker: 2 of 2 are busy",

@@ -15,7 +15,15 @@ import {
   Worker,
   WorkerState,
 } from "../../services/gen/proto/vapfarm/v1/farm.ts";
-import { ConstraintKind, Farm, HoldScope, Model, TaskExplanation, type UsageRow } from "../../services/gen/proto/vapfarm/v1/operator.ts";
+import {
+  ConstraintKind,
+  Farm,
+  HealthState,
+  HoldScope,
+  Model,
+  TaskExplanation,
+  type UsageRow,
+} from "../../services/gen/proto/vapfarm/v1/operator.ts";
 import { FrameSelection, OutputKind, SchedulerKind } from "../../services/gen/proto/vapfarm/v1/stage.ts";
 
 /** The time in this farm. */
@@ -265,6 +273,19 @@ export const worldWorkers: readonly Worker[] = [
   worker("gpu-node-7/1", {
     state: WorkerState.WORKER_STATE_IDLE,
     cordon: { reason: "ECC errors", placedBy: "ops", placeTime: ago(600_000), drainTime: ago(-120_000) },
+  }),
+  worker("gpu-node-7/2", {
+    state: WorkerState.WORKER_STATE_IDLE,
+    health: {
+      state: HealthState.HEALTH_STATE_SUSPENDED,
+      reason: "3 of its last 4 attempts failed",
+      sinceTime: ago(30_000),
+      endTime: ago(-90_000),
+      spells: 2,
+      quarantines: [
+        { shape: `denoise/${hash("e")}`, endTime: ago(-20_000), failures: 2, code: "ENGINE_LOAD_FAILED", message: "CUDA error 999" },
+      ],
+    },
   }),
   worker("gpu-node-8/0", { state: WorkerState.WORKER_STATE_LOST, lastBeatTime: ago(4_000_000) }),
 ];

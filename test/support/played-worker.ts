@@ -133,7 +133,7 @@ export function successOf(claim: TaskClaim, outputs: readonly ProducedArtifact[]
 
 /** A failure report with this code. */
 export function failureOf(claim: TaskClaim, code: string): AttemptReport {
-  const failure = { code, message: "played", abandoned: false, badInputSha256: [] };
+  const failure = { code, message: "played", abandoned: false, badInputSha256: [], logTail: "" };
   return {
     attemptId: claim.attemptId,
     outcome: { $case: "failure", value: failure },

@@ -205,6 +205,8 @@ export type WorkerOptions = {
   readonly sessionId?: string;
   readonly life?: number;
   readonly profile?: string;
+  readonly memoryBytes?: number;
+  readonly softwareVersion?: string;
 };
 
 /** Each worker of a file is a younger life than those made before it. */
@@ -217,6 +219,7 @@ export function description({
   profile: ownProfile = profile,
   memoryBytes = 1_000,
   resident = [],
+  softwareVersion = "0",
 }: WorkerOptions = {}): WorkerDescription {
   return {
     workerId: name,
@@ -230,7 +233,7 @@ export function description({
     models: ["demo"],
     shapes,
     residentEngineDigests: resident,
-    softwareVersion: "0",
+    softwareVersion,
     life,
   };
 }

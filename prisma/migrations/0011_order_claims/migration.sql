@@ -10,8 +10,8 @@
 -- Device memory that a task needs at least, in bytes; 0: not known.
 alter table task add column memory_bytes bigint not null default 0 check (memory_bytes >= 0);
 
--- What tasks of a shape need at least, as their model's manifest says, or as a worker that ran out of memory taught.
-create table shape_estimate (
+-- What tasks of a shape need at least, as their model's manifest says.
+create table shape_need (
   shape text primary key,
   memory_bytes bigint not null check (memory_bytes >= 0)
 );
@@ -184,7 +184,7 @@ create or replace function vf_rank_all(p_tasks bigint[]) returns void language s
     array(select distinct a.worker_id from attempt a
           where a.task_id = t.id and a.error_class in ('unexplained', 'engine', 'capacity', 'worker'))
   from best join task t on t.id = best.task_id left join lefts on lefts.render_id = best.render_id
-    left join shape_estimate e on e.shape = t.shape
+    left join shape_need e on e.shape = t.shape
   order by t.id
   on conflict (task_id) do update
     set class_rank = excluded.class_rank, priority = excluded.priority, due_at = excluded.due_at, tasks_left = excluded.tasks_left,
@@ -192,6 +192,18 @@ create or replace function vf_rank_all(p_tasks bigint[]) returns void language s
     where (ready.class_rank, ready.priority, ready.due_at, ready.queued_at, ready.memory_bytes)
       is distinct from (excluded.class_rank, excluded.priority, excluded.due_at, excluded.queued_at, excluded.memory_bytes);
 $$;
+
+-- Whether a live worker that is not cordoned could take a task of the shape, has the memory, and is not among those that it avoids.
+drop function vf_has_other(text, text, text[]);
+create function vf_has_other(p_pool text, p_shape text, p_avoid text[], p_memory_bytes bigint) returns boolean language plpgsql as $$
+begin
+  return exists (
+    select 1 from worker o join session s on s.id = o.session_id
+    where o.pool = p_pool and p_shape = any (o.shapes) and o.id <> all (p_avoid)
+      and vf_worker_class(o.memory_bytes) >= vf_memory_class(p_memory_bytes)
+      and s.is_live and s.lease_until > clock_timestamp()
+      and not exists (select 1 from cordon c where c.worker_id = o.id));
+end $$;
 
 drop function vf_best(jsonb);
 drop function vf_best_unheld(jsonb);
@@ -240,7 +252,7 @@ begin
     from ready q join task t on t.id = q.task_id
     where q.pool = l.pool and q.shape = l.shape and q.memory_class = l.memory_class and q.class_rank = l.class_rank
       and q.priority = l.priority and q.tenant_id = l.tenant_id and q.ready_at <= v_before
-      and (v_worker <> all (q.avoid) or not vf_has_other(q.pool, q.shape, q.avoid))
+      and (v_worker <> all (q.avoid) or not vf_has_other(q.pool, q.shape, q.avoid, q.memory_bytes))
     order by q.due_at, q.tasks_left, q.queued_at, q.task_id limit 1
     for no key update of q, t skip locked) head
   where l.pool = p_lane.pool and l.shape = any (array(select jsonb_array_elements_text(p_worker -> 'shapes')))
@@ -304,7 +316,7 @@ begin
     and a.worker_id <> p_worker ->> 'workerId' and t.pool = p_worker ->> 'pool'
     and t.shape = any (array(select jsonb_array_elements_text(p_worker -> 'shapes')))
     and not exists (select 1 from hold h where h.scope = 'tenant' and h.name = t.tenant_id)
-    and vf_memory_class(greatest(t.memory_bytes, coalesce((select e.memory_bytes from shape_estimate e where e.shape = t.shape), 0)))
+    and vf_memory_class(greatest(t.memory_bytes, coalesce((select e.memory_bytes from shape_need e where e.shape = t.shape), 0)))
       <= vf_worker_class((p_worker ->> 'memoryBytes')::bigint)
     and not exists (select 1 from attempt b where b.task_id = t.id and b.worker_id = p_worker ->> 'workerId'
                     and b.error_class in ('unexplained', 'engine', 'capacity', 'worker'))
@@ -466,9 +478,9 @@ begin
   end loop;
 end $$;
 
--- Remembers what shapes need; what was learned from a failure is not forgotten. p_shapes: {shape: bytes}.
+-- Remembers what shapes need; of two models that say so the larger counts. p_shapes: {shape: bytes}.
 create function vf_learn_shapes(p_shapes jsonb) returns void language sql volatile as $$
-  insert into shape_estimate as e (shape, memory_bytes)
+  insert into shape_need as e (shape, memory_bytes)
   select s.key, s.value::bigint from jsonb_each_text(p_shapes) s order by s.key
   on conflict (shape) do update set memory_bytes = excluded.memory_bytes where e.memory_bytes < excluded.memory_bytes;
 $$;

@@ -2,10 +2,12 @@
  * `vapfarm explain`: why a job's tasks wait.
  */
 import type { Command } from "commander";
-import { ExplainJobResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { ExplainJobResponse, JobState } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { TaskExplanation } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { describeCommand, type FarmCall, type Finish, type JsonOption, onFarm, wholeOf, withFarmOptions } from "../command-line.ts";
 import type { CliContext } from "../context.ts";
+import { timeTexts } from "../ages.ts";
+import { printFailures } from "../failure-text.ts";
 import type { FarmOptions } from "../farm-address.ts";
 import type { Output } from "../output.ts";
 import { plainText } from "../table.ts";
@@ -41,6 +43,9 @@ async function explain({ context, client, options, args: [jobId = ""] }: FarmCal
   for (const task of answer.tasks) printTask(output, task);
   const rest = answer.openTasks - answer.tasks.length;
   if (rest > 0) output.line(`and ${rest} more open tasks`);
+  if (answer.state !== JobState.JOB_STATE_FAILED) return;
+  const named = options.render === undefined ? { jobId } : { jobId, position: wholeOf("--render", options.render) };
+  await printFailures({ client, output, time: timeTexts(output.screen.isTerminal, new Date()) }, named);
 }
 
 function printTask(output: Output, task: TaskExplanation): void {

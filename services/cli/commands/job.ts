@@ -7,6 +7,7 @@ import type { StageWarning } from "../../gen/proto/vapfarm/v1/stage.ts";
 import { type TimeText, timeTexts } from "../ages.ts";
 import { describeCommand, type FarmCall, type Finish, type JsonOption, onFarm, wholeOf, withFarmOptions } from "../command-line.ts";
 import type { CliContext } from "../context.ts";
+import { printFailures } from "../failure-text.ts";
 import type { FarmOptions } from "../farm-address.ts";
 import type { Output } from "../output.ts";
 import { type Column, plainText, renderTable } from "../table.ts";
@@ -36,14 +37,21 @@ async function showJob({ context, client, options, args: [jobId = ""] }: FarmCal
   const { output } = context;
   const time = timeTexts(output.screen.isTerminal, new Date());
   if (options.render !== undefined) {
-    const render = await client.getRender(jobId, wholeOf("--render", options.render));
+    const position = wholeOf("--render", options.render);
+    const render = await client.getRender(jobId, position);
     if (options.json === true) output.json(context.toJson(Render, render));
-    else printRender(output, render, time);
+    else {
+      printRender(output, render, time);
+      if (render.failure !== undefined) await printFailures({ client, output, time }, { jobId, position });
+    }
     return;
   }
   const job = await client.getJob(jobId);
   if (options.json === true) output.json(context.toJson(Job, job));
-  else printJob(output, job, time);
+  else {
+    printJob(output, job, time);
+    if (job.failure !== undefined) await printFailures({ client, output, time }, { jobId });
+  }
 }
 
 function printJob(output: Output, job: Job, time: TimeText): void {

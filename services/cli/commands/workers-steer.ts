@@ -1,5 +1,5 @@
 /**
- * `vapfarm workers cordon | uncordon | drain`: take a worker out of work, and back.
+ * `vapfarm workers cordon | uncordon | drain | clear`: take a worker out of work, and back.
  */
 import type { Command } from "commander";
 import { isOutage } from "../../client/patience.ts";
@@ -35,6 +35,27 @@ const drainText = {
     "Cordons a worker; what it still runs after the grace is given back, uncharged, and runs elsewhere. Without --grace its tasks run to their end.",
   examples: ["vapfarm workers drain worker-1", "vapfarm workers drain worker-1 --grace 5m --wait && sudo reboot"],
 } as const;
+
+const clearText = {
+  name: "clear",
+  summary: "forget a worker's failures",
+  description:
+    "Ends a worker's suspension or probation and the quarantine of its engines, and forgets what was held against it. A cordon stays.",
+  examples: ["vapfarm workers clear worker-1"],
+} as const;
+
+/** Adds the command. */
+export function clearCommand(context: CliContext, finish: Finish): Command {
+  return withFarmOptions(describeCommand(clearText))
+    .argument("<worker>", "name or id")
+    .action(
+      onFarm<SteerOptions>(context, finish, async (call) => {
+        const { worker } = await call.client.calls.clearWorker({ workerId: call.args[0] ?? "" });
+        print(call, present(worker, "worker"), "has nothing held against it");
+        return undefined;
+      }),
+    );
+}
 
 /** Adds the command. */
 export function cordonCommand(context: CliContext, finish: Finish): Command {

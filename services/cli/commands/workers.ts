@@ -4,6 +4,7 @@
 import type { Command } from "commander";
 import { present } from "../../client/farm-client.ts";
 import { Worker } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { HealthState } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { type TimeText, timeTexts } from "../ages.ts";
 import {
   describeCommand,
@@ -22,15 +23,15 @@ import { eachOf, showList } from "../json-list.ts";
 import type { Output } from "../output.ts";
 import { type Column, plainText, renderTable } from "../table.ts";
 import { bytesText } from "../text-table.ts";
-import { stateCell, workerStatesOf, workerStateWord } from "../words.ts";
-import { cordonCommand, drainCommand, uncordonCommand } from "./workers-steer.ts";
+import { healthStateWord, stateCell, workerStatesOf, workerStateWord } from "../words.ts";
+import { clearCommand, cordonCommand, drainCommand, uncordonCommand } from "./workers-steer.ts";
 
 type WorkersOptions = FarmOptions & JsonOption & WatchOptions & { readonly pool?: string; readonly state?: string };
 
 const text = {
   name: "workers",
   group: "operate",
-  summary: "list the farm's workers; show, cordon or drain one",
+  summary: "list the farm's workers; show, cordon, drain or clear one",
   description: "Lists the workers that the farm knows: pool, profile, state, what each is running.",
   examples: [
     "vapfarm workers",
@@ -59,7 +60,7 @@ export function workersCommand(context: CliContext, finish: Finish): Command {
       .argument("<worker>", "name or id")
       .action(onFarm<FarmOptions & JsonOption>(context, finish, showWorker)),
   );
-  for (const add of [cordonCommand, uncordonCommand, drainCommand]) command.addCommand(add(context, finish));
+  for (const add of [cordonCommand, uncordonCommand, drainCommand, clearCommand]) command.addCommand(add(context, finish));
   return command;
 }
 
@@ -83,6 +84,7 @@ function workerColumns(time: TimeText): readonly Column<Worker>[] {
     { title: "profile", cell: ({ profile }) => profile, weight: 1, least: 8 },
     { title: "state", cell: ({ state }) => stateCell(workerStateWord(state)), weight: 8 },
     { title: "cordon", cell: cordonText, weight: 5 },
+    { title: "health", cell: ({ health }) => stateCell(healthText(health)), weight: 5 },
     { title: "last beat", cell: ({ lastBeatTime }) => (lastBeatTime === undefined ? "never" : time(lastBeatTime)), weight: 4 },
     { title: "running", cell: runningText, weight: 7, least: 10 },
   ];
@@ -91,6 +93,27 @@ function workerColumns(time: TimeText): readonly Column<Worker>[] {
 function cordonText({ cordon }: Worker): string {
   if (cordon === undefined) return "";
   return cordon.drainTime === undefined ? "cordoned" : "drains";
+}
+
+/** Empty where nothing is held against it. */
+function healthText(health: Worker["health"]): string {
+  if (health === undefined) return "";
+  if (health.state !== HealthState.HEALTH_STATE_HEALTHY) return healthStateWord(health.state);
+  return health.quarantines.length === 1 ? "1 engine shut" : `${health.quarantines.length} engines shut`;
+}
+
+function healthLines({ name, health }: Worker, time: TimeText): readonly string[] {
+  if (health === undefined) return [];
+  const { state, reason, sinceTime, endTime, quarantines } = health;
+  const end = endTime === undefined ? "" : `, until ${time(endTime)}`;
+  const isJudged = state !== HealthState.HEALTH_STATE_HEALTHY;
+  return [
+    ...(isJudged ? [`${healthStateWord(state)} since ${time(sinceTime)}${end}: ${reason}`] : []),
+    ...quarantines.map(
+      (each) => `no work of ${each.shape} until ${time(each.endTime)}, failed ${each.failures}×: ${each.code}: ${each.message}`,
+    ),
+    `give it work again at once: vapfarm workers clear ${name}`,
+  ];
 }
 
 function runningText({ running }: Worker): string {
@@ -117,6 +140,7 @@ function workerLines(worker: Worker, time: TimeText): readonly string[] {
     `host ${host}, pool ${pool}, profile ${profile}, version ${softwareVersion}`,
     `device ${device} (${provider}), ${bytesText(Number(memoryBytes))}; models: ${models.join(", ")}`,
     ...(cordon === undefined ? [] : [`cordoned ${time(cordon.placeTime)} by ${cordon.placedBy}: ${cordon.reason}${drain}`]),
+    ...healthLines(worker, time),
     ...running.map((task) => `runs ${task.stage} (${task.phase}) of render ${task.renderPosition}, job ${task.jobId}`),
   ];
 }

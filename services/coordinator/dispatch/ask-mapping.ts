@@ -34,6 +34,10 @@ export const protocolVersion = 1;
 const oldestVersion = 1;
 const tokenPattern = /^[A-Za-z0-9_-]{1,64}$/;
 const maxText = 4_000;
+/** What the column takes. */
+const maxTail = 8_192;
+/** More than a worker ever ran at once. */
+const mostLost = 16;
 
 /** A header whose version and ids are fit; throws PROTOCOL_UNSUPPORTED. Version N talks to N−1. */
 export function headerFromProto(header: RequestHeader | undefined) {
@@ -60,6 +64,9 @@ export function nextAskFromProto(request: NextRequest, pool: string): NextAsk {
     aheadSlots: request.aheadSlots,
     reports: request.reports.map(reportFromProto),
     leaving: request.leaving,
+    lostAttempts: request.lostAttempts
+      .slice(0, mostLost)
+      .map((lost) => ({ attemptId: attemptId(lost.attemptId), logTail: tail(lost.logTail) })),
   };
 }
 
@@ -111,8 +118,9 @@ function reportFromProto(report: WireReport): AttemptReport {
 function outcomeFromProto(outcome: WireReport["outcome"]): AttemptReport["outcome"] {
   if (outcome === undefined) throw malformed("a report has no outcome");
   if (outcome.$case === "failure") {
-    const { code, message, abandoned, badInputSha256 } = outcome.value;
-    return { kind: "failure", code: clean(code), message: clean(message), abandoned, badInputs: badInputSha256.map(hash) };
+    const { code, message, abandoned, badInputSha256, logTail } = outcome.value;
+    const badInputs = badInputSha256.map(hash);
+    return { kind: "failure", code: clean(code), message: clean(message), abandoned, badInputs, logTail: tail(logTail) };
   }
   const { outputs, provider, profile, warnings } = outcome.value;
   return {
@@ -168,6 +176,11 @@ function token(text: string, what: string): string {
 
 function clean(text: string): string {
   return text.replaceAll("\0", "").toWellFormed().slice(0, maxText);
+}
+
+/** The end of it says why. */
+function tail(text: string): string {
+  return text.replaceAll("\0", "").toWellFormed().slice(-maxTail).toWellFormed();
 }
 
 function quantity(value: number): number {

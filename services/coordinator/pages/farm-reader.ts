@@ -11,6 +11,8 @@ import {
   type Job,
   type JobEvent,
   ListEventsRequest,
+  ListFailuresRequest,
+  type ListFailuresResponse,
   ListJobsRequest,
   type ListJobsResponse,
   ListRendersRequest,
@@ -39,6 +41,7 @@ export type FarmReader = {
   renders(request: Partial<ListRendersRequest>): Promise<ListRendersResponse>;
   render(jobId: string, position: number): Promise<Render>;
   events(request: Partial<ListEventsRequest>): Promise<EventPage>;
+  failures(request: Partial<ListFailuresRequest>): Promise<ListFailuresResponse>;
   explain(jobId: string, renderPosition: number | undefined): Promise<ExplainJobResponse>;
   artifactUrl(request: Partial<GetArtifactUrlRequest>): Promise<GetArtifactUrlResponse>;
 };
@@ -64,6 +67,7 @@ export function createFarmReader(client: FarmServiceClient, { authorization, sig
     render: async (jobId, position) =>
       present((await callUnary(client.getRender.bind(client), { jobId, position }, options)).render, "render"),
     events: (request) => callUnary(client.listEvents.bind(client), ListEventsRequest.create(request), options),
+    failures: (request) => callUnary(client.listFailures.bind(client), ListFailuresRequest.create(request), options),
     explain: (jobId, renderPosition) => callUnary(client.explainJob.bind(client), { jobId, renderPosition }, options),
     artifactUrl: (request) => callUnary(client.getArtifactUrl.bind(client), GetArtifactUrlRequest.create(request), options),
   };

@@ -5,6 +5,7 @@ import { type Job, type JobEvent, JobState, type Render } from "../../gen/proto/
 import { hasEnded, jobClassWord, jobStateWord, reuseWord } from "../../platform/words.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { renderCounts } from "./jobs-page.ts";
+import { failuresPart } from "./failures-part.ts";
 import { liveOf } from "./live.ts";
 import { linkTo, type Page, type Visit } from "./page.ts";
 import { badge, breadcrumbs, command, facts, failureNote, fragment, section, table, warningNotes } from "./parts.ts";
@@ -21,12 +22,15 @@ export async function jobPage(visit: Visit): Promise<Page> {
   const job = await reader.job(segments[1] ?? "");
   const isBatch = job.render === undefined;
   const [workers, inner] = await Promise.all([hasEnded(job.state) ? [] : reader.workers(), isBatch ? rendersPart(job, visit) : undefined]);
-  const events = await eventsPart(job, visit);
+  const [events, failures] = await Promise.all([
+    eventsPart(job, visit),
+    job.failure === undefined ? undefined : failuresPart(visit, job.jobId),
+  ]);
   const title = `Job ${job.jobId.slice(0, 8)}`;
   const body = html`${breadcrumbs([["Jobs", linkTo(root, ["jobs"])]], job.jobId)}
     <h1>${title} ${fragment("state", badge(jobStateWord(job.state)))}</h1>
     ${fragment("facts", jobFacts(job, visit))} ${!isBatch && promptPart(job, root)}
-    ${inner ?? fragment("stages", section("stages-title", "Stages", stagesPart(job.tasks, runningById(workers))))}
+    ${inner ?? fragment("stages", section("stages-title", "Stages", stagesPart(job.tasks, runningById(workers))))} ${failures}
     ${fragment("events", events)} ${section("commands-title", "On the command line", commands(job))}`;
   return { title, section: "jobs", body, ...liveOf(job) };
 }

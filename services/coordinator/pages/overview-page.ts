@@ -81,7 +81,7 @@ function quietZero(count: number): Content {
 }
 
 function workerWords(counts: WorkerCounts | undefined): Html {
-  const states = ["busy", "idle", "draining", "lost", "stopped", "cordoned"] as const;
+  const states = ["busy", "idle", "draining", "lost", "stopped", "cordoned", "suspended"] as const;
   const shown = states.flatMap((state) => (counts === undefined || counts[state] === 0 ? [] : [{ state, count: counts[state] }]));
   if (shown.length === 0) return html`<p class="empty">No worker has come to this pool.</p>`;
   return html`<ul class="counts" aria-label="Workers">

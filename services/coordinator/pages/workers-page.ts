@@ -2,7 +2,8 @@
  * Workers: all of them, and one.
  */
 import type { Worker } from "../../gen/proto/vapfarm/v1/farm.ts";
-import { workerStateWord } from "../../platform/words.ts";
+import { HealthState, type WorkerHealth } from "../../gen/proto/vapfarm/v1/operator.ts";
+import { healthStateWord, workerStateWord } from "../../platform/words.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { linkTo, type Page, type Visit } from "./page.ts";
 import { badge, breadcrumbs, command, facts, fragment, section, table } from "./parts.ts";
@@ -49,8 +50,13 @@ function workersTable(workers: readonly Worker[], { root, now }: Visit): Html {
   });
 }
 
-function states({ state, cordon }: Worker): Content {
-  return html`${badge(workerStateWord(state))}${cordon !== undefined && html` ${badge("cordoned")}`}`;
+function states({ state, cordon, health }: Worker): Content {
+  const judged = health !== undefined && (isJudged(health) ? healthStateWord(health.state) : "engine shut");
+  return html`${badge(workerStateWord(state))}${cordon !== undefined && html` ${badge("cordoned")}`}${judged !== false && html` ${badge(judged)}`}`;
+}
+
+function isJudged({ state }: WorkerHealth): boolean {
+  return state !== HealthState.HEALTH_STATE_HEALTHY;
 }
 
 /** `/workers/{id}` */
@@ -76,7 +82,7 @@ function workerFacts(worker: Worker, { now }: Visit): Html {
         ${ageOf(cordon.placeTime, now)}${cordon.drainTime !== undefined && html`; what it runs is given back ${ageOf(cordon.drainTime, now)}`}.
       </p>
     </div>`;
-  return html`${note}${facts([
+  return html`${note}${worker.health !== undefined && healthNote(worker.health, now)}${facts([
     ["Id", html`<code class="wrap">${worker.workerId}</code>`],
     ["Pool", worker.pool],
     ["Host", worker.host],
@@ -90,12 +96,29 @@ function workerFacts(worker: Worker, { now }: Visit): Html {
   ])}`;
 }
 
-function commands({ workerId, cordon }: Worker): Html {
+/** What is held against it, and until when. */
+function healthNote(health: WorkerHealth, now: Date): Html {
+  const { state, reason, sinceTime, endTime, quarantines } = health;
+  const until = endTime !== undefined && html`, until ${ageOf(endTime, now)}`;
+  const what = state === HealthState.HEALTH_STATE_SUSPENDED ? "Suspended: gets nothing." : "On probation: gets one task at a time.";
+  return html`<div class="note warn">
+    ${isJudged(health) && html`<p><strong>${what}</strong> <span dir="auto">${reason}</span>. Since ${ageOf(sinceTime, now)}${until}.</p>`}
+    ${quarantines.map(
+      (each) =>
+        html`<p>
+          <strong>Gets nothing of <code class="wrap">${each.shape}</code></strong> until ${ageOf(each.endTime, now)}:
+          <code>${each.code}</code> <span dir="auto">${each.message}</span>
+        </p>`,
+    )}
+  </div>`;
+}
+
+function commands({ workerId, cordon, health }: Worker): Html {
   const steer =
     cordon === undefined
       ? [`vapfarm workers cordon ${workerId}`, `vapfarm workers drain ${workerId} --grace 5m`]
       : [`vapfarm workers uncordon ${workerId}`];
   return html`<ul class="commands">
-    ${steer.map(command)}
+    ${[...steer, ...(health === undefined ? [] : [`vapfarm workers clear ${workerId}`])].map(command)}
   </ul>`;
 }

@@ -27,7 +27,15 @@ import { createSubmitRender } from "./submit-render.ts";
 import { createSubmitRenders } from "./submit-renders.ts";
 import { createListTenants, createUpdateTenant } from "./tenants.ts";
 import { createUploadMedia, type UploadDependencies } from "./upload-media.ts";
-import { createCordonWorker, createDrainWorker, createGetWorker, createListWorkers, createUncordonWorker } from "./workers.ts";
+import { createListFailures, createRetryTask } from "./failures.ts";
+import {
+  createClearWorker,
+  createCordonWorker,
+  createDrainWorker,
+  createGetWorker,
+  createListWorkers,
+  createUncordonWorker,
+} from "./workers.ts";
 
 /** What methods work with; each takes of it what it needs. */
 export type FarmServiceOptions = MethodOptions &
@@ -89,6 +97,8 @@ function steering({ unary }: Methods, options: FarmServiceOptions) {
     retryJob: unary({ name: "RetryJob", needs: "member" }, createRetryJob(options)),
     retryRender: unary({ name: "RetryRender", needs: "member" }, createRetryRender(options)),
     updateJob: unary({ name: "UpdateJob", needs: "member" }, createUpdateJob(options)),
+    listFailures: unary({ name: "ListFailures", needs: "reader" }, createListFailures(options.store)),
+    retryTask: unary({ name: "RetryTask", needs: "member" }, createRetryTask(options)),
   };
 }
 
@@ -120,6 +130,7 @@ function operating({ unary }: Methods, options: FarmServiceOptions) {
     drainWorker: unary({ name: "DrainWorker", needs: "admin" }, createDrainWorker(options)),
     listTenants: unary({ name: "ListTenants", needs: "reader" }, createListTenants(options.store)),
     updateTenant: unary({ name: "UpdateTenant", needs: "admin" }, createUpdateTenant(options.store)),
+    clearWorker: unary({ name: "ClearWorker", needs: "admin" }, createClearWorker(options)),
   };
 }
 

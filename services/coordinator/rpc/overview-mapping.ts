@@ -28,6 +28,7 @@ function countWorkers(workers: readonly WorkerView[]): WorkerCounts {
     draining: count("draining"),
     lost: count("lost"),
     stopped: count("stopped"),
+    suspended: workers.filter((worker) => isLive(worker) && worker.health?.state === "suspended").length,
     cordoned: workers.filter((worker) => isLive(worker) && worker.cordon !== undefined).length,
   };
 }

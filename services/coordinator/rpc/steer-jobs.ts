@@ -87,12 +87,20 @@ export function createRetryRender({ store, onCommitted }: SteerDependencies) {
   };
 }
 
-function settled(outcome: RetryOutcome): Exclude<RetryOutcome, { kind: "invalid" }> {
+function settled(outcome: RetryOutcome): Exclude<RetryOutcome, { kind: "invalid" | "pool_gone" }> {
   if (outcome.kind === "invalid") throw refusalOf(outcome.missing.map(goneUpload));
+  if (outcome.kind === "pool_gone") throw poolGone(outcome.pool);
   return outcome;
 }
 
-function goneUpload(missing: MissingUpload) {
+/** A retry plans for the pool that was planned for. */
+export function poolGone(pool: string): FarmError {
+  const message = `it was planned for pool ${pool}, which the farm has no more: submit it anew, or configure the pool again`;
+  return new FarmError("POOL_UNKNOWN", { message, details: { subject: pool } });
+}
+
+/** An upload that must be there again before anything is retried. */
+export function goneUpload(missing: MissingUpload) {
   const gone = missingUpload(missing, `renders[${missing.position}]`);
   return { ...gone, remedy: "upload the same media again, then retry" };
 }

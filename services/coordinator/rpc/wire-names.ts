@@ -6,10 +6,11 @@
 import { unknownValue, type Violations } from "../../domain/field-rules.ts";
 import type { Choice } from "../../domain/render-request.ts";
 import { JobClass, JobState, Reuse, TaskState, WorkerState } from "../../gen/proto/vapfarm/v1/farm.ts";
-import { ConstraintKind, HoldScope, UsageKey } from "../../gen/proto/vapfarm/v1/operator.ts";
+import { ConstraintKind, HealthState, HoldScope, UsageKey } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { FrameSelection, OutputKind, SchedulerKind } from "../../gen/proto/vapfarm/v1/stage.ts";
 import type { ConstraintKind as ConstraintName } from "../../domain/explain.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
+import type { HealthState as HealthName } from "../../domain/worker-health.ts";
 import type * as store from "../store/store-contract.ts";
 
 /** Name → number on the wire; zero is no name's. */
@@ -43,6 +44,13 @@ export const workerStates = {
   lost: WorkerState.WORKER_STATE_LOST,
   stopped: WorkerState.WORKER_STATE_STOPPED,
 } as const satisfies WireNames<store.WorkerState, WorkerState>;
+
+/** How workers are judged. */
+export const healthStates = {
+  healthy: HealthState.HEALTH_STATE_HEALTHY,
+  suspended: HealthState.HEALTH_STATE_SUSPENDED,
+  probation: HealthState.HEALTH_STATE_PROBATION,
+} as const satisfies WireNames<HealthName, HealthState>;
 
 /** What a job is for. */
 export const jobClasses = {
@@ -99,11 +107,14 @@ export const constraintKinds = {
   inputs_missing: ConstraintKind.CONSTRAINT_KIND_INPUTS_MISSING,
   held: ConstraintKind.CONSTRAINT_KIND_HELD,
   back_off: ConstraintKind.CONSTRAINT_KIND_BACK_OFF,
+  pool_gone: ConstraintKind.CONSTRAINT_KIND_POOL_GONE,
   no_worker: ConstraintKind.CONSTRAINT_KIND_NO_WORKER,
   engine_missing: ConstraintKind.CONSTRAINT_KIND_ENGINE_MISSING,
   memory_missing: ConstraintKind.CONSTRAINT_KIND_MEMORY_MISSING,
   tenant_limit: ConstraintKind.CONSTRAINT_KIND_TENANT_LIMIT,
   cordoned: ConstraintKind.CONSTRAINT_KIND_CORDONED,
+  suspended: ConstraintKind.CONSTRAINT_KIND_SUSPENDED,
+  quarantined: ConstraintKind.CONSTRAINT_KIND_QUARANTINED,
   workers_busy: ConstraintKind.CONSTRAINT_KIND_WORKERS_BUSY,
   behind_others: ConstraintKind.CONSTRAINT_KIND_BEHIND_OTHERS,
   avoided: ConstraintKind.CONSTRAINT_KIND_AVOIDED,

@@ -2,8 +2,9 @@
  * What the store says of workers → farm.proto.
  */
 import { Cordon, RunningTask, Worker } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { Quarantine, WorkerHealth } from "../../gen/proto/vapfarm/v1/operator.ts";
 import type * as store from "../store/store-contract.ts";
-import { workerStates } from "./wire-names.ts";
+import { healthStates, workerStates } from "./wire-names.ts";
 
 /** Whether a worker is there: neither lost nor stopped. */
 export function isLive({ state }: Pick<store.WorkerView, "state">): boolean {
@@ -25,6 +26,7 @@ export function workerToProto(worker: store.WorkerView): Worker {
     models: [...worker.models],
     running: worker.running.map(runningToProto),
     cordon: worker.cordon === undefined ? undefined : cordonToProto(worker.cordon),
+    health: worker.health === undefined ? undefined : healthToProto(worker.health),
     softwareVersion: worker.softwareVersion,
     memoryBytes: BigInt(worker.memoryBytes),
   });
@@ -32,6 +34,17 @@ export function workerToProto(worker: store.WorkerView): Worker {
 
 function cordonToProto({ reason, placedBy, placedAt, drainAt }: store.CordonView): Cordon {
   return Cordon.create({ reason, placedBy, placeTime: placedAt, drainTime: drainAt });
+}
+
+function healthToProto({ state, reason, since, endsAt, spells, quarantines }: store.WorkerHealthView): WorkerHealth {
+  return WorkerHealth.create({
+    state: healthStates[state],
+    reason,
+    sinceTime: since,
+    endTime: endsAt,
+    spells,
+    quarantines: quarantines.map(({ endsAt: endTime, ...rest }) => Quarantine.create({ ...rest, endTime })),
+  });
 }
 
 /** The time left is that of the steps done so far: nothing is known before the first step has ended. */

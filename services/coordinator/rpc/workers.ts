@@ -1,9 +1,11 @@
 /**
- * ListWorkers, GetWorker, CordonWorker, UncordonWorker and DrainWorker.
+ * ListWorkers, GetWorker, CordonWorker, UncordonWorker, DrainWorker and ClearWorker.
  */
 import { FarmError } from "../../domain/errors.ts";
 import { maxNameCharacters, nameRule, numberRule, reasonRule, refuseAny, textRule } from "../../domain/field-rules.ts";
 import type {
+  ClearWorkerRequest,
+  ClearWorkerResponse,
   CordonWorkerRequest,
   CordonWorkerResponse,
   DrainWorkerRequest,
@@ -16,7 +18,15 @@ import type {
   UncordonWorkerResponse,
   Worker,
 } from "../../gen/proto/vapfarm/v1/farm.ts";
-import type { Aftermath, ControlStore, OverviewStore, TenantScope, WorkerChange, WorkerView } from "../store/store-contract.ts";
+import type {
+  Aftermath,
+  ControlStore,
+  HealthStore,
+  OverviewStore,
+  TenantScope,
+  WorkerChange,
+  WorkerView,
+} from "../store/store-contract.ts";
 import { scopeOf } from "./caller.ts";
 import type { Call } from "./method.ts";
 import { namesOf, workerStates } from "./wire-names.ts";
@@ -24,7 +34,9 @@ import { workerToProto } from "./worker-mapping.ts";
 
 /** What these methods work with; `onCommitted` is called after the commit. */
 export type WorkerDependencies = {
-  readonly store: Pick<OverviewStore, "listWorkers"> & Pick<ControlStore, "getWorker" | "cordonWorker" | "uncordonWorker" | "drainWorker">;
+  readonly store: Pick<OverviewStore, "listWorkers"> &
+    Pick<ControlStore, "getWorker" | "cordonWorker" | "uncordonWorker" | "drainWorker"> &
+    Pick<HealthStore, "clearWorker">;
   readonly onCommitted: (aftermath: Aftermath) => void;
 };
 
@@ -79,6 +91,13 @@ export function createDrainWorker(dependencies: WorkerDependencies) {
     const note = { by: caller.tenant, reason };
     return { worker: await change(dependencies, workerId, (id) => dependencies.store.drainWorker(id, note, afterMs)) };
   };
+}
+
+/** The handler of ClearWorker. */
+export function createClearWorker(dependencies: WorkerDependencies) {
+  return async ({ workerId }: ClearWorkerRequest, { caller }: Call): Promise<ClearWorkerResponse> => ({
+    worker: await change(dependencies, workerId, (id) => dependencies.store.clearWorker(id, caller.tenant)),
+  });
 }
 
 /** What has no worker's form is not looked up. */

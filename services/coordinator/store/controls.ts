@@ -18,7 +18,8 @@ type HoldRow = {
   readonly placed_at: Date;
 };
 
-type Steered = { readonly pushes: readonly LevelPush[]; readonly aftermath: Aftermath };
+/** What steering a worker leaves behind. */
+export type Steered = { readonly pushes: readonly LevelPush[]; readonly aftermath: Aftermath };
 
 /** The part of the store that operators steer with. */
 export function createControls(context: StoreContext): ControlStore {
@@ -53,7 +54,7 @@ async function cordon(context: StoreContext, { workerId, note, isDrained, graceM
 }
 
 /** Undefined when there was no such worker, or its last row was pruned since. */
-async function changeOf({ pool }: StoreContext, workerId: string, steered: Steered | null): Promise<WorkerChange | undefined> {
+export async function changeOf({ pool }: StoreContext, workerId: string, steered: Steered | null): Promise<WorkerChange | undefined> {
   if (steered === null) return undefined;
   const worker = await findWorker(pool, undefined, workerId);
   return worker === undefined ? undefined : { worker, ...steered };

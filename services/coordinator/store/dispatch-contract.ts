@@ -43,6 +43,8 @@ export type AttemptReport = {
         readonly message: string;
         readonly abandoned: boolean;
         readonly badInputs: readonly string[];
+        /** The runtime's last lines; absent where there are none. */
+        readonly logTail?: string;
       };
   readonly deviceMs: number;
   readonly loadMs: number;
@@ -50,6 +52,9 @@ export type AttemptReport = {
   readonly fetchMs: number;
   readonly finishMs: number;
 };
+
+/** What a worker found of an attempt that an earlier life of it lost. */
+export type LostAttempt = { readonly attemptId: string; readonly logTail: string };
 
 export type NextAsk = {
   readonly sessionId: string;
@@ -63,6 +68,8 @@ export type NextAsk = {
   readonly reports: readonly AttemptReport[];
   /** The session's last word: it ends as stopped, what it holds is given back uncharged. */
   readonly leaving: boolean;
+  /** Kept for those who look at what failed; changes no state. */
+  readonly lostAttempts?: readonly LostAttempt[];
 };
 
 export type ClaimView = {

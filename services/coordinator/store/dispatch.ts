@@ -8,6 +8,7 @@ import { errorTable, type ErrorClass, isErrorCode, toFarmError } from "../../dom
 import { isSha256 } from "../../domain/ids.ts";
 import { type NamedStatement, type Pool, runStatement } from "../../platform/database/pool.ts";
 import { beatStatement } from "./sql/beat.ts";
+import { keepLogTailsStatement } from "./sql/failures.ts";
 import { nextStatement } from "./sql/next.ts";
 import { reportStatement } from "./sql/report.ts";
 import { idleWorkersStatement } from "./sql/workers.ts";
@@ -49,7 +50,11 @@ export function createDispatch(context: StoreContext): DispatchStore {
   const report: Call<ReportAsk> = { pool, statement: reportStatement, options, toWire: (ask) => reportAskToWire(ask, context) };
   const beat: Call<BeatAsk> = { pool: beatPool, statement: beatStatement, options, toWire: beatToWire };
   return {
-    next: async (asks) => (await callAll<NextAsk, NextOutcome>(next, asks)).map(withoutNull),
+    async next(asks) {
+      const outcomes = (await callAll<NextAsk, NextOutcome>(next, asks)).map(withoutNull);
+      await keepLogTails(pool, asks);
+      return outcomes;
+    },
     report: (asks) => callAll<ReportAsk, ReportAnswer>(report, asks),
     beat: (asks) => callAll<BeatAsk, BeatAnswer>(beat, asks),
     async idleWorkers(poolName, shape, limit) {
@@ -57,6 +62,13 @@ export function createDispatch(context: StoreContext): DispatchStore {
       return rows.map(({ id }) => id);
     },
   };
+}
+
+/** A worker says it once, with its first asks. */
+async function keepLogTails(pool: Pool, asks: readonly NextAsk[]): Promise<void> {
+  for (const { worker, lostAttempts = [] } of asks) {
+    if (lostAttempts.length > 0) await runStatement(pool, keepLogTailsStatement, [worker.workerId, toPayload(lostAttempts)]);
+  }
 }
 
 function withoutNull<Outcome extends { readonly kind: string } & StoredClaim>(outcome: Outcome): Outcome {
@@ -163,8 +175,8 @@ function reportToWire({ outcome, ...report }: AttemptReport, { jitter }: StoreCo
     if (outputs.every(isSound) && names.size === outputs.length) return { ...fields, success: { outputs, provider, profile, warnings } };
     return { ...fields, failure: failureToWire({ code: "STAGE_FAILED", message: "the outputs are not well formed" }, jitter()) };
   }
-  const { code, message, abandoned, badInputs } = outcome;
-  return { ...fields, failure: { ...failureToWire({ code, message }, jitter()), abandoned, badInputs } };
+  const { code, message, abandoned, badInputs, logTail } = outcome;
+  return { ...fields, failure: { ...failureToWire({ code, message }, jitter()), abandoned, badInputs, logTail } };
 }
 
 function failureToWire({ code, message }: { readonly code: string; readonly message: string }, jitter: number): object {

@@ -11,7 +11,7 @@ import type { TenantScope } from "./store-contract.ts";
 const mostTasks = 200;
 
 type Explained = { readonly scope: TenantScope; readonly jobId: string; readonly position: number | undefined };
-type FactsRow = Omit<ExplainFacts, "tasks"> & {
+type FactsRow = Omit<ExplainFacts, "tasks" | "pools"> & {
   readonly tasks: readonly (Omit<OpenTask, "workerName" | "keptStep"> & {
     readonly workerName: string | null;
     readonly keptStep: number | null;
@@ -19,13 +19,17 @@ type FactsRow = Omit<ExplainFacts, "tasks"> & {
 };
 
 /** Undefined when there is no such job, or it has no render at the position. */
-export async function explainFacts({ pool }: StoreContext, { scope, jobId, position }: Explained): Promise<ExplainFacts | undefined> {
+export async function explainFacts(
+  { pool, settings }: StoreContext,
+  { scope, jobId, position }: Explained,
+): Promise<ExplainFacts | undefined> {
   const values = [jobId, scope ?? null, position ?? null, mostTasks];
   const [row] = await runStatement<FactsRow>(pool, explainFactsStatement, values);
   if (row === undefined) return undefined;
   const { tasks, ...rest } = row;
   return {
     ...rest,
+    pools: Object.keys(settings.pools),
     tasks: tasks.map((task) => ({ ...task, workerName: task.workerName ?? undefined, keptStep: task.keptStep ?? undefined })),
   };
 }

@@ -200,7 +200,9 @@ export type RetryOutcome =
   /** Every render that was named succeeded, or is open. */
   | { readonly kind: "nothing"; readonly job: JobView }
   /** Uploads that it starts from are gone. */
-  | { readonly kind: "invalid"; readonly missing: readonly MissingUpload[] };
+  | { readonly kind: "invalid"; readonly missing: readonly MissingUpload[] }
+  /** It was planned for a pool that the farm has no more. */
+  | { readonly kind: "pool_gone"; readonly pool: string };
 
 export type UpdateOutcome = { readonly kind: "updated"; readonly job: JobView; readonly aftermath: Aftermath } | { readonly kind: "ended" };
 

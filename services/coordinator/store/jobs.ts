@@ -9,10 +9,11 @@ import { getJob, getRender, listJobs, listRenders } from "./job-list.ts";
 import { callLongFunction } from "./long-call.ts";
 import { cancelStatement } from "./sql/cancel.ts";
 import { listEventsStatement } from "./sql/events.ts";
+import { gonePoolStatement } from "./sql/failures.ts";
 import { retryStatement } from "./sql/retry.ts";
 import { submitStatement } from "./sql/submit.ts";
 import { updateJobStatement } from "./sql/update-job.ts";
-import { read, type StoreContext, toPayload } from "./store-context.ts";
+import { callFunction, read, type StoreContext, toPayload } from "./store-context.ts";
 import type {
   Aftermath,
   JobChange,
@@ -93,7 +94,10 @@ async function cancelJob(context: StoreContext, { scope, jobId, position }: Name
 }
 
 async function retryJob(context: StoreContext, { scope, jobId, position }: Named): Promise<RetryOutcome | undefined> {
-  const retried = await callLongFunction<Retried | null>(context.pool, retryStatement, [scope ?? null, jobId, position ?? null]);
+  const named = [scope ?? null, jobId, position ?? null];
+  const gone = await callFunction<string | null>(context.pool, gonePoolStatement, [...named, Object.keys(context.settings.pools)]);
+  if (gone !== null) return { kind: "pool_gone", pool: gone };
+  const retried = await callLongFunction<Retried | null>(context.pool, retryStatement, named);
   switch (retried?.kind) {
     case undefined:
       return undefined;

@@ -2,6 +2,7 @@
  * What people and metrics ask of the store.
  */
 import type { TaskState } from "../../domain/task-state.ts";
+import type { HealthState } from "../../domain/worker-health.ts";
 import type { TenantScope } from "./job-contract.ts";
 
 export type WorkerState = "idle" | "busy" | "draining" | "lost" | "stopped";
@@ -11,6 +12,23 @@ export type CordonView = {
   readonly placedBy: string;
   readonly placedAt: Date;
   readonly drainAt: Date | undefined;
+};
+
+/** What is held against a worker. */
+export type WorkerHealthView = {
+  readonly state: HealthState;
+  readonly reason: string;
+  /** Undefined: never judged. */
+  readonly since: Date | undefined;
+  readonly endsAt: Date | undefined;
+  readonly spells: number;
+  readonly quarantines: readonly {
+    readonly shape: string;
+    readonly endsAt: Date;
+    readonly failures: number;
+    readonly code: string;
+    readonly message: string;
+  }[];
 };
 
 export type RunningView = {
@@ -40,6 +58,8 @@ export type WorkerView = {
   readonly softwareVersion: string;
   readonly memoryBytes: number;
   readonly cordon: CordonView | undefined;
+  /** Undefined: nothing is held against it. */
+  readonly health: WorkerHealthView | undefined;
   readonly running: readonly RunningView[];
 };
 

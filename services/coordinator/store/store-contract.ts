@@ -6,6 +6,7 @@
 import type { ControlStore } from "./control-contract.ts";
 import type { DispatchStore } from "./dispatch-contract.ts";
 import type { DutyStore } from "./duty-contract.ts";
+import type { FailureStore, HealthStore } from "./health-contract.ts";
 import type { JobStore } from "./job-contract.ts";
 import type { MediaStore } from "./media-contract.ts";
 import type { OverviewStore } from "./overview-contract.ts";
@@ -17,6 +18,7 @@ export type * from "./job-contract.ts";
 export type * from "./media-contract.ts";
 export type * from "./dispatch-contract.ts";
 export type * from "./duty-contract.ts";
+export type * from "./health-contract.ts";
 export type * from "./overview-contract.ts";
 export type * from "./control-contract.ts";
 export type * from "./tenant-contract.ts";
@@ -29,4 +31,6 @@ export type Store = JobStore &
   OverviewStore &
   ControlStore &
   TenantStore &
+  HealthStore &
+  FailureStore &
   WebhookStore & { close(): Promise<void> };

@@ -10,6 +10,8 @@ import { type Pool, runStatement } from "../../platform/database/pool.ts";
 import { createControls } from "./controls.ts";
 import { createDispatch } from "./dispatch.ts";
 import { createDuties } from "./duties.ts";
+import { createFailures } from "./failures.ts";
+import { createHealth } from "./health.ts";
 import { createJobs } from "./jobs.ts";
 import { createMedia } from "./media.ts";
 import { createOverview } from "./overview.ts";
@@ -73,6 +75,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createOverview(context),
     ...createControls(context),
     ...createTenants(context),
+    ...createHealth(context),
+    ...createFailures(context),
     ...createWebhooks(context),
     async close() {
       await prisma.$disconnect();

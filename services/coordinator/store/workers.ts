@@ -3,7 +3,7 @@
  */
 import { type Pool, runStatement } from "../../platform/database/pool.ts";
 import { findWorkerStatement, listWorkersStatement } from "./sql/workers.ts";
-import type { RunningView, TenantScope, WorkerView } from "./store-contract.ts";
+import type { RunningView, TenantScope, WorkerHealthView, WorkerView } from "./store-contract.ts";
 
 type ProgressRow = { readonly attemptId: string; readonly phase: string; readonly step: number; readonly steps: number };
 
@@ -19,6 +19,12 @@ type WorkerRow = Pick<WorkerView, "name" | "host" | "pool" | "provider" | "profi
   readonly cordon_placed_by: string | null;
   readonly cordon_placed_at: Date | null;
   readonly drain_at: Date | null;
+  readonly health_state: WorkerHealthView["state"] | null;
+  readonly health_reason: string | null;
+  readonly health_since: Date | null;
+  readonly health_ends_at: Date | null;
+  readonly health_spells: number;
+  readonly quarantines: readonly (Omit<WorkerHealthView["quarantines"][number], "endsAt"> & { readonly endsAt: string })[];
   readonly progress: readonly ProgressRow[];
   readonly running: readonly (Omit<RunningView, "phase" | "step" | "steps"> & { readonly attemptId: string })[];
 };
@@ -47,6 +53,19 @@ function cordonOf(row: WorkerRow): WorkerView["cordon"] {
     placedBy: row.cordon_placed_by ?? "",
     placedAt: row.cordon_placed_at,
     drainAt: row.drain_at ?? undefined,
+  };
+}
+
+function healthOf(row: WorkerRow): WorkerView["health"] {
+  const state = row.health_state ?? "healthy";
+  if (state === "healthy" && row.quarantines.length === 0) return undefined;
+  return {
+    state,
+    reason: row.health_reason ?? "",
+    since: row.health_since ?? undefined,
+    endsAt: row.health_ends_at ?? undefined,
+    spells: row.health_spells,
+    quarantines: row.quarantines.map((quarantine) => ({ ...quarantine, endsAt: new Date(quarantine.endsAt) })),
   };
 }
 
@@ -79,6 +98,7 @@ function workerFromRow(row: WorkerRow): WorkerView {
     softwareVersion: row.software_version,
     memoryBytes: row.memory_bytes,
     cordon: cordonOf(row),
+    health: healthOf(row),
     running: runningOf(row),
   };
 }

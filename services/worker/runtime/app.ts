@@ -29,7 +29,7 @@ const drainMs = 500;
 export function createRuntimeApp(config: RuntimeConfig, options: RuntimeAppOptions): RuntimeApp {
   const identity = identityOf(config, options.processId);
   const inference = journaled(createInferenceClient(config.inference, options.onDeath), config, options);
-  const implementation = createStageService({ identity, inference });
+  const implementation = createStageService({ identity, inference, logger: options.logger });
   const server = createGrpcServer({
     address: config.address,
     services: [{ name: "vapfarm.v1.StageService", definition: StageServiceService, implementation }],

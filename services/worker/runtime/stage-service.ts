@@ -1,9 +1,10 @@
 /**
  * StageService over the inference thread: one call, one run; when it starts, progress, when it has computed, then exactly one result.
  */
-import type { FarmError } from "../../domain/errors.ts";
+import { type FarmError, toFarmError } from "../../domain/errors.ts";
 import type * as wire from "../../gen/proto/vapfarm/v1/stage.ts";
 import { type CallContext, serverStream, unary } from "../../platform/grpc/handlers.ts";
+import type { Logger } from "../../platform/logging.ts";
 import { type StageCheckpoint, type StageProgress, type StageResult, type StageRun, stageRunFromProto } from "./stage-run.ts";
 import type { InferenceClient } from "./thread/inference-client.ts";
 
@@ -18,13 +19,14 @@ export type RuntimeIdentity = {
   readonly processId: number;
 };
 
-export type StageServiceOptions = { readonly identity: RuntimeIdentity; readonly inference: InferenceClient };
+export type StageServiceOptions = { readonly identity: RuntimeIdentity; readonly inference: InferenceClient; readonly logger: Logger };
 
 /** The service's implementation for the gRPC server. */
-export function createStageService({ identity, inference }: StageServiceOptions): wire.StageServiceServer {
+export function createStageService(options: StageServiceOptions): wire.StageServiceServer {
+  const { identity, inference } = options;
   return {
     describeRuntime: unary(() => Promise.resolve(describe(identity, inference))),
-    runStage: serverStream((request, context) => runStage(request, context, { identity, inference })),
+    runStage: serverStream((request, context) => runStage(request, context, options)),
     stopRun: unary(({ runId }) => {
       inference.stopRun(runId);
       return Promise.resolve({});
@@ -43,7 +45,7 @@ function describe(identity: RuntimeIdentity, inference: InferenceClient): wire.D
 async function* runStage(
   request: wire.RunStageRequest,
   { signal }: CallContext,
-  { identity, inference }: StageServiceOptions,
+  { identity, inference, logger }: StageServiceOptions,
 ): AsyncGenerator<wire.RunStageResponse> {
   const left = new AbortController();
   const events = new EventQueue();
@@ -52,6 +54,11 @@ async function* runStage(
     for await (const event of events) {
       yield eventToProto(event, identity);
     }
+  } catch (thrown) {
+    // The last lines of the log are told of an attempt that failed.
+    const error = toFarmError(thrown);
+    if (error.code !== "STAGE_CANCELLED") logger.error({ err: error, code: error.code, runId: request.runId }, "a run failed");
+    throw thrown;
   } finally {
     left.abort();
   }

@@ -1,7 +1,7 @@
 /**
  * What the agent needs of the world; app.ts wires the real ones, tests their own.
  */
-import type { WorkerDescription } from "../../gen/proto/vapfarm/v1/dispatch.ts";
+import type { LostAttempt, WorkerDescription } from "../../gen/proto/vapfarm/v1/dispatch.ts";
 import type { Journal } from "../../platform/journal.ts";
 import type { Logger } from "../../platform/logging.ts";
 import type { Subjects } from "../../platform/nats/subjects.ts";
@@ -60,6 +60,8 @@ export type AgentPorts = {
   readonly metrics: AgentMetrics;
   readonly runtime: SupervisedRuntime;
   readonly attempt: Pick<AttemptPorts, "transfer" | "modelFolder" | "limits" | "checkpoints">;
+  /** What the life before lost: told once. */
+  readonly lostAttempts?: readonly LostAttempt[];
   /** What the worker is at this moment. */
   readonly worker: () => Omit<WorkerDescription, "life">;
 };

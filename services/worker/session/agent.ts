@@ -279,6 +279,7 @@ class WorkerAgent {
       session: () => this.session,
       worker,
       fetchEstimate: () => this.books.fetchEstimate(),
+      lostAttempts: this.ports.lostAttempts ?? [],
       runtimeReady: () => runtime.isReady(),
       onClaim: (claim, session) => this.onClaim(claim, session),
       onLevels: (levels) => this.onLevels(levels),

@@ -42,6 +42,7 @@ export function failureReport(attemptId: string, end: AttemptEnd, times: Attempt
     // An outage is told as a failure with a cause known from outside, which costs the task nothing.
     abandoned: end.stopped !== undefined && end.stopped !== "outage",
     badInputSha256: badInputsOf(error, end.inputs),
+    logTail: end.stopped === undefined ? logTailOf(end.thrown) : "",
   };
   return { attemptId, outcome: { $case: "failure", value }, ...times };
 }
@@ -51,6 +52,12 @@ function errorOf({ thrown, stopped, hung }: AttemptEnd): FarmError {
   if (stopped !== undefined) return new FarmError("STAGE_CANCELLED", { message: stopMessages[stopped] });
   if (hung) return new FarmError("STAGE_HUNG", { cause: thrown });
   return toFarmError(thrown);
+}
+
+/** What the runtime wrote while it had the run. */
+function logTailOf(thrown: unknown): string {
+  const logTail = thrown instanceof FarmError ? thrown.details["logTail"] : undefined;
+  return typeof logTail === "string" ? logTail : "";
 }
 
 /** Those that could not be fetched, or the one that the runtime names. */

@@ -7,6 +7,7 @@
 import {
   type AttemptReport,
   type AttemptReportOutcome,
+  type LostAttempt,
   type NextAnswer,
   NextRequest,
   type Refusal,
@@ -35,6 +36,8 @@ export type ConversationPorts = {
   readonly worker: () => Omit<WorkerDescription, "life">;
   /** How long the fetching of inputs takes. */
   readonly fetchEstimate: () => Estimate | undefined;
+  /** Named until a `next` is answered. */
+  readonly lostAttempts: readonly LostAttempt[];
   readonly runtimeReady: () => boolean;
   readonly onClaim: (claim: NonNullable<NextAnswer["claim"]>, session: Session) => void;
   readonly onLevels: (levels: NextAnswer["levels"]) => void;
@@ -57,6 +60,7 @@ export class Conversation {
   /** The last word is due: once nothing is held, or at once. */
   private leaving: "no" | "when_empty" | "now" = "no";
   private left = false;
+  private lost: readonly LostAttempt[];
   private refusals = 0;
   private askEstimate: Estimate | undefined;
   /** The attempt for whose end a reservation was asked: once is enough, unless something says that there may be work. */
@@ -64,6 +68,7 @@ export class Conversation {
 
   constructor(ports: ConversationPorts) {
     this.ports = ports;
+    this.lost = ports.lostAttempts;
     this.latch = createLatch(ports.exchange.clock);
   }
 
@@ -140,12 +145,13 @@ export class Conversation {
     const heldAttemptIds = book.idsOf(asked.session.id);
     const described = { ...worker(), life: asked.session.life };
     const said = { worker: described, heldAttemptIds, freeSlots, aheadSlots, reports: [...asked.reports], leaving };
-    const request = { header: asked.session.nextHeader(), ...said };
+    const request = { header: asked.session.nextHeader(), ...said, lostAttempts: [...this.lost] };
     const payload = NextRequest.encode(request).finish();
     const answered = await this.ask({ subject: subjects.next, payload, read: readNext }, asked.session, signal);
     if (answered === undefined || this.refused(answered.answer, asked.session)) return;
     asked.session.renew(answered.answer.answer, answered.sentAtMs);
     this.askEstimate = withSample(this.askEstimate, edge.clock.nowMs() - answered.sentAtMs);
+    this.lost = [];
     this.schedulePoll();
     this.left = leaving;
     this.take(answered.answer.answer, { ...asked, freeSlots });

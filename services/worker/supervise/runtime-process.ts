@@ -11,6 +11,8 @@ export type RuntimeProcess = {
   readonly address: string;
   /** Settles with how it ended, e.g. "SIGKILL" or "1". */
   readonly exited: Promise<string>;
+  /** Settles once all that it wrote to stderr was read. */
+  readonly logEnded: Promise<void>;
   kill(): void;
 };
 
@@ -21,6 +23,8 @@ export type LaunchOptions = {
   readonly readyMs: number;
   /** Aborting gives the start up. */
   readonly signal: AbortSignal;
+  /** Takes what it writes to stderr. */
+  readonly onLog: (chunk: Buffer) => void;
   /** Called once the process exists, before it is waited for. */
   readonly onSpawned: (processId: number) => Promise<void>;
 };
@@ -29,8 +33,9 @@ export type LaunchOptions = {
 export async function launchRuntime(options: LaunchOptions): Promise<RuntimeProcess> {
   const child = spawn(process.execPath, [options.entry], {
     env: { ...options.environment },
-    stdio: ["ignore", "ignore", "inherit", "ipc"],
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
+  const logEnded = new Promise<void>((resolve) => child.stderr?.on("data", options.onLog).once("close", resolve));
   const exited = new Promise<string>((resolve) => child.once("exit", (code, signal) => resolve(signal ?? String(code))));
   const kill = (): void => void child.kill("SIGKILL");
   options.signal.addEventListener("abort", kill, { once: true });
@@ -45,7 +50,7 @@ export async function launchRuntime(options: LaunchOptions): Promise<RuntimeProc
       code: "RUNTIME_START_FAILED",
       what: "the start of the stage runtime",
     });
-    return { processId: processId ?? 0, address, exited, kill };
+    return { processId: processId ?? 0, address, exited, logEnded, kill };
   } catch (thrown) {
     kill();
     throw thrown;

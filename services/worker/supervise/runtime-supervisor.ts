@@ -5,6 +5,7 @@
  * always settles, because the process's end settles it.
  */
 import { rm } from "node:fs/promises";
+import { setImmediate as otherEvents } from "node:timers/promises";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
 import type { DescribeRuntimeResponse, RunStageRequest, StageResult } from "../../gen/proto/vapfarm/v1/stage.ts";
 import type { Component } from "../../platform/lifecycle.ts";
@@ -16,6 +17,7 @@ import { type Clock, settledWithin, sleep } from "../session/clock.ts";
 import { createLatch } from "../session/latch.ts";
 import type { PidFile } from "./pid-file.ts";
 import { connectRuntime, type RuntimeClient } from "./runtime-client.ts";
+import type { RuntimeLog } from "./runtime-log.ts";
 import { launchRuntime, type RuntimeProcess } from "./runtime-process.ts";
 
 export type RuntimeSupervisor = Component &
@@ -29,6 +31,7 @@ export type SupervisorOptions = {
   readonly logger: Logger;
   readonly draw: () => number;
   readonly pidFile: PidFile;
+  readonly log: RuntimeLog;
   readonly entry: string;
   /** Short: a unix socket's path has at most 107 bytes. */
   readonly socketFolder: string;
@@ -44,6 +47,9 @@ export type SupervisorOptions = {
 export function createRuntimeSupervisor(options: SupervisorOptions): RuntimeSupervisor {
   return new Supervisor(options);
 }
+
+/** How long the end of a dead runtime's log is waited for: what it started may hold the pipe open. */
+const logEndMs = 500;
 
 type Running = {
   readonly process: RuntimeProcess;
@@ -108,13 +114,22 @@ class Supervisor implements RuntimeSupervisor {
 
   async run(request: RunStageRequest, options: RunOptions): Promise<StageResult> {
     const running = await this.untilReady(AbortSignal.any([options.signal, options.leave]));
+    const { log } = this.options;
+    // One that waits for another's end has no part in what that one says.
+    const onStarted = (idleMs: number | undefined): void => {
+      log.begin(request.runId);
+      options.onStarted(idleMs);
+    };
     try {
-      const result = await running.client.run(request, options);
+      const result = await running.client.run(request, { ...options, onStarted });
       this.failures = 0;
       return result;
     } catch (thrown) {
-      throw await this.meaningOf(toFarmError(thrown), running);
+      const error = await this.meaningOf(toFarmError(thrown), running);
+      await this.untilLogged(error, running);
+      throw withLogTail(error, log.end(request.runId));
     } finally {
+      log.end(request.runId);
       if (options.signal.aborted) this.settle(running, request.runId, options.cancelGraceMs());
       else void this.describe(running).catch(() => undefined);
     }
@@ -153,6 +168,13 @@ class Supervisor implements RuntimeSupervisor {
     return new FarmError("RUNTIME_DIED", { message: `the stage runtime ended (${await running.process.exited})`, cause: error });
   }
 
+  /** What the runtime wrote before its call broke may be read after it. */
+  private async untilLogged({ code }: FarmError, { process }: Running): Promise<void> {
+    if (code === "STAGE_CANCELLED") return;
+    if (code === "RUNTIME_DIED") await settledWithin(this.options.clock, logEndMs, process.logEnded);
+    else await otherEvents();
+  }
+
   /** After a cancel: not ready until the runtime has let go of the run, which it must within the grace. */
   private settle(running: Running, runId: string, graceMs: number): void {
     const ended = new AbortController();
@@ -168,13 +190,14 @@ class Supervisor implements RuntimeSupervisor {
 
   private async launch(): Promise<void> {
     this.launches += 1;
-    const { entry, environment, readyMs, pidFile, socketFolder } = this.options;
+    const { entry, environment, readyMs, pidFile, socketFolder, log } = this.options;
     const socket = `${socketFolder}/${this.launches}.sock`;
     const process = await launchRuntime({
       entry,
       environment: { ...environment, VAPFARM_RUNTIME_ADDRESS: `unix:${socket}` },
       readyMs,
       signal: this.stopping.signal,
+      onLog: (chunk) => log.take(chunk),
       onSpawned: (processId) => pidFile.write(processId),
     });
     const running = { process, client: connectRuntime(process.address), isCondemned: false };
@@ -239,4 +262,10 @@ class Supervisor implements RuntimeSupervisor {
   private tell(): void {
     for (const listener of this.listeners) listener();
   }
+}
+
+/** The error with what the runtime wrote while it had the run. */
+function withLogTail(error: FarmError, logTail: string): FarmError {
+  const { code, message, details, cause } = error;
+  return logTail === "" ? error : new FarmError(code, { message, cause, details: { ...details, logTail } });
 }

@@ -132,7 +132,7 @@ describe("a render through two coordinators", () => {
     expect(pushed.kind).toMatchObject({ $case: "level", value: { attemptId: claim.attemptId, level: 2 } });
     const beaten = await worker.beat([claim.attemptId]);
     expect(beaten.outcome).toMatchObject({ $case: "answer", value: { levels: [{ attemptId: claim.attemptId, level: 2 }] } });
-    const abandoned = { code: "STAGE_CANCELLED", message: "", abandoned: true, badInputSha256: [] };
+    const abandoned = { code: "STAGE_CANCELLED", message: "", abandoned: true, badInputSha256: [], logTail: "" };
     await worker.report([{ ...failureOf(claim, ""), outcome: { $case: "failure", value: abandoned } }]);
   });
 

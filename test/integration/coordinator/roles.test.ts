@@ -52,6 +52,8 @@ const needs: Readonly<Record<string, "reader" | "member" | "admin">> = {
   CancelRender: "member",
   RetryJob: "member",
   RetryRender: "member",
+  ListFailures: "reader",
+  RetryTask: "member",
   UpdateJob: "member",
   ExplainJob: "reader",
   PlaceHold: "member",

@@ -37,9 +37,12 @@ test.each(Object.keys(retryTable) as ErrorClass[])(
   async (errorClass) => {
     const { store, sql } = world();
     const jobId = await submit(store, [task("only")]);
-    const worker = createWorker(store);
     const code = codeOf(errorClass);
+    await createWorker(store, { name: "the largest", memoryBytes: 1e6 }).next({ freeSlots: 0, leaving: true });
+    // An outage that the farm saw too.
+    await sql("insert into canary (last_at, unbroken_since) values (now(), now() + interval '1 minute')");
     for (let failures = 1; failures <= 6; failures += 1) {
+      const worker = createWorker(store, { name: `w${failures}`, memoryBytes: 1_000 * failures });
       await worker.fail(await worker.claim(), code);
       const decision = decideRetry(errorClass, failures, 0);
       const [row] = await sql<{ state: string; delay_ms: number | null; failure_code: string | null }>(

@@ -142,11 +142,11 @@ test("a task goes to a worker that has the memory, which takes it before what sm
   ]);
 });
 
-test("what was learned of a shape from a failure is not forgotten for a smaller estimate", async () => {
+test("of two models that say what a shape needs the larger counts", async () => {
   const { store, sql } = world();
   await store.learnShapes({ "denoise/e1": 8 });
   await store.learnShapes({ "denoise/e1": 4, "vae_decode/e2": 2 });
-  expect(await sql("select shape, memory_bytes::integer as bytes from shape_estimate order by 1")).toEqual([
+  expect(await sql("select shape, memory_bytes::integer as bytes from shape_need order by 1")).toEqual([
     { shape: "denoise/e1", bytes: 8 },
     { shape: "vae_decode/e2", bytes: 2 },
   ]);

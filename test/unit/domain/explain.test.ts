@@ -37,13 +37,22 @@ function task(overrides: Partial<OpenTask> = {}): OpenTask {
 }
 
 function worker(name: string, overrides: Partial<ExplainWorker> = {}): ExplainWorker {
-  const healthy = { pool: "gpu", shapes: [shape], memoryBytes: 80 * gibibyte, isLive: true, isCordoned: false, isBusy: false };
+  const healthy = {
+    pool: "gpu",
+    shapes: [shape],
+    memoryBytes: 80 * gibibyte,
+    quarantined: [],
+    health: "healthy",
+    isLive: true,
+    isCordoned: false,
+    isBusy: false,
+  } as const;
   return { workerId: `id of ${name}`, name, ...healthy, ...overrides };
 }
 
 function facts(overrides: Partial<ExplainFacts> = {}): ExplainFacts {
   const tasks = overrides.tasks ?? [task()];
-  return { jobState: "queued", tasks, openTasks: tasks.length, workers: [worker("w1")], holds: [], limits: [], ...overrides };
+  return { jobState: "queued", tasks, openTasks: tasks.length, workers: [worker("w1")], holds: [], limits: [], pools: ["gpu"], ...overrides };
 }
 
 const told = (constraints: readonly Constraint[]) => constraints.map(({ kind, message, remedy }) => [kind, message, remedy]);
@@ -225,6 +234,8 @@ describe("a task", () => {
       shapes: fc.subarray([shape, "prepare/-"]),
       isLive: fc.boolean(),
       isCordoned: fc.boolean(),
+      quarantined: fc.subarray([shape, "prepare/-"]),
+      health: fc.constantFrom("healthy" as const, "suspended" as const, "probation" as const),
       isBusy: fc.boolean(),
       memoryBytes: fc.constantFrom(0, 24 * gibibyte),
     });

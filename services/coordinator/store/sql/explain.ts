@@ -24,6 +24,9 @@ export const explainFactsStatement: NamedStatement = {
           and (l.max_running is null or l.max_running > (
             select count(*) from attempt a where a.tenant_id = t.tenant_id and a.state = 'running')) as may, coalesce(l.weight, 1) as weight
       from (select distinct q.tenant_id from ready q) t left join tenant_limit l on l.tenant_id = t.tenant_id),
+    shut as (
+      select q.worker_id, q.shape from quarantine q join worker w on w.id = q.worker_id
+      where q.ends_at > clock_timestamp() and (w.software_version, w.profile) = (q.software_version, q.profile)),
     line as (
       select q.task_id, q.avoid, q.memory_bytes, up_to_level - of_level as better, up_to_tenant - of_tenant - up_to_level + of_level as fairer,
         before - up_to_tenant + of_tenant as own
@@ -50,13 +53,18 @@ export const explainFactsStatement: NamedStatement = {
               and p.id in (select i.producer_id from task_input i where i.task_id = s.id)), '[]'),
           'delayMs', greatest(0, coalesce(extract(epoch from s.delayed_until - clock_timestamp()) * 1000, 0)),
           'ahead', jsonb_build_object('better', coalesce(line.better, 0), 'fairer', coalesce(line.fairer, 0), 'own', coalesce(line.own, 0)),
-          'memoryBytes', greatest(s.memory_bytes, line.memory_bytes, (select e.memory_bytes from shape_estimate e where e.shape = s.shape)), 'avoid', coalesce(line.avoid, '{}'), 'workerName', a.worker_name, 'keptStep', k.step)
+          'memoryBytes', greatest(s.memory_bytes, line.memory_bytes, (select n.memory_bytes from shape_need n where n.shape = s.shape)), 'avoid', coalesce(line.avoid, '{}'), 'workerName', a.worker_name, 'keptStep', k.step)
           order by array_position(array['ready', 'delayed', 'running', 'blocked'], s.state), s.position, s.id)
         from shown s left join line on line.task_id = s.id left join attempt a on a.id = s.current_attempt
           left join task_checkpoint k on k.task_id = s.id), '[]') as tasks,
       coalesce((
         select jsonb_agg(jsonb_build_object('workerId', w.id, 'name', w.name, 'pool', w.pool,
-          'shapes', array(select unnest(w.shapes) intersect select s.shape from shown s order by 1),
+          'shapes', array((select unnest(w.shapes) union select q.shape from shut q where q.worker_id = w.id)
+            intersect select s.shape from shown s order by 1),
+          'quarantined', array(select q.shape from shut q where q.worker_id = w.id order by 1),
+          'health', coalesce((
+            select case when h.state = 'suspended' and h.ends_at <= clock_timestamp() then 'probation' else h.state end
+            from worker_health h where h.worker_id = w.id), 'healthy'),
           'memoryBytes', w.memory_bytes, 'isLive', coalesce(se.is_live and se.lease_until > clock_timestamp(), false),
           'isCordoned', exists (select 1 from cordon c where c.worker_id = w.id),
           'isBusy', exists (

@@ -1,0 +1,124 @@
+/**
+ * What the runtime writes to stderr: passed on to the worker's own log, and kept for the attempts that it has at the moment.
+ *
+ * The file holds their ids in its first line and then what was written since the first of them began, so that an agent that was killed can
+ * tell, once it is started again, what was said last of the attempts that it lost. It is written as it comes: what a kill leaves is all
+ * that the runtime wrote. A log that cannot be kept ends no run.
+ */
+import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { StringDecoder } from "node:string_decoder";
+import type { Logger } from "../../platform/logging.ts";
+import { mostTailCharacters, tailOf } from "./log-tail.ts";
+
+export type LostRun = { readonly attemptId: string; readonly logTail: string };
+
+export type RuntimeLog = {
+  /** Takes what the runtime wrote. */
+  take(chunk: Buffer): void;
+  /** An attempt has the runtime from now on. */
+  begin(attemptId: string): void;
+  /** It has it no more; what was written meanwhile. */
+  end(attemptId: string): string;
+  close(): void;
+};
+
+export type RuntimeLogOptions = {
+  readonly path: string;
+  /** Values that must not be told. */
+  readonly secrets: readonly string[];
+  /** Where it is passed on to. */
+  readonly forward: (chunk: Buffer) => void;
+  readonly logger: Logger;
+};
+
+/** Kept in memory and in the file: tails, with room for what is cut out of them. */
+const mostKept = 4 * mostTailCharacters;
+const mostFile = 16 * mostTailCharacters;
+
+/** What the log of an earlier life tells of the attempts that it had when it ended; call it before the log is opened anew. */
+export async function readLostRuns(path: string, secrets: readonly string[]): Promise<readonly LostRun[]> {
+  const text = await readFile(path, "utf8").catch(() => "");
+  const [header = "", ...lines] = text.split("\n");
+  const attemptIds = header.split(" ").filter((id) => /^[0-9a-f-]{32,36}$/.test(id));
+  return attemptIds.map((attemptId) => ({ attemptId, logTail: tailOf(lines.join("\n"), secrets) }));
+}
+
+/** Empties the file. */
+export function openRuntimeLog(options: RuntimeLogOptions): RuntimeLog {
+  return new KeptLog(options);
+}
+
+class KeptLog implements RuntimeLog {
+  private readonly options: RuntimeLogOptions;
+  private readonly file: number;
+  /** Attempt → where in all that was written it began. */
+  private readonly begun = new Map<string, number>();
+  private readonly decoder = new StringDecoder("utf8");
+  private kept = "";
+  private written = 0;
+  private fileSize = 0;
+  private isBroken = false;
+
+  constructor(options: RuntimeLogOptions) {
+    this.options = options;
+    this.file = openSync(options.path, "w", 0o600);
+  }
+
+  take(chunk: Buffer): void {
+    this.options.forward(chunk);
+    const text = this.decoder.write(chunk);
+    this.written += text.length;
+    this.kept = (this.kept + text).slice(-mostKept);
+    if (this.begun.size === 0) return;
+    if (this.fileSize + chunk.length > mostFile) this.rewrite();
+    else this.append(chunk);
+  }
+
+  begin(attemptId: string): void {
+    this.begun.set(attemptId, this.written);
+    this.rewrite();
+  }
+
+  end(attemptId: string): string {
+    const since = this.begun.get(attemptId) ?? this.written;
+    this.begun.delete(attemptId);
+    this.rewrite();
+    return tailOf(this.since(since), this.options.secrets);
+  }
+
+  close(): void {
+    this.isBroken = true;
+    closeSync(this.file);
+  }
+
+  private since(position: number): string {
+    const length = Math.min(this.kept.length, this.written - position);
+    return length === 0 ? "" : this.kept.slice(-length);
+  }
+
+  private rewrite(): void {
+    const first = Math.min(this.written, ...this.begun.values());
+    const text = this.begun.size === 0 ? "" : `${[...this.begun.keys()].join(" ")}\n${this.since(first)}`;
+    this.guarded(() => {
+      ftruncateSync(this.file, 0);
+      this.fileSize = writeSync(this.file, text, 0);
+    });
+  }
+
+  private append(chunk: Buffer): void {
+    this.guarded(() => {
+      this.fileSize += writeSync(this.file, chunk, 0, chunk.length, this.fileSize);
+    });
+  }
+
+  private guarded(write: () => void): void {
+    if (this.isBroken) return;
+    try {
+      write();
+    } catch (thrown) {
+      this.isBroken = true;
+      this.options.logger.warn({ err: thrown, path: this.options.path }, "the runtime's log cannot be kept for attempts that are lost");
+    }
+  }
+}
