@@ -9,6 +9,7 @@ import type { DutyStore } from "./duty-contract.ts";
 import type { JobStore } from "./job-contract.ts";
 import type { MediaStore } from "./media-contract.ts";
 import type { OverviewStore } from "./overview-contract.ts";
+import type { PreemptionStore } from "./preemption-contract.ts";
 import type { WebhookStore } from "./webhook-contract.ts";
 
 export type * from "./aftermath-contract.ts";
@@ -18,6 +19,7 @@ export type * from "./dispatch-contract.ts";
 export type * from "./duty-contract.ts";
 export type * from "./overview-contract.ts";
 export type * from "./control-contract.ts";
+export type * from "./preemption-contract.ts";
 export type * from "./webhook-contract.ts";
 
 export type Store = JobStore &
@@ -26,4 +28,5 @@ export type Store = JobStore &
   DutyStore &
   OverviewStore &
   ControlStore &
+  PreemptionStore &
   WebhookStore & { close(): Promise<void> };

@@ -13,6 +13,7 @@ import { createDuties } from "./duties.ts";
 import { createJobs } from "./jobs.ts";
 import { createMedia } from "./media.ts";
 import { createOverview } from "./overview.ts";
+import { createPreemption } from "./preemption.ts";
 import { claimFarmStatement } from "./sql/overview.ts";
 import type { Retention, StoreContext, StoreSettings } from "./store-context.ts";
 import type { Store } from "./store-contract.ts";
@@ -61,6 +62,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createDuties(context),
     ...createOverview(context),
     ...createControls(context),
+    ...createPreemption(context),
     ...createWebhooks(context),
     async close() {
       await prisma.$disconnect();

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { coordinatorSchema, readCoordinatorConfig } from "../../../services/coordinator/config.ts";
+import { defaultPreemption } from "../../../services/domain/preemption.ts";
 import { createCallerLookup, requireRole } from "../../../services/coordinator/rpc/caller.ts";
 
 const least = {
@@ -41,6 +42,14 @@ describe("the coordinator's settings", () => {
     expect(readCoordinatorConfig({ ...least, VAPFARM_WEBHOOK_TARGETS: http }).VAPFARM_WEBHOOK_TARGETS).toHaveLength(1);
     expect(() => readCoordinatorConfig({ ...least, VAPFARM_MEDIA_SOURCES: http })).toThrow(/VAPFARM_MEDIA_SOURCES/);
     expect(() => readCoordinatorConfig({ ...least, VAPFARM_PUBLIC_URL: "https://farm.example/path" })).toThrow(/VAPFARM_PUBLIC_URL/);
+  });
+
+  it("say of preemption what is not as by default, and nothing that there is not", () => {
+    const read = (json: string) => readCoordinatorConfig({ ...least, VAPFARM_PREEMPTION: json }).VAPFARM_PREEMPTION;
+    expect(readCoordinatorConfig(least).VAPFARM_PREEMPTION).toEqual(defaultPreemption);
+    expect(read('{"minRunMs":5,"deadlines":true}')).toEqual({ ...defaultPreemption, minRunMs: 5, deadlines: true });
+    for (const wrong of ['{"minRun":5}', '{"lastShare":2}', '{"priorityMargin":0}', "{", '{"graceMs":-1}'])
+      expect(() => read(wrong)).toThrow(/VAPFARM_PREEMPTION/);
   });
 
   it("refuse pools of one name and short tokens", () => {
