@@ -5,6 +5,7 @@ import type { AttemptReport, RuntimeCounters, TaskClaim } from "../../gen/proto/
 import type { AgentPorts } from "./agent-ports.ts";
 import type { AttemptView } from "./attempt.ts";
 import type { CheckpointEvent } from "./attempt-ports.ts";
+import type { StopReason } from "./attempt-words.ts";
 import { createIdleGap, type IdleGap } from "./idle-gap.ts";
 
 /** Sums over the agent's life. */
@@ -54,6 +55,13 @@ export class AgentBooks {
     logger.warn({ attemptId, stage, step, code: error.code }, `a checkpoint was not kept, the run goes on: ${error.message}`);
   }
 
+  /** Counts until the device takes another run: a cancelled one may hold it for a while, and a runtime that was killed is started anew. */
+  onStop(reason: StopReason, computed: Promise<void>): void {
+    const { clock, metrics, runtime } = this.ports;
+    const heardAtMs = clock.nowMs();
+    void computed.then(() => untilReady(runtime)).then(() => metrics.stopSeconds(reason, (clock.nowMs() - heardAtMs) / 1000));
+  }
+
   onEnded(claim: TaskClaim, report: AttemptReport): void {
     const { attemptId, stage } = claim;
     const { metrics, logger } = this.ports;
@@ -79,6 +87,18 @@ export class AgentBooks {
     metrics.leaseLost(1);
     logger.warn({ attemptId, stage }, "another attempt is current; this one's result was dropped");
   }
+}
+
+function untilReady(runtime: Pick<AgentPorts["runtime"], "isReady" | "onChange">): Promise<void> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (!runtime.isReady()) return;
+      end();
+      resolve();
+    };
+    const end = runtime.onChange(look);
+    look();
+  });
 }
 
 function outcomeName({ outcome }: AttemptReport): string {

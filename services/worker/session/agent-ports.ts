@@ -59,4 +59,6 @@ export type AgentPorts = {
   readonly attempt: Pick<AttemptPorts, "transfer" | "modelFolder" | "limits" | "checkpoints">;
   /** What the worker is at this moment. */
   readonly worker: () => Omit<WorkerDescription, "life">;
+  /** A drain asks what runs to leave at once. */
+  readonly leaveAtOnce: boolean;
 };

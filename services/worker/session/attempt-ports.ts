@@ -12,6 +12,7 @@ import type {
   StageProgress,
   StageResult,
 } from "../../gen/proto/vapfarm/v1/stage.ts";
+import type { StopReason } from "./attempt-words.ts";
 import type { Clock } from "./clock.ts";
 import type { StallLimits } from "./hang.ts";
 
@@ -90,5 +91,7 @@ export type AttemptPorts = {
   /** Called with each change of phase or step. */
   readonly onChange: () => void;
   readonly onCheckpoint: (event: CheckpointEvent) => void;
+  /** Called when it is first told to stop while it has the device, or is about to. */
+  readonly onStop: (reason: StopReason) => void;
   readonly limits: AttemptLimits;
 };

@@ -70,6 +70,8 @@ class AttemptRun {
   readonly watch: RunWatch;
   stopped: StopReason | undefined;
   private phase: AttemptPhase = "fetch";
+  /** The device is free for another. */
+  private isFree = false;
   /** While the runtime has the run. */
   private computeStartedAtMs: number | undefined;
   private readonly stopping = new AbortController();
@@ -104,6 +106,7 @@ class AttemptRun {
     if (keeps === "nothing") this.keeper?.close();
     const isFirst = this.stopped === undefined;
     this.stopped ??= reason;
+    if (isFirst && !this.isFree) this.ports.onStop(reason);
     if (keeps !== "every_step" || !this.canLeave()) this.stopping.abort();
     else if (isFirst) this.leave();
   }
@@ -122,8 +125,12 @@ class AttemptRun {
     this.cancelLeaving = this.ports.clock.after(this.watch.cancelGraceMs(), () => this.stopping.abort());
   }
 
-  async toEnd(onComputed: () => void): Promise<AttemptReport> {
+  async toEnd(onFree: () => void): Promise<AttemptReport> {
     const { attemptId } = this.claim;
+    const onComputed = (): void => {
+      this.isFree = true;
+      onFree();
+    };
     try {
       return await this.inWorkspace(onComputed);
     } catch (thrown) {
