@@ -83,7 +83,7 @@ export type RunningAttempt = {
 };
 
 /** One that gets work and beats. */
-export type FleetWorker = { readonly workerId: string; readonly pool: string; readonly shapes: readonly string[] };
+type FleetWorker = { readonly workerId: string; readonly pool: string; readonly shapes: readonly string[] };
 
 /** One snapshot. Waiting tasks are in their order. */
 export type Preemptable = {
@@ -95,7 +95,7 @@ export type Preemptable = {
 
 export type PreemptionReason = "class" | "priority" | "deadline";
 
-export type Victim = {
+type Victim = {
   readonly attemptId: string;
   readonly taskId: number;
   readonly workerId: string;

@@ -158,7 +158,7 @@ begin
 end $$;
 
 -- The first ready tasks of each shape that have waited for long enough, are not held, and have no slot kept for them. Of each shape the
--- first 100 in order are looked at, so that a large backlog of a held tenant costs no more than that. Index: ready_order_idx.
+-- first 50 in order are looked at, so that a large backlog of a held tenant costs no more than that. Index: ready_order_idx.
 create function vf_waiting_heads(p_grace_ms double precision) returns setof ready language plpgsql as $$
 begin
   return query
@@ -167,11 +167,10 @@ begin
     where not exists (select 1 from hold h where h.scope = 'farm' or (h.scope = 'pool' and h.name = w.pool))) place
   cross join lateral (
     select q.* from ready q where q.pool = place.pool and q.shape = place.name
-    order by q.class_rank, q.priority desc, q.queued_at, q.task_id limit 100) head
+    order by q.class_rank, q.priority desc, q.queued_at, q.task_id limit 50) head
   where head.ready_at <= vf_after(-p_grace_ms)
     and not exists (select 1 from hold h where h.scope = 'tenant' and h.name = head.tenant_id)
-    and not exists (select 1 from preemption p where p.beneficiary_id = head.task_id and p.closed_at is null)
-  order by head.class_rank, head.priority desc, head.queued_at, head.task_id limit 100;
+    and not exists (select 1 from preemption p where p.beneficiary_id = head.task_id and p.closed_at is null);
 end $$;
 
 -- How long the open tasks of a render compute yet: what runs has done some of it.
@@ -205,17 +204,19 @@ create function vf_running_attempts(p_pools text[]) returns jsonb language sql v
   where s.is_live and s.lease_until > clock_timestamp() and s.pool = any (p_pools) and st.class_rank is not null;
 $$;
 
--- What the decision about preemption is made from: Preemptable of services/domain/preemption.ts. Little is read while nobody waits.
-create function vf_preemptable(p_grace_ms double precision) returns jsonb language plpgsql as $$
+-- What the decision about preemption is made from: Preemptable of services/domain/preemption.ts. Little is read while nobody waits, and
+-- of deadlines only where they count.
+create function vf_preemptable(p_policy jsonb) returns jsonb language plpgsql as $$
 declare
+  v_deadlines constant boolean := (p_policy ->> 'deadlines')::boolean;
   v_waiting jsonb;
   v_pools text[];
 begin
   select jsonb_agg(jsonb_build_object('taskId', q.task_id, 'pool', q.pool, 'shape', q.shape, 'classRank', q.class_rank,
-      'priority', q.priority, 'avoid', q.avoid, 'slackMs', vf_slack_ms(q.task_id),
-      'deadlineMs', extract(epoch from (vf_standing(q.task_id)).deadline - clock_timestamp()) * 1000)
+      'priority', q.priority, 'avoid', q.avoid, 'slackMs', case when v_deadlines then vf_slack_ms(q.task_id) end,
+      'deadlineMs', case when v_deadlines then extract(epoch from (vf_standing(q.task_id)).deadline - clock_timestamp()) * 1000 end)
       order by q.class_rank, q.priority desc, q.queued_at, q.task_id), array_agg(distinct q.pool)
-  into v_waiting, v_pools from vf_waiting_heads(p_grace_ms) q;
+  into v_waiting, v_pools from vf_waiting_heads((p_policy ->> 'graceMs')::double precision) q;
   if v_waiting is null then return '{"waiting": [], "running": [], "workers": [], "open": []}'; end if;
   return jsonb_build_object('waiting', v_waiting, 'running', vf_running_attempts(v_pools),
     'workers', coalesce((

@@ -6,10 +6,10 @@ import type { PreemptionPolicy, PreemptionReason } from "../../domain/preemption
 import type { Aftermath } from "./aftermath-contract.ts";
 
 /** How a preemption ended: its worker took the beneficiary, another did, or nobody needs to (RUNBOOK has the words). */
-export type PreemptionOutcome = "given" | "elsewhere" | "unneeded" | "withdrawn" | "worker_gone" | "expired";
+type PreemptionOutcome = "given" | "elsewhere" | "unneeded" | "withdrawn" | "worker_gone" | "expired";
 
 /** An attempt that ended without a result after it was told to stop: how long that took, by the database's clock. */
-export type StopTime = { readonly level: "unwanted" | "preempt" | "drain"; readonly tookMs: number };
+type StopTime = { readonly level: "unwanted" | "preempt" | "drain"; readonly tookMs: number };
 
 export type PreemptionRound = {
   readonly opened: readonly PreemptionReason[];

@@ -21,8 +21,9 @@ export function createPreemption(context: StoreContext): PreemptionStore {
 }
 
 async function preempt({ pool }: StoreContext, dutyEpoch: number, policy: PreemptionPolicy): Promise<PreemptionRound> {
-  const snapshot = await callFunction<Preemptable>(pool, preemptableStatement, [policy.graceMs]);
-  const values = [dutyEpoch, toPayload(choosePreemptions(snapshot, policy)), toPayload(policy)];
+  const rules = toPayload(policy);
+  const snapshot = await callFunction<Preemptable>(pool, preemptableStatement, [rules]);
+  const values = [dutyEpoch, toPayload(choosePreemptions(snapshot, policy)), rules];
   return (await callFunction<PreemptionRound | null>(pool, preemptStatement, values)) ?? nothingDone;
 }
 

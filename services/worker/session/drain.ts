@@ -13,7 +13,7 @@ export type DrainTimes = {
   readonly settleMs: number;
 };
 
-export type DrainLimits = {
+type DrainLimits = {
   readonly drainMs: number;
   readonly settleMs: number;
   /** Nothing is waited for: all the time is for what is asked to leave. */

@@ -32,6 +32,7 @@ test("a job that cannot be in time any more is told of once, and once more when 
   const none = await submit(store, [task("none")]);
   expect(await tell()).toEqual(["at_risk"]);
   expect(await tell()).toEqual([]);
+  expect((await store.getJob("local", late))?.deadlineStanding).toBe("at_risk");
   const [event] = (await store.listEvents(late, 0, 99)).slice(-1);
   expect(event).toMatchObject({ kind: "job.deadline_at_risk", jobState: undefined });
   expect(event?.message).toMatch(/^(300|299) s are left, 1 render is open and at least 600 s of work$/);
@@ -40,7 +41,11 @@ test("a job that cannot be in time any more is told of once, and once more when 
   expect(await tell()).toEqual([]);
   expect(await saidOf(store, late)).toEqual(["job.deadline_at_risk", "job.deadline_missed"]);
   expect([await saidOf(store, fine), await saidOf(store, none)]).toEqual([[], []]);
-  expect(await store.getJob("local", late)).toMatchObject({ state: "queued", failure: undefined });
+  expect(await store.getJob("local", late)).toMatchObject({ state: "queued", failure: undefined, deadlineStanding: "missed" });
+  expect((await store.getJob("local", fine))?.deadlineStanding).toBe("in_time");
+  expect((await store.getJob("local", none))?.deadlineStanding).toBeUndefined();
+  expect((await store.explainFacts(undefined, late, undefined))?.deadline).toBe("missed");
+  expect((await store.explainFacts(undefined, fine, undefined))?.deadline).toBeUndefined();
 });
 
 test("what a run has done already counts; a deadline that is changed is judged anew", async () => {

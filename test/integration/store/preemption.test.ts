@@ -80,6 +80,18 @@ describe("a run of a lower class", () => {
     expect(await round()).toMatchObject({ closed: [], stops: [] });
   });
 
+  test("and the task that comes first are explained as that, and the job counts how often it made way", async () => {
+    const { store } = world();
+    const { jobId, worker, claim } = await runs("long");
+    const urgent = await enqueue("urgent");
+    await round();
+    expect((await store.explainFacts(undefined, jobId, undefined))?.tasks).toMatchObject([{ makesWay: true, keptStep: 10 }]);
+    expect((await store.explainFacts(undefined, urgent, undefined))?.tasks).toMatchObject([{ slotOn: "w1" }]);
+    expect((await store.getJob("local", jobId))?.only?.tasks).toMatchObject([{ preemptions: 0 }]);
+    await worker.fail(claim, "STAGE_CANCELLED");
+    expect((await store.getJob("local", jobId))?.only?.tasks).toMatchObject([{ preemptions: 1 }]);
+  });
+
   test("goes on from its checkpoint afterwards", async () => {
     const { worker, claim } = await runs("long");
     await enqueue("urgent");

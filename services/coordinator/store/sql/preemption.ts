@@ -5,8 +5,8 @@
  */
 import type { NamedStatement } from "../../../platform/database/pool.ts";
 
-/** $1: grace in ms. Result: Preemptable of domain/preemption. */
-export const preemptableStatement: NamedStatement = { name: "vf_preemptable", text: "select vf_preemptable($1) as result" };
+/** $1: policy. Result: Preemptable of domain/preemption. */
+export const preemptableStatement: NamedStatement = { name: "vf_preemptable", text: "select vf_preemptable($1::jsonb) as result" };
 
 /** $1: epoch, $2: victims, $3: policy. Result: PreemptionRound. */
 export const preemptStatement: NamedStatement = { name: "vf_preempt", text: "select vf_preempt($1, $2::jsonb, $3::jsonb) as result" };
