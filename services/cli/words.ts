@@ -7,7 +7,16 @@ import { invalidOption } from "./ages.ts";
 import type { Format } from "./colour.ts";
 import type { Cell } from "./table.ts";
 
-export { constraintWord, deadlineWord, holdScopeWord, jobClassWord, jobStateWord, reuseWord, taskStateWord, workerStateWord } from "../platform/words.ts";
+export {
+  constraintWord,
+  deadlineWord,
+  holdScopeWord,
+  jobClassWord,
+  jobStateWord,
+  reuseWord,
+  taskStateWord,
+  workerStateWord,
+} from "../platform/words.ts";
 
 type Enum = Readonly<Record<string, number>>;
 

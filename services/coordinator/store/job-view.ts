@@ -2,7 +2,17 @@
  * A job as lists show it, from its row (sql/jobs).
  */
 import type { RenderSpec } from "../../domain/render-spec.ts";
-import type { DeadlineStanding, FailureView, JobClass, JobState, JobSummary, RenderCounts, RenderSummary, Reuse, WebhookView } from "./store-contract.ts";
+import type {
+  DeadlineStanding,
+  FailureView,
+  JobClass,
+  JobState,
+  JobSummary,
+  RenderCounts,
+  RenderSummary,
+  Reuse,
+  WebhookView,
+} from "./store-contract.ts";
 
 type Failure = { readonly failure_code: string | null; readonly failure_message: string | null; readonly failure_stage: string | null };
 
