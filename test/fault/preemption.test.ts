@@ -13,7 +13,7 @@ import { beginningsOf, denoising, endOf, keptStep, latentsOf, runtimeOf, submitL
 import { reservingClaimSql } from "../support/reserving-claim.ts";
 import { until } from "../support/until.ts";
 
-const timeoutMs = 900_000;
+const timeoutMs = 240_000;
 /** A few seconds of denoise on an idle machine. */
 const steps = 400;
 const policy = { graceMs: 200, minRunMs: 500, leastLeftMs: 500 };

@@ -176,10 +176,11 @@ describe("the agent", () => {
   });
 
   it.each(["SIGTERM", "SIGINT"] as const)("ends at once on a second %s, with its runtime, although that is frozen", async (signal) => {
-    const child = await forkWorker();
+    const child = await forkWorker({ VAPFARM_LOG_LEVEL: "info" });
     const runtimeId = await farm.runtimeId();
     process.kill(runtimeId, "SIGSTOP");
     farm.addScript({});
+    farm.push({ $case: "wake", value: {} });
     await farm.coordinator.until(isComputing);
     const exited = once(child, "exit");
     const stopping = said(child, '"stopping"');
