@@ -10,6 +10,7 @@ import type { Cell } from "./table.ts";
 export {
   constraintWord,
   healthStateWord,
+  deadlineWord,
   holdScopeWord,
   jobClassWord,
   jobStateWord,

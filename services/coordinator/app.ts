@@ -21,9 +21,11 @@ import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
 import { createDispatchService } from "./dispatch/dispatch-service.ts";
 import { createCanary } from "./duties/canary.ts";
 import { createCollection } from "./duties/collection.ts";
+import { createDeadlines } from "./duties/deadlines.ts";
 import { createDuty, type Duty, type DutySpec } from "./duties/duty.ts";
 import { createOrder } from "./duties/order.ts";
 import { createHealthDuty } from "./duties/health.ts";
+import { createPreemptionDuty } from "./duties/preemption.ts";
 import { createPromotion } from "./duties/promotion.ts";
 import { createPrune } from "./duties/prune.ts";
 import { createReaper } from "./duties/reaper.ts";
@@ -44,6 +46,8 @@ export type Timings = {
   readonly canaryMs: number;
   readonly reapMs: number;
   readonly promotionMs: number;
+  readonly preemptionMs: number;
+  readonly deadlinesMs: number;
   readonly sweepMs: number;
   readonly orderMs: number;
   readonly relayMs: number;
@@ -59,6 +63,8 @@ const defaultTimings: Timings = {
   canaryMs: 1_000,
   reapMs: 1_000,
   promotionMs: 500,
+  preemptionMs: 1_000,
+  deadlinesMs: 2_000,
   sweepMs: 30_000,
   orderMs: 5_000,
   relayMs: 1_000,
@@ -215,6 +221,15 @@ function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
     createCanary({ broker, subject, pool: pool.name, sessionId, intervalMs: timings.canaryMs, clock }),
     createReaper({ store, intervalMs: timings.reapMs, logger, onCommitted, onReap: metrics.onReap }),
     createPromotion({ store, intervalMs: timings.promotionMs, onCommitted }),
+    createPreemptionDuty({
+      store,
+      policy: config.VAPFARM_PREEMPTION,
+      intervalMs: timings.preemptionMs,
+      logger,
+      onCommitted,
+      onPreempted: metrics.onPreempted,
+    }),
+    createDeadlines({ store, intervalMs: timings.deadlinesMs, onCommitted, onTold: metrics.onDeadlines }),
     createSweep({ store, intervalMs: timings.sweepMs, logger, onCommitted, onRepaired: metrics.onRepaired }),
     createOrder({ store, intervalMs: timings.orderMs, logger, onRepaired: metrics.onRepaired }),
     createHealthDuty({ store, intervalMs: timings.healthMs, logger, onCommitted, onJudged: metrics.onJudged }),

@@ -13,6 +13,7 @@ import {
   type Environment,
 } from "../platform/config.ts";
 import { allowedAddresses } from "../platform/fetch/address-list.ts";
+import { defaultPreemption as usual } from "../domain/preemption.ts";
 import { mediaSettings } from "../platform/media/limits.ts";
 import { roles } from "./rpc/caller.ts";
 
@@ -36,6 +37,24 @@ const caller = z.object({
 function hasDistinct<T>(items: readonly T[], keyOf: (item: T) => string): boolean {
   return new Set(items.map(keyOf)).size === items.length;
 }
+
+const milliseconds = z.number().int().nonnegative();
+const count = z.number().int().nonnegative().max(1_000);
+const share = z.number().min(0).max(1);
+
+/** PreemptionPolicy of domain/preemption; what is left out is as it is by default. */
+const preemption = z.strictObject({
+  graceMs: milliseconds.default(usual.graceMs),
+  minRunMs: milliseconds.default(usual.minRunMs),
+  priorityMargin: z.number().int().min(1).max(200).default(usual.priorityMargin),
+  deadlines: z.boolean().default(usual.deadlines),
+  mostTimes: count.default(usual.mostTimes),
+  mostOpen: count.default(usual.mostOpen),
+  leastLeftMs: milliseconds.default(usual.leastLeftMs),
+  lastShare: share.default(usual.lastShare),
+  lostShare: share.default(usual.lostShare),
+  keepSlotMs: milliseconds.default(usual.keepSlotMs),
+});
 
 /** An address that others see this farm under: no path, query or user information. */
 const publicUrl = z
@@ -80,6 +99,7 @@ export const coordinatorSchema = z.object({
   ).default({ production: 0, benchmark: 0.1 }),
   VAPFARM_SHARE_HALF_LIFE_MS: positiveInteger.default(3_600_000),
   VAPFARM_LEASE_MS: positiveInteger.default(15_000),
+  VAPFARM_PREEMPTION: jsonSetting(preemption).default(usual),
   VAPFARM_FFMPEG: z.string().min(1).optional(),
   VAPFARM_CACHE: z.string().min(1).optional(),
   PATH: z.string().optional(),

@@ -7,7 +7,16 @@ import type { Metrics } from "../platform/metrics.ts";
 import type { DispatchObserver } from "./dispatch/dispatch-service.ts";
 import type { Round } from "./duties/duty.ts";
 import type { WebhookOutcome } from "./duties/webhooks.ts";
-import type { AttemptReport, HealthStore, JudgeOutcome, OverviewStore, ReapOutcome, ReportOutcome } from "./store/store-contract.ts";
+import type {
+  AttemptReport,
+  DeadlineRound,
+  HealthStore,
+  JudgeOutcome,
+  OverviewStore,
+  PreemptionRound,
+  ReapOutcome,
+  ReportOutcome,
+} from "./store/store-contract.ts";
 
 export type CoordinatorMetrics = DispatchObserver & {
   readonly onCall: (call: { readonly method: string; readonly code: string; readonly seconds: number }) => void;
@@ -17,11 +26,14 @@ export type CoordinatorMetrics = DispatchObserver & {
   readonly onUnsent: (rows: number) => void;
   readonly onWebhookTry: (outcome: WebhookOutcome) => void;
   readonly onJudged: (outcome: JudgeOutcome) => void;
+  readonly onPreempted: (round: PreemptionRound) => void;
+  readonly onDeadlines: (told: DeadlineRound["told"]) => void;
 };
 
 type MeasuredStore = Pick<OverviewStore, "queueCounts"> & Pick<HealthStore, "healthCounts">;
 
 const callSeconds = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60];
+const levelSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300];
 const stageSeconds = [0.05, 0.2, 1, 5, 20, 60, 300, 1_200, 3_600];
 
 /** Registers the metrics; `store` is read at each scrape. */
@@ -43,11 +55,14 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
   const unsent = metrics.gauge("vapfarm_events_unsent", "Event rows not yet copied to JetStream, as the relay last saw them");
   const webhooks = metrics.counter("vapfarm_webhook_tries_total", "Tries to deliver webhooks by outcome", ["outcome"]);
   const countOutcomes = createOutcomeCounter(metrics);
+  const { onHold, ...steering } = createSteeringMetrics(metrics);
   const countIllegal = (code: string | undefined): void => {
     if (code === "TRANSITION_ILLEGAL") illegal.inc();
   };
   return {
     onCall({ method, code, seconds }) {
+      // Placing a hold waits for the claims that began before it: its answer is the last claim's bound.
+      if (method === "PlaceHold" && code === "OK") onHold(seconds);
       calls.observe({ method, code }, seconds);
       countIllegal(code);
     },
@@ -64,6 +79,7 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
     onUnsent: (rows) => unsent.set(rows),
     onWebhookTry: (outcome) => webhooks.inc({ outcome }),
     onJudged: createJudgeCounter(metrics),
+    ...steering,
     onFailure: countIllegal,
     onNext(ask, outcome) {
       if (outcome.kind === "answered" && !outcome.replayed) countOutcomes(ask.reports, outcome.reportOutcomes);
@@ -128,6 +144,31 @@ function createJudgeCounter(metrics: Metrics): CoordinatorMetrics["onJudged"] {
   return ({ changes, heldBack }) => {
     for (const { state, pool } of changes) if (state === "suspended") suspensions.inc({ pool });
     spared.set(heldBack.length);
+  };
+}
+
+function createSteeringMetrics(
+  metrics: Metrics,
+): Pick<CoordinatorMetrics, "onPreempted" | "onDeadlines"> & { readonly onHold: (seconds: number) => void } {
+  const opened = metrics.counter("vapfarm_preemptions_total", "Runs that were told to make way, by what comes first", ["reason"]);
+  const closed = metrics.counter("vapfarm_preemptions_closed_total", "Preemptions by how they ended", ["outcome"]);
+  const deadlines = metrics.counter("vapfarm_deadlines_total", "Deadlines of jobs that are at risk or were missed", ["told"]);
+  const seconds = metrics.histogram({
+    name: "vapfarm_level_seconds",
+    help: "Seconds from the commit that told attempts to stop until each had ended; of a hold until nothing new starts",
+    labels: ["level"],
+    buckets: levelSeconds,
+  });
+  return {
+    onPreempted(round) {
+      for (const reason of round.opened) opened.inc({ reason });
+      for (const outcome of round.closed) closed.inc({ outcome });
+      for (const { level, tookMs } of round.stops) seconds.observe({ level }, tookMs / 1000);
+    },
+    onDeadlines(told) {
+      for (const what of told) deadlines.inc({ told: what });
+    },
+    onHold: (held) => seconds.observe({ level: "hold" }, held),
   };
 }
 

@@ -40,6 +40,10 @@ export type OpenTask = {
   readonly workerName: string | undefined;
   /** Running: the step of its last checkpoint. */
   readonly keptStep: number | undefined;
+  /** Running: it was told to make way for a task that comes first. */
+  readonly makesWay?: boolean;
+  /** Ready: the worker whose slot is kept for it. */
+  readonly slotOn?: string | undefined;
 };
 
 export type ExplainWorker = {
@@ -74,6 +78,8 @@ export type ExplainFacts = {
   readonly limits: readonly ExplainLimit[];
   /** Pools that the farm has. */
   readonly pools: readonly string[];
+  /** Of a job whose deadline is at risk, or was missed. */
+  readonly deadline?: "at_risk" | "missed" | undefined;
 };
 
 export type ConstraintKind =

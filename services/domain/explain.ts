@@ -14,8 +14,11 @@ export type * from "./explain-facts.ts";
 export function explainTask(task: OpenTask, facts: ExplainFacts): readonly Constraint[] {
   if (task.state === "running") {
     const kept = task.keptStep === undefined ? "" : `, its last checkpoint is of step ${task.keptStep}`;
-    return [{ kind: "running", message: `runs on worker ${task.workerName ?? "unknown"}${kept}`, remedy: "" }];
+    const leaves = task.makesWay === true ? ", and makes way for a task that comes first" : "";
+    return [{ kind: "running", message: `runs on worker ${task.workerName ?? "unknown"}${kept}${leaves}`, remedy: "" }];
   }
+  if (task.state === "ready" && task.slotOn !== undefined)
+    return [{ kind: "about_to_start", message: `worker ${task.slotOn} makes way for it`, remedy: "" }];
   const fleet = fleetOf(task, facts.workers);
   const own = task.state === "blocked" ? [missingInputs(task)] : task.state === "delayed" ? [backOff(task)] : [];
   const binding = [
@@ -36,8 +39,11 @@ export function summarize(facts: ExplainFacts): string {
   const parts = [...(running > 0 ? [`${running} ${running === 1 ? "task runs" : "tasks run"}`] : [])];
   const [first] = waiting === undefined || (running > 0 && waiting.state === "blocked") ? [] : explainTask(waiting, facts);
   if (first !== undefined) parts.push(`${running > 0 ? "the next " : ""}${openings[first.kind]}: ${first.message}`);
+  if (facts.deadline !== undefined) parts.push(deadlines[facts.deadline]);
   return parts.length > 0 ? parts.join("; ") : "no task of it is open";
 }
+
+const deadlines = { at_risk: "its deadline is at risk", missed: "its deadline is over" } as const;
 
 const endings: Readonly<Record<ExplainFacts["jobState"], string | undefined>> = {
   queued: undefined,

@@ -60,11 +60,15 @@ export type MainOptions = {
   readonly stopDeadlineMs: number;
   /** Called once everything answers. */
   readonly onReady: () => void;
+  /** Called when the process is to end at once: ends what would outlive it. */
+  readonly onKill?: () => void;
   /** Resolves with the reason when the service cannot go on: it then stops in order and exits with 1. */
   readonly ended?: Promise<FarmError>;
 };
 
-/** Runs a service until SIGINT, SIGTERM or (if asked) the parent's end, then exits: 0 in order, 1 otherwise. */
+/**
+ * Runs a service until SIGINT, SIGTERM or (if asked) the parent's end, then exits: 0 in order, 1 otherwise. A second signal ends it at once.
+ */
 export async function runMain(options: MainOptions): Promise<void> {
   const { component, logger } = options;
   let stopping = false;
@@ -81,8 +85,15 @@ export async function runMain(options: MainOptions): Promise<void> {
       },
     );
   };
-  process.on("SIGINT", () => stop("SIGINT"));
-  process.on("SIGTERM", () => stop("SIGTERM"));
+  onSignals((signal, isFirst) => {
+    if (isFirst) {
+      stop(signal);
+      return;
+    }
+    logger.warn({ signal }, "asked again: ends at once");
+    options.onKill?.();
+    process.exit(1);
+  });
   if (options.exitWithParent) process.on("disconnect", () => stop("parent ended"));
   void options.ended?.then((error) => {
     logger.fatal({ err: error, code: error.code, remedy: error.row.remedy }, `cannot go on: ${error.message}`);
@@ -98,6 +109,16 @@ export async function runMain(options: MainOptions): Promise<void> {
     const error = toFarmError(thrown);
     logger.fatal({ err: error, code: error.code, remedy: error.row.remedy }, `could not start: ${error.message}`);
     process.exit(1);
+  }
+}
+
+function onSignals(listener: (signal: NodeJS.Signals, isFirst: boolean) => void): void {
+  let count = 0;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      count += 1;
+      listener(signal, count === 1);
+    });
   }
 }
 

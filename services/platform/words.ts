@@ -3,7 +3,7 @@
  *
  * The enums are open: a number that this release does not know, and zero, are "unknown".
  */
-import { JobClass, JobState, Reuse, TaskState, WorkerState } from "../gen/proto/vapfarm/v1/farm.ts";
+import { DeadlineStanding, JobClass, JobState, Reuse, TaskState, WorkerState } from "../gen/proto/vapfarm/v1/farm.ts";
 import { ConstraintKind, HealthState, HoldScope, UsageKey } from "../gen/proto/vapfarm/v1/operator.ts";
 import { FrameSelection, OutputKind, SchedulerKind } from "../gen/proto/vapfarm/v1/stage.ts";
 
@@ -23,6 +23,8 @@ export function wordsOf(table: EnumTable, prefix: string): (value: number) => st
 export const jobStateWord = wordsOf(JobState, "JOB_STATE_");
 /** A task's state in a word. */
 export const taskStateWord = wordsOf(TaskState, "TASK_STATE_");
+/** How a job stands to its deadline, e.g. "at risk"; "unknown" of one that has none. */
+export const deadlineWord = wordsOf(DeadlineStanding, "DEADLINE_STANDING_");
 /** A worker's state in a word. */
 export const workerStateWord = wordsOf(WorkerState, "WORKER_STATE_");
 /** How a worker is judged, in a word. */

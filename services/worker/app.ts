@@ -37,6 +37,8 @@ import { createTransfer } from "./transfer/workspace.ts";
 
 export type WorkerApp = Component & {
   httpAddress(): string;
+  /** Kills the stage runtime, for a process that ends at once: one that is frozen would not see that its parent is gone. */
+  kill(): void;
   /** Resolves with the reason when the worker cannot go on. */
   readonly ended: Promise<FarmError>;
 };
@@ -81,7 +83,7 @@ export function createWorkerApp(options: WorkerAppOptions): WorkerApp {
   const metrics = createMetrics();
   const worker = new Worker(options, createAgentMetrics(metrics));
   const http: HttpServer = createHttpServer({ address: options.config.httpAddress, metrics, ready: () => worker.ready() });
-  return { ...sequence([http, worker]), httpAddress: () => http.address(), ended: worker.ended.promise };
+  return { ...sequence([http, worker]), httpAddress: () => http.address(), kill: () => worker.kill(), ended: worker.ended.promise };
 }
 
 /** What must be opened before the agent can be built. */
@@ -129,6 +131,10 @@ class Worker implements Component {
     this.runtimeLog?.close();
     await this.broker?.close();
     if (this.socketFolder !== undefined) await rm(this.socketFolder, { recursive: true, force: true });
+  }
+
+  kill(): void {
+    this.supervisor?.kill("the worker ends at once");
   }
 
   ready(): Promise<void> {
@@ -212,6 +218,7 @@ class Worker implements Component {
       lostAttempts: this.lostRuns,
       attempt: { transfer, limits, checkpoints: config.checkpoints, modelFolder: (model) => folderOf(models, model) },
       worker: () => describeWorker(facts, runtime.description()),
+      leaveAtOnce: config.leaveAtOnce,
     });
   }
 }

@@ -44,6 +44,7 @@ export const workerSettings = z.object({
     .default(4 * 1024 ** 3),
   VAPFARM_OUTAGE_LIMIT_MS: positiveInteger.default(600_000),
   VAPFARM_DRAIN_MS: positiveInteger.default(30_000),
+  VAPFARM_LEAVE_AT_ONCE: switchFlag.default(false),
   VAPFARM_STALL_MS: positiveInteger.default(30_000),
   VAPFARM_LOAD_LIMIT_MS: positiveInteger.default(600_000),
   VAPFARM_TRANSFER_LIMIT_MS: positiveInteger.default(600_000),
@@ -75,6 +76,8 @@ export type WorkerConfig = {
   readonly cacheBytes: number;
   readonly outageLimitMs: number;
   readonly drainMs: number;
+  /** Whether a drain asks what runs to leave at once, and waits for that instead of for its end. */
+  readonly leaveAtOnce: boolean;
   readonly stallMs: number;
   readonly loadLimitMs: number;
   readonly transferLimitMs: number;
@@ -106,6 +109,7 @@ export function readWorkerConfig(environment: Environment): WorkerConfig {
     cacheBytes: settings.VAPFARM_CACHE_BYTES,
     outageLimitMs: settings.VAPFARM_OUTAGE_LIMIT_MS,
     drainMs: settings.VAPFARM_DRAIN_MS,
+    leaveAtOnce: settings.VAPFARM_LEAVE_AT_ONCE,
     stallMs: settings.VAPFARM_STALL_MS,
     loadLimitMs: settings.VAPFARM_LOAD_LIMIT_MS,
     transferLimitMs: settings.VAPFARM_TRANSFER_LIMIT_MS,

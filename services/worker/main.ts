@@ -1,5 +1,6 @@
 /**
- * The worker agent's process. A first SIGTERM drains, a second ends at once; the runtime ends itself when this process is gone.
+ * The worker agent's process. A first SIGTERM drains, a second ends it and its runtime at once; the runtime ends itself when this process
+ * is gone for another reason.
  */
 import { runMain, tellParent } from "../platform/lifecycle.ts";
 import { createLogger } from "../platform/logging.ts";
@@ -11,17 +12,13 @@ async function main(): Promise<void> {
   const config = readWorkerConfig(process.env);
   const logger = createLogger({ name: "worker", level: config.logLevel }).child({ worker: config.name });
   const app = createWorkerApp({ config, logger, runtimeEnvironment: runtimeEnvironment(config, process.env) });
-  let terminations = 0;
-  process.on("SIGTERM", () => {
-    terminations += 1;
-    if (terminations > 1) process.exit(1);
-  });
   await runMain({
     component: app,
     logger,
     exitWithParent: config.exitWithParent,
     stopDeadlineMs: stopDeadlineMs(config),
     ended: app.ended,
+    onKill: () => app.kill(),
     onReady: () => tellParent({ kind: "ready", name: config.name, httpAddress: app.httpAddress() }),
   });
 }

@@ -35,10 +35,22 @@ async function committed(attemptId: string) {
 /** The real program, as `vapfarm up` starts it. */
 async function forkWorker(settings: Readonly<Record<string, string>> = {}): Promise<ChildProcess> {
   const env = { ...farm.environment, VAPFARM_EXIT_WITH_PARENT: "1", ...settings };
-  const child = fork(join(projectRoot, "services/worker/main.ts"), { env, execArgv: [], stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const child = fork(join(projectRoot, "services/worker/main.ts"), { env, execArgv: [], stdio: ["ignore", "inherit", "pipe", "ipc"] });
   children.push(child);
+  child.stderr?.resume();
   await once(child, "message");
   return child;
+}
+
+/** Resolves once the process's log says it. */
+function said(child: ChildProcess, text: string): Promise<void> {
+  let log = "";
+  return new Promise((resolve) => {
+    child.stderr?.on("data", (part: Buffer) => {
+      log += part.toString();
+      if (log.includes(text)) resolve();
+    });
+  });
 }
 
 describe("the network", () => {
@@ -187,6 +199,23 @@ describe("the agent", () => {
     child.kill("SIGTERM");
     expect(await exited).toEqual([0, null]);
     expect(farm.coordinator.nexts.at(-1)).toMatchObject({ freeSlots: 0, heldAttemptIds: [] });
+  });
+
+  it.each(["SIGTERM", "SIGINT"] as const)("ends at once on a second %s, with its runtime, although that is frozen", async (signal) => {
+    const child = await forkWorker({ VAPFARM_LOG_LEVEL: "info" });
+    const runtimeId = await farm.runtimeId();
+    process.kill(runtimeId, "SIGSTOP");
+    farm.addScript({});
+    farm.push({ $case: "wake", value: {} });
+    await farm.coordinator.until(isComputing);
+    const exited = once(child, "exit");
+    const stopping = said(child, '"stopping"');
+    child.kill("SIGTERM");
+    await stopping;
+    child.kill(signal);
+    expect(await exited).toEqual([1, null]);
+    await expect.poll(async () => (await readProcess(runtimeId))?.state ?? "gone", { timeout: 20_000 }).toMatch(/^(gone|Z)$/);
+    expect(farm.coordinator.committed).toEqual([]);
   });
 
   it("exits with 1 when another life of it has taken its place", async () => {

@@ -181,7 +181,7 @@ export type FakeAgent = {
 };
 
 /** Builds it; the test starts it. */
-export function createFakeAgent(): FakeAgent {
+export function createFakeAgent({ leaveAtOnce = false }: { readonly leaveAtOnce?: boolean } = {}): FakeAgent {
   const clock = createManualClock();
   const coordinator = new ScriptedCoordinator();
   const runtime = createFakeRuntime();
@@ -248,6 +248,7 @@ export function createFakeAgent(): FakeAgent {
         cancelGraceMs: 5_000,
       },
     },
+    leaveAtOnce,
     worker: () => WorkerDescription.create({ workerId: "w", name: "worker", pool: "p", profile: "p" }),
   });
   return {

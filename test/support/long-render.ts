@@ -4,7 +4,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError } from "../../services/domain/errors.ts";
-import { type Job, RenderSpec, Reuse, SubmitRenderRequest } from "../../services/gen/proto/vapfarm/v1/farm.ts";
+import { type Job, JobClass, RenderSpec, Reuse, SubmitRenderRequest } from "../../services/gen/proto/vapfarm/v1/farm.ts";
 import { OutputKind } from "../../services/gen/proto/vapfarm/v1/stage.ts";
 import { pause } from "../../services/platform/deadline.ts";
 import type { TestFarm } from "./farm.ts";
@@ -13,7 +13,11 @@ import { projectRoot } from "./ffmpeg.ts";
 /** About 10 s of denoise on an idle machine. */
 export const longSteps = 800;
 
-export async function submitLong(farm: TestFarm): Promise<Job> {
+type LongChange = { readonly jobClass?: JobClass; readonly steps?: number; readonly seed?: bigint };
+
+/** Of class production, unless told otherwise. */
+export async function submitLong(farm: TestFarm, change: LongChange = {}): Promise<Job> {
+  const { jobClass = JobClass.JOB_CLASS_PRODUCTION, steps = longSteps, seed = 7n } = change;
   const [image, clip] = await Promise.all(["demo/image.png", "demo/clip.mp4"].map((path) => farm.client.upload(join(projectRoot, path))));
   const render = RenderSpec.create({
     model: "demo",
@@ -21,11 +25,11 @@ export async function submitLong(farm: TestFarm): Promise<Job> {
     prompt: "The pot begins to inflate.",
     references: [{ sha256: clip?.sha256 ?? "" }],
     referencePrompts: ["A ball inflates."],
-    seed: 7n,
-    steps: longSteps,
+    seed,
+    steps,
     outputs: [OutputKind.OUTPUT_KIND_LATENTS],
   });
-  return farm.client.submit(SubmitRenderRequest.create({ render, reuse: Reuse.REUSE_NONE }));
+  return farm.client.submit(SubmitRenderRequest.create({ render, jobClass, reuse: Reuse.REUSE_NONE }));
 }
 
 /** Where a denoise was when it was last heard of, by the test's clock, and its pace. */

@@ -6,6 +6,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  type AttemptBeat,
   type AttemptReport,
   BeatRequest,
   BeatResponse,
@@ -40,7 +41,8 @@ export type PlayedWorker = {
   /** Asks until there is a claim; waits for a wake in between. */
   claim(): Promise<TaskClaim>;
   report(reports: readonly AttemptReport[]): Promise<ReportResponse>;
-  beat(attemptIds: readonly string[]): Promise<BeatResponse>;
+  /** In the first step of two, unless it says more. */
+  beat(attemptIds: readonly string[], said?: Partial<AttemptBeat>): Promise<BeatResponse>;
   /** Stores made-up outputs of the claim's stage and reports success, riding on the next ask. */
   finish(claim: TaskClaim): Promise<NextResponse>;
   /** The next signal on the worker's subject that `wanted` accepts, from those not yet taken. */
@@ -96,7 +98,7 @@ export async function playWorker(broker: Broker, artifacts: ArtifactStore): Prom
       const request = ReportRequest.create({ header: header(sequence), pool: testPool.name, reports: [...reports] });
       return ReportResponse.decode(await broker.request(subjects.report(testPool.name), ReportRequest.encode(request).finish(), requestMs));
     },
-    async beat(attemptIds) {
+    async beat(attemptIds, said = {}) {
       beatSequence += 1n;
       const attempts = attemptIds.map((attemptId) => ({
         attemptId,
@@ -105,6 +107,7 @@ export async function playWorker(broker: Broker, artifacts: ArtifactStore): Prom
         steps: 2,
         deviceMs: 3,
         announcedArtifacts: [],
+        ...said,
       }));
       const request = BeatRequest.create({ header: header(beatSequence), pool: testPool.name, attempts });
       return BeatResponse.decode(await broker.request(subjects.beat(testPool.name), BeatRequest.encode(request).finish(), requestMs));

@@ -12,7 +12,7 @@ import type { FarmOptions } from "../farm-address.ts";
 import type { Output } from "../output.ts";
 import { type Column, plainText, renderTable } from "../table.ts";
 import { bytesText, seconds } from "../text-table.ts";
-import { jobClassWord, jobStateWord, reuseWord, stateCell, taskStateWord } from "../words.ts";
+import { deadlineWord, jobClassWord, jobStateWord, reuseWord, stateCell, taskStateWord } from "../words.ts";
 
 type JobOptions = FarmOptions & JsonOption & { readonly render?: string };
 
@@ -57,7 +57,7 @@ async function showJob({ context, client, options, args: [jobId = ""] }: FarmCal
 function printJob(output: Output, job: Job, time: TimeText): void {
   output.line(`job ${job.jobId} is ${jobStateWord(job.state)}, submitted ${time(job.createTime)} by ${plainText(job.tenant)}`);
   const facts = [`class ${jobClassWord(job.jobClass)}`, `priority ${job.priority}`, `reuse ${reuseWord(job.reuse)}`];
-  if (job.deadline !== undefined) facts.push(`deadline ${time(job.deadline)}`);
+  if (job.deadline !== undefined) facts.push(`deadline ${time(job.deadline)} (${deadlineWord(job.deadlineStanding)})`);
   if (job.endTime !== undefined) facts.push(`ended ${time(job.endTime)}`);
   output.line(facts.join(", "));
   printCounts(output, job);
@@ -118,11 +118,17 @@ function printDetails(output: Output, { spec, tasks, inputs, artifacts, warnings
   output.line(plainText(`failed: ${code} in ${stage}: ${message} (${remedy})`));
 }
 
+/** E.g. "3, 1 made way". */
+function attemptsText({ reused, attempts, preemptions }: TaskSummary): string {
+  if (reused) return "reused";
+  return preemptions > 0 ? `${attempts}, ${preemptions} made way` : String(attempts);
+}
+
 const taskColumns: readonly Column<TaskSummary>[] = [
   { title: "stage", cell: ({ stage }) => stage, weight: 9 },
   { title: "of", cell: ({ label }) => label, weight: 3, least: 8 },
   { title: "state", cell: ({ state }) => stateCell(taskStateWord(state)), weight: 8 },
-  { title: "attempts", cell: ({ reused, attempts }) => (reused ? "reused" : String(attempts)), weight: 4 },
+  { title: "attempts", cell: attemptsText, weight: 4 },
   { title: "compute", cell: ({ computeMs }) => (computeMs > 0 ? seconds(computeMs) : ""), weight: 5, align: "right" },
   { title: "worker", cell: ({ workerName }) => workerName, weight: 6 },
   { title: "task", cell: ({ taskId }) => taskId.toString(), weight: 1, align: "right" },

@@ -54,12 +54,22 @@ async function up(context: CliContext, options: UpOptions): Promise<ExitCode> {
     if (options.json === true) output.json({ kind: "ready", ...farm.describe(), dataFolder: farm.layout.folder, logs: farm.layout.logs });
     else printFarm(output, farm, settings.isEphemeral);
     if (!interrupts.signal.aborted) await once(interrupts.signal, "abort");
-    note("stopping");
+    note("stopping; once more to end at once");
+    hurryOnInterrupt(context, farm, note);
   } finally {
     await farm.stop();
   }
   note("stopped");
   return exitCodes.ok;
+}
+
+/** The next interrupt ends the services at once; one more ends this process. */
+function hurryOnInterrupt({ interrupts }: CliContext, farm: RunningFarm, note: (text: string) => void): void {
+  const release = interrupts.take(() => {
+    release();
+    note("ending at once");
+    farm.hurry();
+  });
 }
 
 /** For people on stderr; for scripts one JSON line each. */

@@ -15,6 +15,8 @@ export type Life = {
   /** Settles when it has ended, with how. */
   readonly ended: Promise<string>;
   stop(): Promise<void>;
+  /** Asks once more, for an end at once; what ends quickly anyhow has none. */
+  hurry?(): void;
 };
 
 /** How a child is kept. */
@@ -38,6 +40,8 @@ export type Keeper = Component & {
   current(): Life | undefined;
   /** Of the latest life, also while none runs. */
   facts(): Readonly<Record<string, string>>;
+  /** Lets the life of the moment end at once, if it can. */
+  hurry(): void;
 };
 
 const longLifeMs = 30_000;
@@ -61,6 +65,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
     name: options.name,
     current: () => life,
     facts: () => facts,
+    hurry: () => life?.hurry?.(),
     async start() {
       const first = await options.begin(undefined);
       onLife(first);

@@ -18,7 +18,7 @@ import { beginNats, beginPostgres, type Embedded } from "./embedded.ts";
 import { createKeeper, type Keeper, type KeeperEvent, type Life } from "./keeper.ts";
 import { Publication, runningOf } from "./publication.ts";
 import { startService } from "./service-child.ts";
-import { coordinatorEnvironment, drainMs, type Foundation, plannedWorkers, workerEnvironment } from "./service-environment.ts";
+import { coordinatorEnvironment, type Foundation, plannedWorkers, workerEnvironment } from "./service-environment.ts";
 import type { UpSettings } from "./settings.ts";
 
 /** The farm that is wanted. */
@@ -37,12 +37,21 @@ export type RunningFarm = {
   describe(): FarmFile;
   /** Ends everything that was started, last first, also when an end fails: then it throws the first failure at last. Safe to call twice. */
   stop(): Promise<void>;
+  /** Lets a stop that is on its way end at once: services are told a second time. */
+  hurry(): void;
 };
 
 /** What is undone in reverse; where the processes are written down. */
 type Started = { readonly undo: (() => Promise<void>)[]; readonly publication: Publication };
 
-const serviceStopMs = { coordinator: 5_000, worker: drainMs + 3_000 };
+/** Longer than a service takes to end itself: only one that hangs is killed. */
+const coordinatorStopMs = 20_000;
+const workerDrainMs = 30_000;
+const beyondDrainMs = 30_000;
+
+function serviceStopMs(kind: "coordinator" | "worker", { VAPFARM_DRAIN_MS: drainMs }: Environment): number {
+  return kind === "coordinator" ? coordinatorStopMs : Number(drainMs ?? workerDrainMs) + beyondDrainMs;
+}
 
 /** Starts the farm; throws what hinders it after stopping what had started. */
 export async function startFarm(request: FarmRequest): Promise<RunningFarm> {
@@ -57,7 +66,8 @@ export async function startFarm(request: FarmRequest): Promise<RunningFarm> {
     await startServices(request, foundation, { undo, publication });
     const describe = (): FarmFile => describeFarm(foundation, publication.keepers);
     await publication.announce(describe);
-    return { layout, describe, stop };
+    const hurry = (): void => publication.keepers.forEach((keeper) => keeper.hurry());
+    return { layout, describe, stop, hurry };
   } catch (thrown) {
     await stop().catch((failure: unknown) => request.onNote(`stopping failed too: ${toFarmError(failure).message}`));
     throw thrown;
@@ -118,7 +128,7 @@ async function startServices(request: FarmRequest, foundation: Foundation, start
     const program = join(request.projectFolder, "services", kind, "main.ts");
     const logPath = join(layout.logs, `${name}.log`);
     const begin: Begin = (previous) =>
-      startService({ name, program, environment: environmentOf(previous), logPath, stopMs: serviceStopMs[kind] });
+      startService({ name, program, environment: environmentOf(previous), logPath, stopMs: serviceStopMs(kind, request.environment) });
     return createKeeper({ name, begin, onEvent: (event) => onKeeperEvent(request, started, event) });
   };
   request.signal.throwIfAborted();

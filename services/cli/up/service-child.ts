@@ -44,7 +44,8 @@ export async function startService(options: ServiceOptions): Promise<Life> {
       code: "PROCESS_START_FAILED",
       what: `the start of ${options.name}`,
     });
-    return { processId: child.pid ?? 0, facts, ended, stop };
+    // A second signal after that of `stop`.
+    return { processId: child.pid ?? 0, facts, ended, stop, hurry: () => void child.kill("SIGTERM") };
   } catch (thrown) {
     await stop();
     throw thrown;

@@ -20,9 +20,6 @@ export type Foundation = {
   readonly callerEnvironment: Environment;
 };
 
-/** A worker of `up` gives its running task back after this, so that Ctrl-C takes seconds. */
-export const drainMs = 3_000;
-
 const anyLoopbackPort = "127.0.0.1:0";
 
 function shared(foundation: Foundation): Environment {
@@ -76,6 +73,7 @@ export function workerEnvironment(foundation: Foundation, { name, pool }: Planne
     VAPFARM_WORKER_FOLDER: layout.worker(name),
     VAPFARM_THREADS: String(settings.threads),
     VAPFARM_PROVIDERS: "cpu",
-    VAPFARM_DRAIN_MS: String(drainMs),
+    // Ctrl-C takes a step, not a render, and costs none of its steps.
+    VAPFARM_LEAVE_AT_ONCE: "1",
   };
 }

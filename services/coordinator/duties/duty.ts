@@ -49,19 +49,22 @@ export type Duty = Component & {
 
 type Hold = { readonly epoch: number; readonly sinceMs: number };
 
+/** What a round leaves. The row may be held although the round failed. */
+type RoundEnd = { readonly hold: Hold | undefined; readonly mayHold: boolean };
+
 /** A duty that does not run yet. */
 export function createDuty(spec: DutySpec, given: DutyOptions): Duty {
   const options: Running = { ...given, noteFailure: failureLog(spec.name, given.logger) };
   let running: { readonly abort: AbortController; readonly done: Promise<void> } | undefined;
   let nudged = new AbortController();
   const loop = async (signal: AbortSignal): Promise<void> => {
-    let hold: Hold | undefined;
+    let last: RoundEnd = { hold: undefined, mayHold: false };
     while (!signal.aborted) {
       nudged = new AbortController();
-      hold = await round(spec, options, { hold, signal });
+      last = await round(spec, options, { hold: last.hold, signal });
       await pause(spec.intervalMs, AbortSignal.any([signal, nudged.signal]));
     }
-    if (hold !== undefined) await release(spec, options);
+    if (last.mayHold) await release(spec, options);
   };
   return {
     start() {
@@ -82,23 +85,24 @@ export function createDuty(spec: DutySpec, given: DutyOptions): Duty {
 
 type RoundState = { readonly hold: Hold | undefined; readonly signal: AbortSignal };
 
-/** One round; the hold to go on with, or undefined when it must be taken anew. */
-async function round(spec: DutySpec, options: Running, state: RoundState): Promise<Hold | undefined> {
+/** One round; the hold to go on with is undefined when it must be taken anew. */
+async function round(spec: DutySpec, options: Running, state: RoundState): Promise<RoundEnd> {
   try {
     const hold = await keepHold(spec, options, state.hold);
     if (hold === undefined) {
       options.onRound({ duty: spec.name, outcome: "not_held" });
-      return undefined;
+      return { hold: undefined, mayHold: false };
     }
     await spec.run(hold.epoch, state.signal);
     options.noteFailure(undefined);
     options.onRound({ duty: spec.name, outcome: "ran" });
-    return hold;
+    return { hold, mayHold: true };
   } catch (thrown) {
     const error = toFarmError(thrown);
     if (!state.signal.aborted) options.noteFailure(error);
     options.onRound({ duty: spec.name, outcome: "failed", code: error.code });
-    return undefined;
+    // Where the database is away a stop does not wait for it once more.
+    return { hold: undefined, mayHold: error.code !== "DATABASE_UNAVAILABLE" };
   }
 }
 

@@ -2,7 +2,7 @@
  * One job: what it is, how its renders and stages stand, what happened, and the commands that act on it.
  */
 import { type Job, type JobEvent, JobState, type Render } from "../../gen/proto/vapfarm/v1/farm.ts";
-import { hasEnded, jobClassWord, jobStateWord, reuseWord } from "../../platform/words.ts";
+import { deadlineWord, hasEnded, jobClassWord, jobStateWord, reuseWord } from "../../platform/words.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { renderCounts } from "./jobs-page.ts";
 import { failuresPart } from "./failures-part.ts";
@@ -47,7 +47,7 @@ function jobFacts(job: Job, { root, now }: Visit): Html {
     ["Submitted", html`${timeOf(createTime)} UTC`],
     ["Ended", endTime !== undefined && html`${timeOf(endTime)} UTC`],
     ["Took", tookMs !== undefined && duration(tookMs)],
-    ["Deadline", deadline !== undefined && html`${timeOf(deadline)} UTC (${ageOf(deadline, now)})`],
+    ["Deadline", deadline !== undefined && html`${timeOf(deadline)} UTC (${ageOf(deadline, now)}, ${deadlineWord(job.deadlineStanding)})`],
     ["Renders", renderCounts(job.renderCounts)],
     ["Webhook", webhook !== undefined && html`<span class="wrap">${webhook.url}</span> ${webhookWords(job, now)}`],
     ["Why it waits", !hasEnded(job.state) && html`<a href="${linkTo(root, ["jobs", job.jobId, "explain"])}">Explain</a>`],

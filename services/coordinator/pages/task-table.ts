@@ -43,7 +43,7 @@ function taskTable(tasks: readonly TaskSummary[], running: ReadonlyMap<bigint, R
         task.reused ? html`<span class="none">reused</span>` : task.workerName,
         task.reused || task.loadMs === 0 ? none : duration(task.loadMs),
         task.reused || task.computeMs === 0 ? none : duration(task.computeMs),
-        task.attempts,
+        html`${task.attempts}${task.preemptions > 0 && html` <small>${task.preemptions} made way</small>`}`,
         task.provider,
         dependencies(task, names),
       ],

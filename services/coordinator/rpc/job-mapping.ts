@@ -18,7 +18,7 @@ import {
 import type { StageWarning } from "../../gen/proto/vapfarm/v1/stage.ts";
 import type * as store from "../store/store-contract.ts";
 import { renderSpecToProto } from "./submit-mapping.ts";
-import { jobClasses, jobStates, reuses, taskStates } from "./wire-names.ts";
+import { deadlineStandings, jobClasses, jobStates, reuses, taskStates } from "./wire-names.ts";
 
 /** A job as lists show it. */
 export function jobSummaryToProto(job: store.JobSummary): Job {
@@ -32,6 +32,7 @@ export function jobSummaryToProto(job: store.JobSummary): Job {
     createTime: job.createdAt,
     endTime: job.endedAt,
     deadline: job.deadline,
+    ...(job.deadlineStanding === undefined ? {} : { deadlineStanding: deadlineStandings[job.deadlineStanding] }),
     reuse: reuses[job.reuse],
     failure: failureToProto(job.failure),
     lastEventNumber: BigInt(job.lastEventNumber),
@@ -112,6 +113,7 @@ function taskToProto(task: store.TaskView): TaskSummary {
     label: task.label,
     state: taskStates[task.state],
     attempts: task.attempts,
+    preemptions: task.preemptions,
     workerName: task.workerName ?? "",
     computeMs: task.computeMs,
     loadMs: task.loadMs,

@@ -5,7 +5,7 @@
  */
 import { unknownValue, type Violations } from "../../domain/field-rules.ts";
 import type { Choice } from "../../domain/render-request.ts";
-import { JobClass, JobState, Reuse, TaskState, WorkerState } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { DeadlineStanding, JobClass, JobState, Reuse, TaskState, WorkerState } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { ConstraintKind, HealthState, HoldScope, UsageKey } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { FrameSelection, OutputKind, SchedulerKind } from "../../gen/proto/vapfarm/v1/stage.ts";
 import type { ConstraintKind as ConstraintName } from "../../domain/explain.ts";
@@ -24,6 +24,13 @@ export const jobStates = {
   failed: JobState.JOB_STATE_FAILED,
   cancelled: JobState.JOB_STATE_CANCELLED,
 } as const satisfies WireNames<store.JobState, JobState>;
+
+/** Of jobs with a deadline. */
+export const deadlineStandings = {
+  in_time: DeadlineStanding.DEADLINE_STANDING_IN_TIME,
+  at_risk: DeadlineStanding.DEADLINE_STANDING_AT_RISK,
+  missed: DeadlineStanding.DEADLINE_STANDING_MISSED,
+} as const satisfies WireNames<store.DeadlineStanding, DeadlineStanding>;
 
 /** Of tasks. */
 export const taskStates = {

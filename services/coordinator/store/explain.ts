@@ -11,10 +11,12 @@ import type { TenantScope } from "./store-contract.ts";
 const mostTasks = 200;
 
 type Explained = { readonly scope: TenantScope; readonly jobId: string; readonly position: number | undefined };
-type FactsRow = Omit<ExplainFacts, "tasks" | "pools"> & {
-  readonly tasks: readonly (Omit<OpenTask, "workerName" | "keptStep"> & {
+type FactsRow = Omit<ExplainFacts, "tasks" | "deadline" | "pools"> & {
+  readonly deadline: "at_risk" | "missed" | null;
+  readonly tasks: readonly (Omit<OpenTask, "workerName" | "keptStep" | "slotOn"> & {
     readonly workerName: string | null;
     readonly keptStep: number | null;
+    readonly slotOn: string | null;
   })[];
 };
 
@@ -26,10 +28,16 @@ export async function explainFacts(
   const values = [jobId, scope ?? null, position ?? null, mostTasks];
   const [row] = await runStatement<FactsRow>(pool, explainFactsStatement, values);
   if (row === undefined) return undefined;
-  const { tasks, ...rest } = row;
+  const { tasks, deadline, ...rest } = row;
   return {
     ...rest,
     pools: Object.keys(settings.pools),
-    tasks: tasks.map((task) => ({ ...task, workerName: task.workerName ?? undefined, keptStep: task.keptStep ?? undefined })),
+    deadline: deadline ?? undefined,
+    tasks: tasks.map(({ workerName, keptStep, slotOn, ...task }) => ({
+      ...task,
+      workerName: workerName ?? undefined,
+      keptStep: keptStep ?? undefined,
+      slotOn: slotOn ?? undefined,
+    })),
   };
 }

@@ -65,6 +65,8 @@ export type TaskView = {
   readonly label: string;
   readonly state: TaskState;
   readonly attempts: number;
+  /** How often it made way for a task that comes first. */
+  readonly preemptions: number;
   readonly workerName: string | undefined;
   readonly computeMs: number;
   readonly loadMs: number;
@@ -117,6 +119,9 @@ export type WebhookView = {
     | undefined;
 };
 
+/** How a job stands to its deadline. */
+export type DeadlineStanding = "in_time" | "at_risk" | "missed";
+
 /** A job as lists show it. */
 export type JobSummary = {
   readonly jobId: string;
@@ -125,6 +130,7 @@ export type JobSummary = {
   readonly jobClass: JobClass;
   readonly priority: number;
   readonly deadline: Date | undefined;
+  readonly deadlineStanding: DeadlineStanding | undefined;
   readonly reuse: Reuse;
   readonly createdAt: Date;
   readonly endedAt: Date | undefined;

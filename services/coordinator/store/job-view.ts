@@ -2,7 +2,17 @@
  * A job as lists show it, from its row (sql/jobs).
  */
 import type { RenderSpec } from "../../domain/render-spec.ts";
-import type { FailureView, JobClass, JobState, JobSummary, RenderCounts, RenderSummary, Reuse, WebhookView } from "./store-contract.ts";
+import type {
+  DeadlineStanding,
+  FailureView,
+  JobClass,
+  JobState,
+  JobSummary,
+  RenderCounts,
+  RenderSummary,
+  Reuse,
+  WebhookView,
+} from "./store-contract.ts";
 
 type Failure = { readonly failure_code: string | null; readonly failure_message: string | null; readonly failure_stage: string | null };
 
@@ -13,6 +23,7 @@ export type JobRow = Failure & {
   readonly job_class: JobClass;
   readonly priority: number;
   readonly deadline: Date | null;
+  readonly deadline_standing: DeadlineStanding | null;
   readonly reuse: Reuse;
   readonly created_at: Date;
   readonly ended_at: Date | null;
@@ -46,6 +57,7 @@ export function jobFromRow(row: JobRow): JobSummary {
     jobClass: row.job_class,
     priority: row.priority,
     deadline: row.deadline ?? undefined,
+    deadlineStanding: row.deadline_standing ?? undefined,
     reuse: row.reuse,
     createdAt: row.created_at,
     endedAt: row.ended_at ?? undefined,

@@ -17,6 +17,7 @@ export const renderInclude = {
         include: {
           attempts: { orderBy: { number: "desc" }, take: 1 },
           outputs: { include: { artifact: true } },
+          _count: { select: { madeWay: { where: { madeWayAt: { not: null } } } } },
           inputs: { where: { producerId: { not: null } }, select: { producer: { select: { id: true, contentKey: true } } } },
         },
       },
@@ -73,6 +74,7 @@ function taskFromRow({ task, label, isReused }: UserRow, idByKey: ReadonlyMap<st
     label,
     state: task.state as TaskState,
     attempts: task.attemptCount,
+    preemptions: task._count.madeWay,
     workerName: attempt?.workerName,
     computeMs: attempt?.computeMs ?? 0,
     loadMs: attempt?.loadMs ?? 0,

@@ -11,6 +11,7 @@ import type { JobStore } from "./job-contract.ts";
 import type { MediaStore } from "./media-contract.ts";
 import type { OverviewStore } from "./overview-contract.ts";
 import type { TenantStore } from "./tenant-contract.ts";
+import type { PreemptionStore } from "./preemption-contract.ts";
 import type { WebhookStore } from "./webhook-contract.ts";
 
 export type * from "./aftermath-contract.ts";
@@ -22,6 +23,7 @@ export type * from "./health-contract.ts";
 export type * from "./overview-contract.ts";
 export type * from "./control-contract.ts";
 export type * from "./tenant-contract.ts";
+export type * from "./preemption-contract.ts";
 export type * from "./webhook-contract.ts";
 
 export type Store = JobStore &
@@ -33,4 +35,5 @@ export type Store = JobStore &
   TenantStore &
   HealthStore &
   FailureStore &
+  PreemptionStore &
   WebhookStore & { close(): Promise<void> };

@@ -15,6 +15,7 @@ import { createHealth } from "./health.ts";
 import { createJobs } from "./jobs.ts";
 import { createMedia } from "./media.ts";
 import { createOverview } from "./overview.ts";
+import { createPreemption } from "./preemption.ts";
 import { claimFarmStatement } from "./sql/overview.ts";
 import type { OrderSettings, Retention, StoreContext, StoreSettings } from "./store-context.ts";
 import type { Store } from "./store-contract.ts";
@@ -77,6 +78,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createTenants(context),
     ...createHealth(context),
     ...createFailures(context),
+    ...createPreemption(context),
     ...createWebhooks(context),
     async close() {
       await prisma.$disconnect();

@@ -10,6 +10,8 @@ import { Svcm } from "@nats-io/services";
 import { FarmError } from "../../domain/errors.ts";
 import type { Logger } from "../logging.ts";
 
+const lastRepliesMs = 2_000;
+
 export type BrokerOptions = {
   readonly url: string;
   /** Shown by the server among its connections. */
@@ -144,6 +146,8 @@ async function serve(
   return async () => {
     await running.stop();
     await Promise.allSettled(inFlight);
+    // The last replies leave before the connection is closed.
+    await flush(connection, lastRepliesMs).catch(() => undefined);
   };
 }
 

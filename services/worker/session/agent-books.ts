@@ -6,6 +6,7 @@ import type { AgentPorts } from "./agent-ports.ts";
 import { type Estimate, withSample } from "./ahead.ts";
 import type { StopReason } from "./attempt-words.ts";
 import type { CheckpointEvent } from "./attempt-ports.ts";
+import type { StopReason } from "./attempt-words.ts";
 import { createIdleGap, type IdleGap } from "./idle-gap.ts";
 
 /** Sums over the agent's life. */
@@ -67,6 +68,13 @@ export class AgentBooks {
     this.ports.logger.info({ attemptId, stage, outcome }, `a reservation did not begin: ${failure?.message ?? ""}`);
   }
 
+  /** Counts until the device takes another run: a cancelled one may hold it for a while, and a runtime that was killed is started anew. */
+  onStop(reason: StopReason, computed: Promise<void>): void {
+    const { clock, metrics, runtime } = this.ports;
+    const heardAtMs = clock.nowMs();
+    void computed.then(() => untilReady(runtime)).then(() => metrics.stopSeconds(reason, (clock.nowMs() - heardAtMs) / 1000));
+  }
+
   onEnded(claim: TaskClaim, report: AttemptReport): void {
     const { attemptId, stage } = claim;
     const { metrics, logger } = this.ports;
@@ -97,6 +105,18 @@ export class AgentBooks {
 function reservationOutcome(stopped: StopReason | undefined): "revoked" | "given_back" | "failed" {
   if (stopped === undefined) return "failed";
   return stopped === "revoked" || stopped === "session_ended" ? "revoked" : "given_back";
+}
+
+function untilReady(runtime: Pick<AgentPorts["runtime"], "isReady" | "onChange">): Promise<void> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (!runtime.isReady()) return;
+      end();
+      resolve();
+    };
+    const end = runtime.onChange(look);
+    look();
+  });
 }
 
 function outcomeName({ outcome }: AttemptReport): string {

@@ -14,9 +14,11 @@ export type AgentMetrics = {
   reservationEnded(outcome: string): void;
   checkpointEnded(outcome: string): void;
   checkpointSeconds(seconds: number): void;
+  stopSeconds(level: string, seconds: number): void;
 };
 
 const stageBuckets = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1_800, 3_600];
+const stopBuckets = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60];
 const gapBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 10];
 
 /** Registers the worker's metrics. */
@@ -41,6 +43,12 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
   ]);
   const stood = metrics.counter("vapfarm_worker_checkpoint_seconds_total", "Seconds that runs stood still to write checkpoints");
   const reservations = metrics.counter("vapfarm_reservations_total", "Tasks reserved ahead, by what became of them", ["outcome"]);
+  const stops = metrics.histogram({
+    name: "vapfarm_stop_seconds",
+    help: "Seconds from hearing that a run must stop until the device takes another, by what asked for it",
+    labels: ["level"],
+    buckets: stopBuckets,
+  });
   return {
     attemptEnded: (stage, outcome) => attempts.inc({ stage, outcome }),
     stageSeconds: (stage, value) => seconds.observe({ stage }, value),
@@ -51,5 +59,6 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
     reservationEnded: (outcome) => reservations.inc({ outcome }),
     checkpointEnded: (outcome) => checkpoints.inc({ outcome }),
     checkpointSeconds: (value) => stood.inc(value),
+    stopSeconds: (level, value) => stops.observe({ level }, value),
   };
 }

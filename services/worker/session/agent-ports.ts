@@ -64,4 +64,6 @@ export type AgentPorts = {
   readonly lostAttempts?: readonly LostAttempt[];
   /** What the worker is at this moment. */
   readonly worker: () => Omit<WorkerDescription, "life">;
+  /** A drain asks what runs to leave at once. */
+  readonly leaveAtOnce: boolean;
 };

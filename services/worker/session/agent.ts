@@ -105,13 +105,13 @@ class WorkerAgent {
   }
 
   private async drain(): Promise<void> {
-    const { clock, timings, logger, link } = this.ports;
-    const { waitMs, settleMs } = drainTimes(timings, this.attempts.leaveMs());
+    const { clock, timings, logger, link, leaveAtOnce } = this.ports;
+    const { waitMs, settleMs } = drainTimes({ ...timings, leaveAtOnce }, this.attempts.leaveMs());
     this.conversation.drain();
     this.attempts.giveBackReserved("stop");
     let isEmpty = await settledWithin(clock, waitMs, this.emptied());
     if (!isEmpty) {
-      logger.warn({ waitMs, settleMs }, "draining took too long; giving back what runs");
+      logger.warn({ waitMs, settleMs }, leaveAtOnce ? "giving back what runs" : "draining took too long; giving back what runs");
       this.attempts.stopAll("stop");
       isEmpty = await settledWithin(clock, settleMs, this.emptied());
     }
@@ -148,6 +148,7 @@ class WorkerAgent {
       announce: (id, artifacts, signal) => this.beats.announce(id, artifacts, signal),
       tell: (id, checkpoint, signal) => this.beats.tell(id, checkpoint, signal),
       onCheckpoint: (event) => this.books.onCheckpoint(claim, event),
+      onStop: (reason) => this.books.onStop(reason, attempt.computed),
       onChange: () => this.onProgress(attempt),
       onFetched: (tookMs) => this.books.onFetched(tookMs),
       onBegan: (idleMs) => this.onBegan(claim, idleMs),

@@ -12,6 +12,7 @@ import type {
   StageProgress,
   StageResult,
 } from "../../gen/proto/vapfarm/v1/stage.ts";
+import type { StopReason } from "./attempt-words.ts";
 import type { Clock } from "./clock.ts";
 import type { StallLimits } from "./hang.ts";
 
@@ -99,5 +100,7 @@ export type AttemptPorts = {
   /** It computes from now; how long the device stood idle before, if that is known. */
   readonly onBegan: (idleMs: number | undefined) => void;
   readonly onCheckpoint: (event: CheckpointEvent) => void;
+  /** Called when it is first told to stop while it has the device, or is about to. */
+  readonly onStop: (reason: StopReason) => void;
   readonly limits: AttemptLimits;
 };

@@ -84,6 +84,8 @@ class AttemptRun {
   stopped: StopReason | undefined;
   private phase: AttemptPhase = "fetch";
   private finishSinceMs = 0;
+  /** The device is free for another. */
+  private isFree = false;
   private readonly stopping = new AbortController();
   /** Asks the run to end with a last checkpoint. */
   private readonly leaving = new AbortController();
@@ -133,6 +135,7 @@ class AttemptRun {
     if (keeps === "nothing") this.keeper?.close();
     const isFirst = this.stopped === undefined;
     this.stopped ??= reason;
+    if (isFirst && !this.isFree && (this.device.hasSlot || this.device.hasBegun)) this.ports.onStop(reason);
     if (keeps !== "every_step" || !this.canLeave()) this.stopping.abort();
     else if (isFirst) this.leave();
   }
@@ -167,7 +170,7 @@ class AttemptRun {
       return failureReport(attemptId, end, this.timesSoFar());
     } finally {
       this.cancelTimer();
-      this.computed.resolve(undefined);
+      this.free();
     }
   }
 
@@ -201,8 +204,13 @@ class AttemptRun {
   private async keepLast(keeper: CheckpointKeeper): Promise<void> {
     if (keeper.isIdle() || this.device.watch.isHung()) return;
     this.enter("finish");
-    this.computed.resolve(undefined);
+    this.free();
     await settledWithin(this.ports.clock, this.ports.limits.lastCheckpointMs, keeper.untilIdle());
+  }
+
+  private free(): void {
+    this.isFree = true;
+    this.computed.resolve(undefined);
   }
 
   private enter(phase: AttemptPhase): void {
@@ -244,7 +252,7 @@ class AttemptRun {
     this.keeper?.close();
     this.setTimer(limits.uploadMs, () => this.giveUpWriting());
     this.enter("finish");
-    this.computed.resolve(undefined);
+    this.free();
   }
 
   private giveUpWriting(): void {

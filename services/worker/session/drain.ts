@@ -13,8 +13,15 @@ export type DrainTimes = {
   readonly settleMs: number;
 };
 
+type DrainLimits = {
+  readonly drainMs: number;
+  readonly settleMs: number;
+  /** Nothing is waited for: all the time is for what is asked to leave. */
+  readonly leaveAtOnce: boolean;
+};
+
 /** `leaveMs`: how long the slowest run may take to end at its next step and have its last checkpoint told. */
-export function drainTimes({ drainMs, settleMs }: { readonly drainMs: number; readonly settleMs: number }, leaveMs: number): DrainTimes {
-  const earlyMs = Math.min(drainMs, Math.max(0, leaveMs - settleMs));
+export function drainTimes({ drainMs, settleMs, leaveAtOnce }: DrainLimits, leaveMs: number): DrainTimes {
+  const earlyMs = leaveAtOnce ? drainMs : Math.min(drainMs, Math.max(0, leaveMs - settleMs));
   return { waitMs: drainMs - earlyMs, settleMs: settleMs + earlyMs };
 }

@@ -4,13 +4,16 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { FarmServiceClient } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
+import { FarmServiceClient, UploadMediaHeader, type UploadMediaRequest } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
+import { openPool } from "../../../services/platform/database/pool.ts";
 import { connectClient } from "../../../services/platform/grpc/client.ts";
+import { filesUnder } from "../../support/coordinator-farm.ts";
 import { startCoordinatorProcess as start } from "../../support/coordinator-process.ts";
-import { listWorkers, upload } from "../../support/farm-calls.ts";
+import { listWorkers, upload, uploadMessages } from "../../support/farm-calls.ts";
 import { makeClip, testFfmpegPath } from "../../support/ffmpeg.ts";
 import { startTestNats, type TestNats } from "../../support/nats.ts";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres.ts";
+import { until } from "../../support/until.ts";
 
 let folder: string;
 let postgres: TestPostgres;
@@ -38,6 +41,25 @@ function settings(databaseUrl: string): Readonly<Record<string, string>> {
     VAPFARM_EXIT_WITH_PARENT: "1",
   };
 }
+
+/** Who holds duties at the moment. */
+async function heldDuties(url: string): Promise<ReadonlySet<string>> {
+  const pool = openPool({ url, applicationName: "test", connections: 1 });
+  const { rows } = await pool.query<{ holder: string }>("select holder from duty where until > clock_timestamp()");
+  await pool.end();
+  return new Set(rows.map(({ holder }) => holder));
+}
+
+/** An upload whose bytes come when they are let go. */
+async function* slowUpload(bytes: Buffer, gate: Promise<unknown>): AsyncGenerator<UploadMediaRequest> {
+  yield { part: { $case: "header", value: UploadMediaHeader.create({ fileName: "clip.mp4" }) } };
+  yield { part: { $case: "chunk", value: bytes.subarray(0, 10) } };
+  await gate;
+  yield { part: { $case: "chunk", value: bytes.subarray(10) } };
+}
+
+const begun = (): Promise<void> =>
+  until("the upload has begun", async () => (await filesUnder(join(folder, "state"))).some((name) => name.startsWith("upload-")));
 
 /** One message to a method that this project has no generated client for, and its first answer. */
 async function askRaw(address: string, method: string, message: Buffer): Promise<Buffer> {
@@ -72,6 +94,45 @@ describe("the coordinator's process", () => {
     client.close();
     child.process.disconnect();
     expect(await child.ended).toBe(0);
+  });
+
+  it("asked to stop, takes nothing new, ends what was begun, answers workers and gives its duties back", async () => {
+    const databaseUrl = await postgres.createDatabase();
+    const child = start(settings(databaseUrl));
+    const { grpcAddress } = await child.ready;
+    const holders = await heldDuties(databaseUrl);
+    const client = connectClient(FarmServiceClient, grpcAddress, 4 * 1024 * 1024);
+    const clip = await readFile(await makeClip(join(folder, "clip.mp4")));
+    const asked = Promise.withResolvers<undefined>();
+    const uploaded = uploadMessages(client, slowUpload(clip, asked.promise));
+    await begun();
+    child.process.kill("SIGTERM");
+    await until("it stops", () => child.log().includes('"stopping"'));
+    const late = connectClient(FarmServiceClient, grpcAddress, 4 * 1024 * 1024);
+    await expect(listWorkers(late)).rejects.toMatchObject({ code: "COORDINATOR_UNAVAILABLE" });
+    asked.resolve(undefined);
+    expect(await uploaded).toMatchObject({ frames: 32 });
+    expect(await child.ended).toBe(0);
+    expect(holders.size).toBe(1);
+    expect(await heldDuties(databaseUrl)).toEqual(new Set());
+    client.close();
+    late.close();
+  });
+
+  it("ends at once when it is asked a second time", async () => {
+    const child = start(settings(await postgres.createDatabase()));
+    const client = connectClient(FarmServiceClient, (await child.ready).grpcAddress, 4 * 1024 * 1024);
+    const never = Promise.withResolvers<undefined>();
+    const uploaded = uploadMessages(client, slowUpload(Buffer.alloc(10), never.promise)).catch((thrown: unknown) => thrown);
+    await begun();
+    child.process.kill("SIGTERM");
+    await until("it stops", () => child.log().includes('"stopping"'));
+    child.process.kill("SIGTERM");
+    expect(await child.ended).toBe(1);
+    expect(child.log()).toContain("asked again: ends at once");
+    expect(await uploaded).toMatchObject({ code: "COORDINATOR_UNAVAILABLE" });
+    never.resolve(undefined);
+    client.close();
   });
 
   it("does not start on a database without its schema, and says what to do", async () => {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { coordinatorSchema, readCoordinatorConfig } from "../../../services/coordinator/config.ts";
+import { defaultPreemption } from "../../../services/domain/preemption.ts";
 import { createCallerLookup, requireRole } from "../../../services/coordinator/rpc/caller.ts";
 
 const least = {
@@ -50,6 +51,14 @@ describe("the coordinator's settings", () => {
     for (const wrong of ['{"production":0.6,"benchmark":0.6}', '{"benchmark":-1}', '{"bench":0.1}', "0.1"]) {
       expect(() => floors(wrong)).toThrow(/VAPFARM_CLASS_FLOORS/);
     }
+  });
+
+  it("say of preemption what is not as by default, and nothing that there is not", () => {
+    const read = (json: string) => readCoordinatorConfig({ ...least, VAPFARM_PREEMPTION: json }).VAPFARM_PREEMPTION;
+    expect(readCoordinatorConfig(least).VAPFARM_PREEMPTION).toEqual(defaultPreemption);
+    expect(read('{"minRunMs":5,"deadlines":true}')).toEqual({ ...defaultPreemption, minRunMs: 5, deadlines: true });
+    for (const wrong of ['{"minRun":5}', '{"lastShare":2}', '{"priorityMargin":0}', "{", '{"graceMs":-1}'])
+      expect(() => read(wrong)).toThrow(/VAPFARM_PREEMPTION/);
   });
 
   it("refuse pools of one name and short tokens", () => {

@@ -11,6 +11,7 @@ const job: JobView = {
   jobClass: "production",
   priority: 0,
   deadline: undefined,
+  deadlineStanding: undefined,
   reuse: "all",
   createdAt: new Date("2026-01-02T03:04:05Z"),
   endedAt: new Date("2026-01-02T03:05:00Z"),

@@ -20,7 +20,11 @@ describe("a drain", () => {
     { what: "asks a run with long steps earlier", leaveMs: 21_000, waitMs: 19_000, settleMs: 21_000 },
     { what: "asks at once where that is not enough", leaveMs: 90_000, waitMs: 0, settleMs: 40_000 },
   ])("$what", ({ leaveMs, waitMs, settleMs }) => {
-    expect(drainTimes({ drainMs: 30_000, settleMs: 10_000 }, leaveMs)).toEqual({ waitMs, settleMs });
+    expect(drainTimes({ drainMs: 30_000, settleMs: 10_000, leaveAtOnce: false }, leaveMs)).toEqual({ waitMs, settleMs });
+  });
+
+  it("that is to be quick waits for nothing, and gives all its time to what it stopped", () => {
+    expect(drainTimes({ drainMs: 30_000, settleMs: 10_000, leaveAtOnce: true }, 0)).toEqual({ waitMs: 0, settleMs: 40_000 });
   });
 });
 

@@ -53,7 +53,10 @@ export const explainFactsStatement: NamedStatement = {
               and p.id in (select i.producer_id from task_input i where i.task_id = s.id)), '[]'),
           'delayMs', greatest(0, coalesce(extract(epoch from s.delayed_until - clock_timestamp()) * 1000, 0)),
           'ahead', jsonb_build_object('better', coalesce(line.better, 0), 'fairer', coalesce(line.fairer, 0), 'own', coalesce(line.own, 0)),
-          'memoryBytes', greatest(s.memory_bytes, line.memory_bytes, (select n.memory_bytes from shape_need n where n.shape = s.shape)), 'avoid', coalesce(line.avoid, '{}'), 'workerName', a.worker_name, 'keptStep', k.step)
+          'memoryBytes', greatest(s.memory_bytes, line.memory_bytes, (select n.memory_bytes from shape_need n where n.shape = s.shape)), 'avoid', coalesce(line.avoid, '{}'), 'workerName', a.worker_name, 'keptStep', k.step,
+          'makesWay', exists (select 1 from preemption p where p.attempt_id = a.id and (p.closed_at is null or p.outcome = 'given')),
+          'slotOn', (select w.name from preemption p join worker w on w.id = p.worker_id
+            where p.beneficiary_id = s.id and p.closed_at is null))
           order by array_position(array['ready', 'delayed', 'running', 'blocked'], s.state), s.position, s.id)
         from shown s left join line on line.task_id = s.id left join attempt a on a.id = s.current_attempt
           left join task_checkpoint k on k.task_id = s.id), '[]') as tasks,
@@ -78,7 +81,8 @@ export const explainFactsStatement: NamedStatement = {
       coalesce((
         select jsonb_agg(jsonb_build_object('tenant', l.tenant_id, 'maxRunning', l.max_running,
           'running', (select count(*) from attempt a where a.tenant_id = l.tenant_id and a.state = 'running')))
-        from tenant_limit l where l.max_running is not null and l.tenant_id in (select s.tenant_id from shown s)), '[]') as limits
+        from tenant_limit l where l.max_running is not null and l.tenant_id in (select s.tenant_id from shown s)), '[]') as limits,
+      case when j.deadline < clock_timestamp() then 'missed' when j.deadline_told <> 'nothing' then j.deadline_told end as deadline
     from job j where j.id = $1 and ($2::text is null or j.tenant_id = $2)
       and ($3::integer is null or exists (select 1 from render r where r.job_id = j.id and r.position = $3))`,
 };

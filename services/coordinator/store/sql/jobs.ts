@@ -11,7 +11,9 @@ import type { JobListAsk, JobOrder } from "../store-contract.ts";
 const columns = `j.id, j.tenant_id, j.state, j.job_class, j.priority, j.deadline, j.reuse, j.created_at, j.ended_at, j.failure_code,
   j.failure_message, j.failure_stage, j.last_event, j.render_total, j.render_queued, j.render_running, j.render_succeeded, j.render_failed,
   j.render_cancelled, w.url, d.event_number, d.tries, d.delivered_at, d.next_try_at, d.last_error,
-  r.spec, r.model_weights, r.fps`;
+  r.spec, r.model_weights, r.fps, case when j.deadline is null then null
+    when coalesce(j.ended_at, clock_timestamp()) > j.deadline then 'missed'
+    when j.ended_at is null and j.deadline_told = 'at_risk' then 'at_risk' else 'in_time' end as deadline_standing`;
 
 /** The webhook without its secret, the delivery of the last end, the render of a job of one. */
 const joins = `left join webhook w on w.job_id = j.id
