@@ -2,6 +2,7 @@
  * All commands together.
  */
 import { Command, CommanderError } from "commander";
+import { budgetsCommand } from "./commands/budgets.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { completeCommand, completionCommand } from "./commands/completion.ts";
 import { configCommand } from "./commands/config.ts";
@@ -16,6 +17,7 @@ import { jobCommand } from "./commands/job.ts";
 import { jobsCommand } from "./commands/jobs.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { modelCommand, modelsCommand } from "./commands/models.ts";
+import { pricesCommand } from "./commands/prices.ts";
 import { renderCommand } from "./commands/render.ts";
 import { rendersCommand } from "./commands/renders.ts";
 import { retryCommand } from "./commands/retry.ts";
@@ -36,7 +38,8 @@ const commands = [
   ...[renderCommand, watchCommand, jobsCommand, jobCommand, rendersCommand, eventsCommand, explainCommand],
   ...[cancelCommand, retryCommand, updateCommand],
   ...[uploadCommand, downloadCommand, urlCommand],
-  ...[farmCommand, topCommand, workersCommand, modelsCommand, modelCommand, usageCommand, holdCommand, releaseCommand, holdsCommand],
+  ...[farmCommand, topCommand, workersCommand, modelsCommand, modelCommand, holdCommand, releaseCommand, holdsCommand],
+  ...[usageCommand, pricesCommand, budgetsCommand],
   ...[upCommand, demoCommand, migrateCommand, doctorCommand],
   ...[configCommand, completionCommand, versionCommand],
 ];

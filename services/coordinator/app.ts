@@ -19,6 +19,8 @@ import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-medi
 import type { CoordinatorConfig } from "./config.ts";
 import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
 import { createDispatchService } from "./dispatch/dispatch-service.ts";
+import { createBooksCheck } from "./duties/books.ts";
+import { createBudgets } from "./duties/budgets.ts";
 import { createCanary } from "./duties/canary.ts";
 import { createCollection } from "./duties/collection.ts";
 import { createDuty, type Duty, type DutySpec } from "./duties/duty.ts";
@@ -49,6 +51,8 @@ export type Timings = {
   readonly dutyHoldMs: number;
   readonly watchPollMs: number;
   readonly webhookMs: number;
+  readonly budgetMs: number;
+  readonly booksMs: number;
 };
 
 const defaultTimings: Timings = {
@@ -62,6 +66,8 @@ const defaultTimings: Timings = {
   dutyHoldMs: 10_000,
   watchPollMs: 2_000,
   webhookMs: 1_000,
+  budgetMs: 1_000,
+  booksMs: 300_000,
 };
 
 export type Coordinator = Component & {
@@ -212,6 +218,8 @@ function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
     createSweep({ store, intervalMs: timings.sweepMs, logger, onCommitted, onRepaired: metrics.onRepaired }),
     createCollection({ store, artifacts, intervalMs: timings.collectionMs, logger }),
     createPrune({ store, intervalMs: timings.pruneMs, budgetMs: timings.dutyHoldMs / 2, clock, logger }),
+    createBudgets({ store, intervalMs: timings.budgetMs, budgetMs: timings.dutyHoldMs / 5, clock, logger, onCommitted }),
+    createBooksCheck({ store, intervalMs: timings.booksMs, now: () => new Date(), logger, onUnbalanced: metrics.onUnbalanced }),
     createWebhookDuty({
       store,
       descriptors,

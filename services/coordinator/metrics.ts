@@ -2,12 +2,13 @@
  * The coordinator's metrics (RUNBOOK: "Metrics worth an alert"). Queue gauges are read from the database at each scrape, so that every
  * replica shows the same; counters are this process's own.
  */
+import { nanosPerUnit } from "../domain/money.ts";
 import type { Logger } from "../platform/logging.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { DispatchObserver } from "./dispatch/dispatch-service.ts";
 import type { Round } from "./duties/duty.ts";
 import type { WebhookOutcome } from "./duties/webhooks.ts";
-import type { AttemptReport, OverviewStore, ReapOutcome, ReportOutcome } from "./store/store-contract.ts";
+import type { AttemptReport, BooksStore, OverviewStore, ReapOutcome, ReportOutcome } from "./store/store-contract.ts";
 
 export type CoordinatorMetrics = DispatchObserver & {
   readonly onCall: (call: { readonly method: string; readonly code: string; readonly seconds: number }) => void;
@@ -16,14 +17,18 @@ export type CoordinatorMetrics = DispatchObserver & {
   readonly onRepaired: (count: number) => void;
   readonly onUnsent: (rows: number) => void;
   readonly onWebhookTry: (outcome: WebhookOutcome) => void;
+  readonly onUnbalanced: (attempts: number) => void;
 };
 
 const callSeconds = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60];
 const stageSeconds = [0.05, 0.2, 1, 5, 20, 60, 300, 1_200, 3_600];
 
+type Scraped = Pick<OverviewStore, "queueCounts"> & Pick<BooksStore, "usageTotals">;
+
 /** Registers the metrics; `store` is read at each scrape. */
-export function createCoordinatorMetrics(metrics: Metrics, store: Pick<OverviewStore, "queueCounts">, logger: Logger): CoordinatorMetrics {
+export function createCoordinatorMetrics(metrics: Metrics, store: Scraped, logger: Logger): CoordinatorMetrics {
   registerQueue(metrics, store, logger);
+  registerBooks(metrics, store, logger);
   const calls = metrics.histogram({
     name: "vapfarm_rpc_seconds",
     help: "Duration of gRPC calls by method and code",
@@ -38,6 +43,10 @@ export function createCoordinatorMetrics(metrics: Metrics, store: Pick<OverviewS
   const illegal = metrics.counter("vapfarm_illegal_transitions_total", "State changes that were refused as illegal; each one is a bug");
   const unsent = metrics.gauge("vapfarm_events_unsent", "Event rows not yet copied to JetStream, as the relay last saw them");
   const webhooks = metrics.counter("vapfarm_webhook_tries_total", "Tries to deliver webhooks by outcome", ["outcome"]);
+  const unbalanced = metrics.gauge(
+    "vapfarm_books_unbalanced",
+    "Recent attempts whose books are not the sum of the ledger; each one is a bug",
+  );
   const countOutcomes = createOutcomeCounter(metrics);
   const countIllegal = (code: string | undefined): void => {
     if (code === "TRANSITION_ILLEGAL") illegal.inc();
@@ -59,6 +68,7 @@ export function createCoordinatorMetrics(metrics: Metrics, store: Pick<OverviewS
     onRepaired: (count) => repairs.inc(count),
     onUnsent: (rows) => unsent.set(rows),
     onWebhookTry: (outcome) => webhooks.inc({ outcome }),
+    onUnbalanced: (attempts) => unbalanced.set(attempts),
     onFailure: countIllegal,
     onNext(ask, outcome) {
       if (outcome.kind === "answered" && !outcome.replayed) countOutcomes(ask.reports, outcome.reportOutcomes);
@@ -86,6 +96,26 @@ function registerQueue(metrics: Metrics, store: Pick<OverviewStore, "queueCounts
         }
       } catch (thrown) {
         logger.warn({ err: thrown }, "the queue could not be counted; the metrics are those of the last scrape");
+      }
+    },
+  });
+}
+
+/** From the totals of the ledger: the same on every replica, and kept over restarts. A late report moves time from one outcome to another. */
+function registerBooks(metrics: Metrics, store: Pick<BooksStore, "usageTotals">, logger: Logger): void {
+  const cost = metrics.gauge("vapfarm_cost_total", "Cost on the books in the farm's currency, by pool and outcome", ["pool", "outcome"]);
+  metrics.sampledGauge({
+    name: "vapfarm_device_seconds_total",
+    help: "Device time on the books by pool and outcome; all but committed is wasted",
+    labels: ["pool", "outcome"],
+    async sample(gauge) {
+      try {
+        for (const { pool, outcome, deviceMs, costNanos } of await store.usageTotals()) {
+          gauge.set({ pool, outcome }, deviceMs / 1_000);
+          cost.set({ pool, outcome }, Number(costNanos) / Number(nanosPerUnit));
+        }
+      } catch (thrown) {
+        logger.warn({ err: thrown }, "the books could not be read; the metrics are those of the last scrape");
       }
     },
   });

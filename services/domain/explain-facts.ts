@@ -23,6 +23,8 @@ export type OpenTask = {
   readonly ahead: number;
   /** Workers that are avoided after bad ends. */
   readonly avoid: readonly string[];
+  /** What its job's budget says, when all jobs that want it are stopped. */
+  readonly overBudget?: string | undefined;
   /** Running: by whom. */
   readonly workerName: string | undefined;
   /** Running: the step of its last checkpoint. */
@@ -40,7 +42,13 @@ export type ExplainWorker = {
   readonly isBusy: boolean;
 };
 
-export type ExplainHold = { readonly scope: "farm" | "pool" | "tenant"; readonly name: string; readonly reason: string };
+export type ExplainHold = {
+  readonly scope: "farm" | "pool" | "tenant";
+  readonly name: string;
+  readonly reason: string;
+  /** Who placed it: a person, unless it says otherwise. */
+  readonly origin?: "operator" | "budget";
+};
 
 export type ExplainFacts = {
   readonly jobState: "queued" | "running" | "succeeded" | "failed" | "cancelled";
@@ -62,6 +70,7 @@ export type ConstraintKind =
   | "behind_others"
   | "avoided"
   | "about_to_start"
-  | "running";
+  | "running"
+  | "over_budget";
 
 export type Constraint = { readonly kind: ConstraintKind; readonly message: string; readonly remedy: string };

@@ -12,7 +12,8 @@ const mostTasks = 200;
 
 type Explained = { readonly scope: TenantScope; readonly jobId: string; readonly position: number | undefined };
 type FactsRow = Omit<ExplainFacts, "tasks"> & {
-  readonly tasks: readonly (Omit<OpenTask, "workerName" | "keptStep"> & {
+  readonly tasks: readonly (Omit<OpenTask, "workerName" | "keptStep" | "overBudget"> & {
+    readonly overBudget: string | null;
     readonly workerName: string | null;
     readonly keptStep: number | null;
   })[];
@@ -26,6 +27,11 @@ export async function explainFacts({ pool }: StoreContext, { scope, jobId, posit
   const { tasks, ...rest } = row;
   return {
     ...rest,
-    tasks: tasks.map((task) => ({ ...task, workerName: task.workerName ?? undefined, keptStep: task.keptStep ?? undefined })),
+    tasks: tasks.map(({ workerName, keptStep, overBudget, ...task }) => ({
+      ...task,
+      workerName: workerName ?? undefined,
+      keptStep: keptStep ?? undefined,
+      overBudget: overBudget ?? undefined,
+    })),
   };
 }

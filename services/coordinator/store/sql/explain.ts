@@ -33,7 +33,8 @@ export const explainFactsStatement: NamedStatement = {
             from task p where p.state <> 'succeeded' and s.state = 'blocked'
               and p.id in (select i.producer_id from task_input i where i.task_id = s.id)), '[]'),
           'delayMs', greatest(0, coalesce(extract(epoch from s.delayed_until - clock_timestamp()) * 1000, 0)),
-          'ahead', coalesce(line.ahead, 0), 'avoid', coalesce(line.avoid, '{}'), 'workerName', a.worker_name, 'keptStep', k.step)
+          'ahead', coalesce(line.ahead, 0), 'avoid', coalesce(line.avoid, '{}'), 'workerName', a.worker_name, 'keptStep', k.step,
+          'overBudget', case when not vf_job_may_start(s.id) then (select p.reason from job_stop p where p.job_id = $1) end)
           order by array_position(array['ready', 'delayed', 'running', 'blocked'], s.state), s.position, s.id)
         from shown s left join line on line.task_id = s.id left join attempt a on a.id = s.current_attempt
           left join task_checkpoint k on k.task_id = s.id), '[]') as tasks,
@@ -48,7 +49,8 @@ export const explainFactsStatement: NamedStatement = {
               where vf_fence(p ->> 'attemptId') = a.id and p ->> 'phase' = 'finish'))) order by w.name, w.id)
         from worker w left join session se on se.id = w.session_id where w.pool in (select s.pool from shown s)), '[]') as workers,
       coalesce((
-        select jsonb_agg(jsonb_build_object('scope', h.scope, 'name', h.name, 'reason', h.reason) order by h.scope, h.name)
+        select jsonb_agg(jsonb_build_object('scope', h.scope, 'name', h.name, 'reason', h.reason, 'origin', h.origin)
+          order by h.scope, h.name, h.origin)
         from hold h), '[]') as holds
     from job j where j.id = $1 and ($2::text is null or j.tenant_id = $2)
       and ($3::integer is null or exists (select 1 from render r where r.job_id = j.id and r.position = $3))`,
