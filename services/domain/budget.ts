@@ -134,8 +134,7 @@ export function budgetText({ tenant, jobId, unit, period, allowed, spent, curren
   return `${whose} has spent ${amount(spent)} of ${amount(allowed)}${scope}`;
 }
 
-/** Microseconds as GPU-seconds with one decimal. */
+/** Microseconds as GPU-seconds, to the millisecond. */
 function gpuSeconds(microseconds: bigint): string {
-  const tenths = (microseconds + 50_000n) / 100_000n;
-  return `${tenths / 10n}.${tenths % 10n} GPU-seconds`;
+  return `${Number((microseconds + 500n) / 1_000n) / 1_000} GPU-seconds`;
 }

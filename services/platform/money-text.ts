@@ -20,6 +20,6 @@ export function amountText(amount: Budget["limit"] | Budget["spent"]): string {
       return costText(amount.value);
     case "gpuSeconds":
     case "spentGpuSeconds":
-      return `${Number(amount.value.toFixed(1))} GPU-seconds`;
+      return `${Number(amount.value.toFixed(3))} GPU-seconds`;
   }
 }

@@ -70,5 +70,5 @@ export function createDeleteBudget(store: Pick<Budgets, "deleteBudget">) {
 export async function refuseSpent(store: Pick<BooksStore, "usedUpBudget">, tenant: string, jobId?: string): Promise<void> {
   const budget = await store.usedUpBudget(tenant, jobId);
   if (budget === undefined) return;
-  throw new FarmError("BUDGET_USED_UP", { message: budgetText(budget), details: { subject: jobId ?? tenant } });
+  throw new FarmError("BUDGET_USED_UP", { message: budgetText(budget) });
 }

@@ -98,7 +98,7 @@ describe("a tenant's budget", () => {
     await budgetRound(world());
     expect((await store.listHolds()).map(({ origin, reason }) => [origin, reason])).toEqual([
       ["operator", "maintenance"],
-      ["budget", "tenant local has spent 0.0 GPU-seconds of 0.0 GPU-seconds in all"],
+      ["budget", "tenant local has spent 0 GPU-seconds of 0 GPU-seconds in all"],
     ]);
     expect(await store.releaseHold({ scope: "tenant", name: "local" })).toMatchObject({ ready: [] });
     expect(await store.releaseHold({ scope: "tenant", name: "local" })).toBeUndefined();
@@ -139,7 +139,7 @@ describe("a tenant's budget", () => {
     const running = await worker.claim();
     const [{ id } = { id: "" }] = await sql<{ id: string }>("select id from attempt where state = 'running'");
     await worker.beat(running, 1, { deviceMs: 1_500 });
-    const message = "tenant local has spent 10.5 GPU-seconds of 10.0 GPU-seconds in all";
+    const message = "tenant local has spent 10.5 GPU-seconds of 10 GPU-seconds in all";
     expect(await budgetRound(world())).toMatchObject({ pushes: [{ attemptId: id, level: "unwanted" }] });
     expect(await store.getJob("local", jobId)).toMatchObject({
       state: "cancelled",
@@ -168,7 +168,7 @@ describe("a job's budget", () => {
     expect(await store.listHolds()).toEqual([]);
     expect(await isClaimed()).toBe(false);
     expect(await store.explainFacts("local", jobId, undefined)).toMatchObject({
-      tasks: [{ overBudget: "the job has spent 0.0 GPU-seconds of 0.0 GPU-seconds" }, {}, {}],
+      tasks: [{ overBudget: "the job has spent 0 GPU-seconds of 0 GPU-seconds" }, {}, {}],
     });
     const other = await submit(store, [task("shared")]);
     const worker = createWorker(store);

@@ -92,7 +92,7 @@ describe("a budget", () => {
       "tenant a has spent EUR 5.02 of EUR 5.00 for this month",
     );
     const timed = budget({ jobId: "j", period: "total", unit: "gpu_time", allowed: 90_000_000n, spent: 95_250_000n });
-    expect(budgetText(timed)).toBe("the job has spent 95.3 GPU-seconds of 90.0 GPU-seconds");
+    expect(budgetText(timed)).toBe("the job has spent 95.25 GPU-seconds of 90 GPU-seconds");
   });
 });
 
