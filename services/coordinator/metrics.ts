@@ -43,10 +43,7 @@ export function createCoordinatorMetrics(metrics: Metrics, store: Scraped, logge
   const illegal = metrics.counter("vapfarm_illegal_transitions_total", "State changes that were refused as illegal; each one is a bug");
   const unsent = metrics.gauge("vapfarm_events_unsent", "Event rows not yet copied to JetStream, as the relay last saw them");
   const webhooks = metrics.counter("vapfarm_webhook_tries_total", "Tries to deliver webhooks by outcome", ["outcome"]);
-  const unbalanced = metrics.gauge(
-    "vapfarm_books_unbalanced",
-    "Recent attempts whose books are not the sum of the ledger; each one is a bug",
-  );
+  const unbalanced = metrics.gauge("vapfarm_books_unbalanced", "Recent attempts that are not the sum of their entries; each one is a bug");
   const countOutcomes = createOutcomeCounter(metrics);
   const countIllegal = (code: string | undefined): void => {
     if (code === "TRANSITION_ILLEGAL") illegal.inc();

@@ -91,8 +91,11 @@ export function decideBudgets(snapshot: BudgetSnapshot): BudgetDecision | undefi
     cancels: [...cancelled].map(([jobId, message]) => ({ jobId, message })),
     notices: judged.flatMap(noticesOf),
   };
-  const { seen: _seen, ...work } = decision;
-  return Object.values(work).every(({ length }) => length === 0) ? undefined : decision;
+  return hasWork(decision) ? decision : undefined;
+}
+
+function hasWork({ levels, holds, releases, stops, resumes, cancels, notices }: BudgetDecision): boolean {
+  return [levels, holds, releases, stops, resumes, cancels, notices].some(({ length }) => length > 0);
 }
 
 function reasonsByJob(budget: BudgetFacts): readonly (readonly [string, string])[] {

@@ -126,42 +126,52 @@ end $$;
 create trigger usage_entry_keep before update or delete on usage_entry for each row execute function vf_refuse_rewriting();
 create trigger usage_entry_keep_all before truncate on usage_entry for each statement execute function vf_refuse_rewriting();
 
+-- Functions that a booking calls are plpgsql: it keeps their plans, SQL functions are planned at each call.
+
 -- An amount in whole parts by weight, which add up to it exactly: each part is what the weights up to it have, less what those before it have.
-create function vf_split(p_amount bigint, p_weights integer[]) returns bigint[] language sql immutable as $$
-  select case when cardinality(p_weights) = 1 then array[p_amount] else (
+create function vf_split(p_amount bigint, p_weights integer[]) returns bigint[] language plpgsql immutable as $$
+begin
+  if cardinality(p_weights) = 1 then return array[p_amount]; end if;
+  return (
     select array_agg((div(p_amount::numeric * w.upto, w.whole) - div(p_amount::numeric * (w.upto - w.weight), w.whole))::bigint order by w.ord)
     from (select u.weight, u.ord, sum(u.weight) over (order by u.ord) as upto, sum(u.weight) over () as whole
-          from unnest(p_weights) with ordinality u(weight, ord)) w) end;
-$$;
+          from unnest(p_weights) with ordinality u(weight, ord)) w);
+end $$;
 
 -- A time in ms as whole microseconds: what is booked is what is added up. More than 30 years is a clock that went wrong.
-create function vf_microseconds(p_ms double precision) returns bigint language sql immutable as $$
-  select round(least(coalesce(p_ms, 0), 1e12) * 1000)::bigint;
-$$;
+create function vf_microseconds(p_ms double precision) returns bigint language plpgsql immutable as $$
+begin
+  return round(least(coalesce(p_ms, 0), 1e12) * 1000);
+end $$;
 
 -- What device time costs that an attempt spent: at the price of its pool when the attempt began, so that a correction has the price of what
 -- it corrects. Index: pool_price_pkey.
-create function vf_cost_nanos(p_pool text, p_began timestamptz, p_device_us bigint) returns bigint language sql stable as $$
-  select coalesce((
+create function vf_cost_nanos(p_pool text, p_began timestamptz, p_device_us bigint) returns bigint language plpgsql stable as $$
+begin
+  return coalesce((
     select least(round(p_device_us::numeric * p.nanos_per_hour / 3600000000), 9000000000000000000)::bigint from pool_price p
     where p.pool = p_pool and p.valid_from <= p_began order by p.valid_from desc limit 1), 0);
-$$;
+end $$;
 
 -- Who bears a task's attempts: each render that wants it the same, or when none does any more, each that used it; by job.
-create function vf_bearers(p_task bigint, out job_ids text[], out shares integer[]) language sql volatile as $$
-  with wanting as materialized (
-    select r.job_id, u.is_wanted from task_user u join render r on r.id = u.render_id where u.task_id = p_task),
-  chosen as (
-    select w.job_id, count(*)::integer as renders from wanting w
-    where w.is_wanted or not exists (select 1 from wanting o where o.is_wanted) group by w.job_id)
-  select coalesce(array_agg(c.job_id order by c.job_id), array['']), coalesce(array_agg(c.renders order by c.job_id), array[1]) from chosen c;
-$$;
+create function vf_bearers(p_task bigint, out job_ids text[], out shares integer[]) language plpgsql as $$
+begin
+  select array_agg(c.job_id order by c.job_id), array_agg(c.renders order by c.job_id) into job_ids, shares from (
+    select r.job_id, count(*)::integer as renders from task_user u join render r on r.id = u.render_id
+    where u.task_id = p_task and u.is_wanted group by r.job_id) c;
+  if job_ids is not null then return; end if;
+  select coalesce(array_agg(c.job_id order by c.job_id), array['']), coalesce(array_agg(c.renders order by c.job_id), array[1])
+  into job_ids, shares from (
+    select r.job_id, count(*)::integer as renders from task_user u join render r on r.id = u.render_id
+    where u.task_id = p_task group by r.job_id) c;
+end $$;
 
 -- How an attempt came out, for the books. p_report: its report, or {} for one that did not report.
-create function vf_booked_outcome(p_disposition text, p_report jsonb) returns text language sql immutable as $$
-  select case when p_disposition <> 'committed' or p_report ->> 'failure' is null then p_disposition
+create function vf_booked_outcome(p_disposition text, p_report jsonb) returns text language plpgsql immutable as $$
+begin
+  return case when p_disposition <> 'committed' or p_report ->> 'failure' is null then p_disposition
     when (p_report -> 'failure' ->> 'abandoned')::boolean then 'returned' else 'failed' end;
-$$;
+end $$;
 
 -- Puts an ended attempt into the books, whose task is locked: nobody else books it. The only second booking is the report of one that was
 -- taken away: it corrects the first. Booking the same again adds nothing.
@@ -180,6 +190,9 @@ declare
   v_jobs text[];
   v_shares integer[];
   v_at constant timestamptz := clock_timestamp();
+  v_month constant date := date_trunc('month', v_at at time zone 'UTC')::date;
+  v_counters constant text[] := array['attempts', 'device_us', 'load_us', 'compute_us', 'fetch_us', 'finish_us', 'cost_nanos'];
+  v_cost bigint;
 begin
   select t.* into v_task from task t where t.id = p_attempt.task_id;
   select u.* into v_was from usage u where u.attempt_id = p_attempt.id;
@@ -196,6 +209,16 @@ begin
     v_compute / 1000.0, v_fetch / 1000.0, v_finish / 1000.0, v_jobs, v_shares)
   on conflict (attempt_id) do update set disposition = excluded.disposition, device_ms = excluded.device_ms,
     load_ms = excluded.load_ms, compute_ms = excluded.compute_ms, fetch_ms = excluded.fetch_ms, finish_ms = excluded.finish_ms;
+  v_cost := vf_cost_nanos(v_task.pool, p_attempt.started_at, v_device);
+  if v_source <> 'correction' and cardinality(v_jobs) = 1 then
+    insert into usage_entry (attempt_id, task_id, tenant_id, job_id, worker_id, pool, stage, counter, amount, outcome, source, at)
+    select p_attempt.id, v_task.id, v_task.tenant_id, v_jobs[1], p_attempt.worker_id, v_task.pool, v_task.stage, c.counter, c.amount, v_outcome,
+      v_source, v_at
+    from unnest(v_counters, array[1, v_device, v_load, v_compute, v_fetch, v_finish, v_cost]) c(counter, amount) where c.amount <> 0;
+    insert into usage_due (tenant_id, job_id, pool, outcome, month, attempts, device_us, cost_nanos)
+    values (v_task.tenant_id, v_jobs[1], v_task.pool, v_outcome, v_month, 1, v_device, v_cost);
+    return;
+  end if;
   with booked as (
     insert into usage_entry (attempt_id, task_id, tenant_id, job_id, worker_id, pool, stage, counter, amount, outcome, source, at)
     select p_attempt.id, v_task.id, v_task.tenant_id, d.job_id, p_attempt.worker_id, v_task.pool, v_task.stage, d.counter, d.amount, d.outcome,
@@ -203,16 +226,15 @@ begin
     from (
       select n.job_id, n.counter, n.outcome, sum(n.amount)::bigint as amount from (
         select j.job_id, c.counter, v_outcome as outcome, j.amount
-        from unnest(array['attempts', 'device_us', 'load_us', 'compute_us', 'fetch_us', 'finish_us', 'cost_nanos'],
-          array[1, v_device, v_load, v_compute, v_fetch, v_finish, vf_cost_nanos(v_task.pool, p_attempt.started_at, v_device)])
-          c(counter, amount) cross join lateral unnest(v_jobs, vf_split(c.amount, v_shares)) j(job_id, amount)
+        from unnest(v_counters, array[1, v_device, v_load, v_compute, v_fetch, v_finish, v_cost]) c(counter, amount)
+        cross join lateral unnest(v_jobs, vf_split(c.amount, v_shares)) j(job_id, amount)
         union all
         select e.job_id, e.counter, e.outcome, -e.amount from usage_entry e where v_source = 'correction' and e.attempt_id = p_attempt.id
       ) n group by n.job_id, n.counter, n.outcome) d
     where d.amount <> 0
     returning job_id, outcome, counter, amount)
   insert into usage_due (tenant_id, job_id, pool, outcome, month, attempts, device_us, cost_nanos)
-  select v_task.tenant_id, b.job_id, v_task.pool, b.outcome, date_trunc('month', v_at at time zone 'UTC')::date,
+  select v_task.tenant_id, b.job_id, v_task.pool, b.outcome, v_month,
     coalesce(sum(b.amount) filter (where b.counter = 'attempts'), 0), coalesce(sum(b.amount) filter (where b.counter = 'device_us'), 0),
     coalesce(sum(b.amount) filter (where b.counter = 'cost_nanos'), 0)
   from booked b group by b.job_id, b.outcome;

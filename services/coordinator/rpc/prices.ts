@@ -2,13 +2,7 @@
  * SetPrice and ListPrices: what an hour of device time costs in each pool, from a time on.
  */
 import { nameRule, refusalOf, refuseAny, timeRule, violation, type Violations } from "../../domain/field-rules.ts";
-import {
-  Price,
-  type ListPricesRequest,
-  type ListPricesResponse,
-  type SetPriceRequest,
-  type SetPriceResponse,
-} from "../../gen/proto/vapfarm/v1/books.ts";
+import { Price, type ListPricesResponse, type SetPriceRequest, type SetPriceResponse } from "../../gen/proto/vapfarm/v1/books.ts";
 import type { BooksStore, PriceView } from "../store/store-contract.ts";
 import type { Call } from "./method.ts";
 import { moneyToProto, otherCurrency, readMoney } from "./money-mapping.ts";
@@ -38,7 +32,7 @@ export function createSetPrice({ store, pools }: PriceDependencies) {
 
 /** The handler of ListPrices. */
 export function createListPrices({ store }: Pick<PriceDependencies, "store">) {
-  return async (_request: ListPricesRequest): Promise<ListPricesResponse> => ({ prices: (await store.listPrices()).map(priceToProto) });
+  return async (): Promise<ListPricesResponse> => ({ prices: (await store.listPrices()).map(priceToProto) });
 }
 
 function poolRule(pool: string, pools: readonly string[]): Violations {
