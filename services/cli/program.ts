@@ -2,6 +2,7 @@
  * All commands together.
  */
 import { Command, CommanderError } from "commander";
+import { budgetsCommand } from "./commands/budgets.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { completeCommand, completionCommand } from "./commands/completion.ts";
 import { configCommand } from "./commands/config.ts";
@@ -17,6 +18,7 @@ import { jobCommand } from "./commands/job.ts";
 import { jobsCommand } from "./commands/jobs.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { modelCommand, modelsCommand } from "./commands/models.ts";
+import { pricesCommand } from "./commands/prices.ts";
 import { renderCommand } from "./commands/render.ts";
 import { rendersCommand } from "./commands/renders.ts";
 import { retryCommand } from "./commands/retry.ts";
@@ -45,12 +47,12 @@ const commands = [
     failuresCommand,
     modelsCommand,
     modelCommand,
-    usageCommand,
     holdCommand,
     releaseCommand,
     holdsCommand,
   ],
   ...[tenantsCommand],
+  ...[usageCommand, pricesCommand, budgetsCommand],
   ...[upCommand, demoCommand, migrateCommand, doctorCommand],
   ...[configCommand, completionCommand, versionCommand],
 ];

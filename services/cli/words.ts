@@ -1,12 +1,14 @@
 /**
  * The wire's enums as words for people and as choices of options.
  */
+import { BudgetAction, BudgetPeriod, BudgetScope } from "../gen/proto/vapfarm/v1/books.ts";
 import { JobClass, JobState, WorkerState } from "../gen/proto/vapfarm/v1/farm.ts";
 import { HoldScope, UsageKey } from "../gen/proto/vapfarm/v1/operator.ts";
 import { invalidOption } from "./ages.ts";
 import type { Format } from "./colour.ts";
 import type { Cell } from "./table.ts";
 
+export { budgetActionWord, budgetLevelWord, budgetPeriodWord, budgetScopeWord } from "../platform/words.ts";
 export {
   constraintWord,
   healthStateWord,
@@ -48,6 +50,12 @@ export const usageKeysOf = (option: string, text: string | undefined): UsageKey[
   listOf(text).map((word) => valueOf(UsageKey, "USAGE_KEY_", { option, word }));
 /** The scope that an operand names. */
 export const holdScopeOf = (option: string, word: string): HoldScope => valueOf(HoldScope, "HOLD_SCOPE_", { option, word });
+/** Whose budget an operand names. */
+export const budgetScopeOf = (option: string, word: string): BudgetScope => valueOf(BudgetScope, "BUDGET_SCOPE_", { option, word });
+/** Over what time an option lets a budget count. */
+export const budgetPeriodOf = (option: string, word: string): BudgetPeriod => valueOf(BudgetPeriod, "BUDGET_PERIOD_", { option, word });
+/** What an option lets a budget do. */
+export const budgetActionOf = (option: string, word: string): BudgetAction => valueOf(BudgetAction, "BUDGET_ACTION_", { option, word });
 /** Unspecified when the option is absent. */
 export const jobClassOf = (option: string, word: string | undefined): JobClass =>
   word === undefined ? JobClass.JOB_CLASS_UNSPECIFIED : valueOf(JobClass, "JOB_CLASS_", { option, word });
@@ -62,6 +70,8 @@ const formats: Readonly<Record<string, Format>> = {
   succeeded: "green",
   failed: "red",
   lost: "red",
+  reached: "red",
+  warned: "yellow",
   running: "cyan",
   busy: "cyan",
   draining: "yellow",

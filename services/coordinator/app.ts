@@ -19,6 +19,8 @@ import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-medi
 import type { CoordinatorConfig } from "./config.ts";
 import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
 import { createDispatchService } from "./dispatch/dispatch-service.ts";
+import { createBooksCheck } from "./duties/books.ts";
+import { createBudgets } from "./duties/budgets.ts";
 import { createCanary } from "./duties/canary.ts";
 import { createCollection } from "./duties/collection.ts";
 import { createDeadlines } from "./duties/deadlines.ts";
@@ -57,6 +59,8 @@ export type Timings = {
   readonly watchPollMs: number;
   readonly webhookMs: number;
   readonly healthMs: number;
+  readonly budgetMs: number;
+  readonly booksMs: number;
 };
 
 const defaultTimings: Timings = {
@@ -74,6 +78,8 @@ const defaultTimings: Timings = {
   watchPollMs: 2_000,
   webhookMs: 1_000,
   healthMs: 2_000,
+  budgetMs: 1_000,
+  booksMs: 300_000,
 };
 
 export type Coordinator = Component & {
@@ -235,6 +241,8 @@ function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
     createHealthDuty({ store, intervalMs: timings.healthMs, logger, onCommitted, onJudged: metrics.onJudged }),
     createCollection({ store, artifacts, intervalMs: timings.collectionMs, logger }),
     createPrune({ store, intervalMs: timings.pruneMs, budgetMs: timings.dutyHoldMs / 2, clock, logger }),
+    createBudgets({ store, intervalMs: timings.budgetMs, budgetMs: timings.dutyHoldMs / 5, clock, logger, onCommitted }),
+    createBooksCheck({ store, intervalMs: timings.booksMs, now: () => new Date(), logger, onUnbalanced: metrics.onUnbalanced }),
     createWebhookDuty({
       store,
       descriptors,

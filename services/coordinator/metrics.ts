@@ -2,6 +2,7 @@
  * The coordinator's metrics (RUNBOOK: "Metrics worth an alert"). Queue gauges are read from the database at each scrape, so that every
  * replica shows the same; counters are this process's own.
  */
+import { nanosPerUnit } from "../domain/money.ts";
 import type { Logger } from "../platform/logging.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { DispatchObserver } from "./dispatch/dispatch-service.ts";
@@ -9,6 +10,7 @@ import type { Round } from "./duties/duty.ts";
 import type { WebhookOutcome } from "./duties/webhooks.ts";
 import type {
   AttemptReport,
+  BooksStore,
   DeadlineRound,
   HealthStore,
   JudgeOutcome,
@@ -28,9 +30,10 @@ export type CoordinatorMetrics = DispatchObserver & {
   readonly onJudged: (outcome: JudgeOutcome) => void;
   readonly onPreempted: (round: PreemptionRound) => void;
   readonly onDeadlines: (told: DeadlineRound["told"]) => void;
+  readonly onUnbalanced: (attempts: number) => void;
 };
 
-type MeasuredStore = Pick<OverviewStore, "queueCounts"> & Pick<HealthStore, "healthCounts">;
+type MeasuredStore = Pick<OverviewStore, "queueCounts"> & Pick<HealthStore, "healthCounts"> & Pick<BooksStore, "usageTotals">;
 
 const callSeconds = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60];
 const levelSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300];
@@ -40,6 +43,7 @@ const stageSeconds = [0.05, 0.2, 1, 5, 20, 60, 300, 1_200, 3_600];
 export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore, logger: Logger): CoordinatorMetrics {
   registerQueue(metrics, store, logger);
   registerHealth(metrics, store, logger);
+  registerBooks(metrics, store, logger);
   const calls = metrics.histogram({
     name: "vapfarm_rpc_seconds",
     help: "Duration of gRPC calls by method and code",
@@ -54,6 +58,7 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
   const illegal = metrics.counter("vapfarm_illegal_transitions_total", "State changes that were refused as illegal; each one is a bug");
   const unsent = metrics.gauge("vapfarm_events_unsent", "Event rows not yet copied to JetStream, as the relay last saw them");
   const webhooks = metrics.counter("vapfarm_webhook_tries_total", "Tries to deliver webhooks by outcome", ["outcome"]);
+  const unbalanced = metrics.gauge("vapfarm_books_unbalanced", "Recent attempts that are not the sum of their entries; each one is a bug");
   const countOutcomes = createOutcomeCounter(metrics);
   const { onHold, ...steering } = createSteeringMetrics(metrics);
   const countIllegal = (code: string | undefined): void => {
@@ -80,6 +85,7 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
     onWebhookTry: (outcome) => webhooks.inc({ outcome }),
     onJudged: createJudgeCounter(metrics),
     ...steering,
+    onUnbalanced: (attempts) => unbalanced.set(attempts),
     onFailure: countIllegal,
     onNext(ask, outcome) {
       if (outcome.kind === "answered" && !outcome.replayed) countOutcomes(ask.reports, outcome.reportOutcomes);
@@ -130,6 +136,26 @@ function registerHealth(metrics: Metrics, store: MeasuredStore, logger: Logger):
         }
       } catch (thrown) {
         logger.warn({ err: thrown }, "the health of workers could not be counted; the metrics are those of the last scrape");
+      }
+    },
+  });
+}
+
+/** From the totals of the ledger: the same on every replica, and kept over restarts. A late report moves time from one outcome to another. */
+function registerBooks(metrics: Metrics, store: Pick<BooksStore, "usageTotals">, logger: Logger): void {
+  const cost = metrics.gauge("vapfarm_cost_total", "Cost on the books in the farm's currency, by pool and outcome", ["pool", "outcome"]);
+  metrics.sampledGauge({
+    name: "vapfarm_device_seconds_total",
+    help: "Device time on the books by pool and outcome; all but committed is wasted",
+    labels: ["pool", "outcome"],
+    async sample(gauge) {
+      try {
+        for (const { pool, outcome, deviceMs, costNanos } of await store.usageTotals()) {
+          gauge.set({ pool, outcome }, deviceMs / 1_000);
+          cost.set({ pool, outcome }, Number(costNanos) / Number(nanosPerUnit));
+        }
+      } catch (thrown) {
+        logger.warn({ err: thrown }, "the books could not be read; the metrics are those of the last scrape");
       }
     },
   });

@@ -65,6 +65,10 @@ export const errorTable = {
   JOB_UNKNOWN: row("NOT_FOUND", "input", ["there is no such job, or none that the caller may see", "check the job id"]),
   RENDER_UNKNOWN: row("NOT_FOUND", "input", ["the job has no render at this position", "list the job's renders and choose one of them"]),
   JOB_ENDED: row("FAILED_PRECONDITION", "input", ["the job has ended", "submit a new job, or retry this one"]),
+  BUDGET_USED_UP: row("RESOURCE_EXHAUSTED", "input", [
+    "nothing is left of the budget",
+    "wait for its next month, or ask the operator to raise it",
+  ]),
   JOB_NOT_RETRYABLE: row("FAILED_PRECONDITION", "input", [
     "every render that was named has succeeded",
     "submit a new job; to compute it anew choose reuse `none`",

@@ -36,6 +36,8 @@ export type OpenTask = {
   readonly memoryBytes: number;
   /** Workers that are avoided after bad ends. */
   readonly avoid: readonly string[];
+  /** What its job's budget says, when all jobs that want it are stopped. */
+  readonly overBudget?: string | undefined;
   /** Running: by whom. */
   readonly workerName: string | undefined;
   /** Running: the step of its last checkpoint. */
@@ -63,7 +65,13 @@ export type ExplainWorker = {
   readonly isBusy: boolean;
 };
 
-export type ExplainHold = { readonly scope: "farm" | "pool" | "tenant"; readonly name: string; readonly reason: string };
+export type ExplainHold = {
+  readonly scope: "farm" | "pool" | "tenant";
+  readonly name: string;
+  readonly reason: string;
+  /** Who placed it: a person, unless it says otherwise. */
+  readonly origin?: "operator" | "budget";
+};
 
 /** Of a tenant that may only have so many attempts at once. */
 export type ExplainLimit = { readonly tenant: string; readonly running: number; readonly maxRunning: number };
@@ -98,6 +106,7 @@ export type ConstraintKind =
   | "behind_others"
   | "avoided"
   | "about_to_start"
-  | "running";
+  | "running"
+  | "over_budget";
 
 export type Constraint = { readonly kind: ConstraintKind; readonly message: string; readonly remedy: string };

@@ -24,6 +24,7 @@ export function explainTask(task: OpenTask, facts: ExplainFacts): readonly Const
   const binding = [
     ...own,
     ...holdsOf(task, facts.holds),
+    ...overBudget(task),
     ...limitsOf(task, facts.limits),
     ...(own.length > 0 ? noneCanRun(task, fleet, facts.pools) : whyNoneStarts(task, fleet, facts.pools)),
   ];
@@ -70,6 +71,7 @@ const openings: Readonly<Record<ConstraintKind, string>> = {
   avoided: "waits for a worker",
   about_to_start: "is about to start",
   running: "runs",
+  over_budget: "is stopped by a budget",
 };
 
 function missingInputs({ missing }: OpenTask): Constraint {
@@ -90,11 +92,20 @@ function backOff({ delayMs, failures }: OpenTask): Constraint {
 function holdsOf(task: OpenTask, holds: readonly ExplainHold[]): readonly Constraint[] {
   const names = { farm: "", pool: task.pool, tenant: task.tenant };
   const binding = holds.filter(({ scope, name }) => names[scope] === name);
-  return binding.map(({ scope, name, reason }) => {
+  return binding.map(({ scope, name, reason, origin }) => {
+    if (origin === "budget") return spent(reason, `${scope} ${name}`);
     const target = scope === "farm" ? "farm" : `${scope} ${name}`;
     const message = `${scope === "farm" ? "the farm" : target} is held${reason === "" ? "" : `: ${reason}`}`;
     return { kind: "held", message, remedy: `vapfarm release ${target}` };
   });
+}
+
+function overBudget({ overBudget: reason }: OpenTask): readonly Constraint[] {
+  return reason === undefined ? [] : [spent(reason, "job JOB")];
+}
+
+function spent(reason: string, whose: string): Constraint {
+  return { kind: "over_budget", message: reason, remedy: `raise the budget: vapfarm budgets set ${whose}` };
 }
 
 function aboutToStart({ free }: Fleet): Constraint {

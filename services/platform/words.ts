@@ -3,6 +3,7 @@
  *
  * The enums are open: a number that this release does not know, and zero, are "unknown".
  */
+import { BudgetAction, BudgetLevel, BudgetPeriod, BudgetScope } from "../gen/proto/vapfarm/v1/books.ts";
 import { DeadlineStanding, JobClass, JobState, Reuse, TaskState, WorkerState } from "../gen/proto/vapfarm/v1/farm.ts";
 import { ConstraintKind, HealthState, HoldScope, UsageKey } from "../gen/proto/vapfarm/v1/operator.ts";
 import { FrameSelection, OutputKind, SchedulerKind } from "../gen/proto/vapfarm/v1/stage.ts";
@@ -37,6 +38,14 @@ export const reuseWord = wordsOf(Reuse, "REUSE_");
 export const holdScopeWord = wordsOf(HoldScope, "HOLD_SCOPE_");
 /** What usage is added up by, in a word. */
 export const usageKeyWord = wordsOf(UsageKey, "USAGE_KEY_");
+/** Whose spending a budget limits, in a word. */
+export const budgetScopeWord = wordsOf(BudgetScope, "BUDGET_SCOPE_");
+/** Over what time a budget counts, in a word. */
+export const budgetPeriodWord = wordsOf(BudgetPeriod, "BUDGET_PERIOD_");
+/** What a budget does, in a word. */
+export const budgetActionWord = wordsOf(BudgetAction, "BUDGET_ACTION_");
+/** Where a budget stands, in a word. */
+export const budgetLevelWord = wordsOf(BudgetLevel, "BUDGET_LEVEL_");
 /** Why a task waits, e.g. "workers busy". */
 export const constraintWord = wordsOf(ConstraintKind, "CONSTRAINT_KIND_");
 /** A scheduler's name. */

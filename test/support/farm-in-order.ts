@@ -2,6 +2,7 @@
  * A scripted farm where everything is in order: an answer for every call, with a job, a render and a worker in it.
  */
 import { JobClass, JobEvent, JobState, Render, TaskState, Worker, WorkerState } from "../../services/gen/proto/vapfarm/v1/farm.ts";
+import { Budget, BudgetLevel, Price } from "../../services/gen/proto/vapfarm/v1/books.ts";
 import {
   FailedTask,
   ConstraintKind,
@@ -65,6 +66,23 @@ const failedTask = FailedTask.create({
   ],
   renders: [{ jobId: "job-1", position: 2 }],
   renderCount: 1,
+});
+const price = Price.create({
+  pool: "gpu",
+  perHour: { currencyCode: "EUR", units: 2n, nanos: 500_000_000 },
+  startTime: created,
+  setBy: "ops",
+});
+const budget = Budget.create({
+  scope: 1,
+  name: "studio-a",
+  tenant: "studio-a",
+  limit: { $case: "money", value: { currencyCode: "EUR", units: 500n, nanos: 0 } },
+  spent: { $case: "spentMoney", value: { currencyCode: "EUR", units: 500n, nanos: 120_000_000 } },
+  period: 2,
+  action: 1,
+  level: BudgetLevel.BUDGET_LEVEL_REACHED,
+  reason: "the first quarter",
 });
 /** What its one artifact holds. */
 export const bytes = Buffer.from("twelve bytes");
@@ -137,7 +155,12 @@ export function answersInOrder(): Handlers {
     getUsage: () =>
       GetUsageResponse.create({
         rows: [{ keys: ["a", "denoise"], attempts: 3n, deviceMs: 61_000 }],
-        total: { attempts: 3n, deviceMs: 61_000 },
+        total: { attempts: 3n, deviceMs: 61_000, cost: { currencyCode: "EUR", units: 1n, nanos: 250_000_000 } },
       }),
+    setPrice: () => ({ price }),
+    listPrices: () => ({ prices: [price] }),
+    setBudget: () => ({ budget }),
+    listBudgets: () => ({ budgets: [budget] }),
+    deleteBudget: () => ({ deleted: true }),
   };
 }

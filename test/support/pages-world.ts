@@ -338,6 +338,7 @@ const usageRow = (keys: readonly string[], attempts: bigint, deviceMs: number): 
   fetchMs: 900,
   finishMs: 1_700,
   wastedDeviceMs: deviceMs / 50,
+  cost: { currencyCode: "EUR", units: BigInt(Math.trunc(deviceMs / 1_440_000)), nanos: 500_000_000 },
 });
 
 export const worldUsage: readonly UsageRow[] = [usageRow(["denoise"], 120n, 8_400_000), usageRow(["vae_decode"], 118n, 640_000), usageRow(["prepare"], 240n, 9_000)]; // prettier-ignore

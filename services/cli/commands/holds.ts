@@ -87,7 +87,7 @@ function holdTable(output: Output, holds: readonly Hold[]): string {
       { title: "scope", cell: ({ scope }) => holdScopeWord(scope), weight: 9 },
       { title: "name", cell: ({ name }) => name, weight: 8 },
       { title: "since", cell: ({ placeTime }) => time(placeTime), weight: 6 },
-      { title: "by", cell: ({ placedBy }) => placedBy, weight: 5 },
+      { title: "by", cell: ({ placedBy, byBudget }) => (byBudget ? "its budget" : placedBy), weight: 5 },
       { title: "reason", cell: ({ reason }) => reason, weight: 4, least: 12 },
     ],
     { width: output.screen.columns(), paint: output.paint },

@@ -3,6 +3,7 @@
  */
 import type { Command } from "commander";
 import { type DeepPartial, GetUsageResponse, type GetUsageRequest, UsageRow } from "../../gen/proto/vapfarm/v1/operator.ts";
+import { costText } from "../../platform/money-text.ts";
 import { parseTime, spanText } from "../ages.ts";
 import { describeCommand, type FarmCall, type Finish, type JsonOption, onFarm, withFarmOptions } from "../command-line.ts";
 import type { CliContext } from "../context.ts";
@@ -23,7 +24,8 @@ const text = {
   name: "usage",
   group: "operate",
   summary: "show what work cost",
-  description: "Adds up the device time of attempts that ended, by the keys asked for, the most expensive first.",
+  description:
+    "Adds up the device time and cost of attempts that ended, by the keys asked for, the most expensive first. What serves several jobs is split among them by renders.",
   examples: [
     "vapfarm usage",
     "vapfarm usage --by tenant,stage --since 7d",
@@ -35,11 +37,11 @@ const text = {
 /** Adds the command. */
 export function usageCommand(context: CliContext, finish: Finish): Command {
   return withFarmOptions(describeCommand(text))
-    .option("--by <list>", "of tenant,stage,worker,outcome,day (else one row for all)")
+    .option("--by <list>", "of tenant,job,pool,stage,worker,outcome,day (else one row for all)")
     .option("--since <time>", "ISO 8601, or how long ago", "30d")
     .option("--until <time>", "ISO 8601, or how long ago (else now)")
     .option("--tenant <name>", "whose (else the caller's, or all for an admin)")
-    .option("--job <id>", "only tasks that this job uses")
+    .option("--job <id>", "only what this job bears")
     .action(onFarm<UsageOptions>(context, finish, showUsage));
 }
 
@@ -72,6 +74,7 @@ function usageColumns(keys: readonly string[]): readonly Column<UsageRow>[] {
   });
   return [
     ...keys.map((title, index): Column<UsageRow> => ({ title, weight: 9, cell: (row) => row.keys[index] ?? "" })),
+    { title: "cost", cell: ({ cost }) => costText(cost), align: "right", weight: 7 },
     { title: "attempts", cell: ({ attempts }) => attempts.toString(), align: "right", weight: 6 },
     span("device", 8, ({ deviceMs }) => deviceMs),
     span("wasted", 7, ({ wastedDeviceMs }) => wastedDeviceMs),

@@ -123,10 +123,10 @@ export function holdNotes(holds: readonly Hold[], now: Date): Html {
     const what = `${holdScopeWord(hold.scope)}${hold.name === "" ? "" : ` ${hold.name}`}`;
     return html`<div class="note warn">
       <p>
-        <strong>Held: ${what}.</strong> Nothing new is started.
+        <strong>${hold.byBudget ? "Stopped by its budget" : "Held"}: ${what}.</strong> Nothing new is started.
         <span dir="auto">${hold.reason === "" ? "No reason given." : hold.reason}</span>
       </p>
-      <p class="fine">By ${hold.placedBy}, ${ageOf(hold.placeTime, now)}.</p>
+      <p class="fine">By ${hold.byBudget ? "its budget" : hold.placedBy}, ${ageOf(hold.placeTime, now)}.</p>
     </div>`;
   })}`;
 }

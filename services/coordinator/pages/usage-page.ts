@@ -3,6 +3,7 @@
  */
 import { type GetUsageResponse, UsageKey, type UsageRow } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { usageKeyWord } from "../../platform/words.ts";
+import { costText } from "../../platform/money-text.ts";
 import { type Content, type Html, html } from "./html.ts";
 import { linkTo, type Page, type Visit } from "./page.ts";
 import { fragment, section, table } from "./parts.ts";
@@ -54,7 +55,7 @@ function usageForm({ root, groupBy, days }: Choice): Html {
   </form>`;
 }
 
-const numbers = ["Attempts", "Device", "Compute", "Load", "Fetch", "Finish", "Wasted"] as const;
+const numbers = ["Cost", "Attempts", "Device", "Compute", "Load", "Fetch", "Finish", "Wasted"] as const;
 
 function usageTable({ rows, total }: GetUsageResponse, groupBy: readonly UsageKey[]): Html {
   const heads = groupBy.map((key) => ({ title: usageKeyWord(key), isRowHead: true }));
@@ -74,5 +75,10 @@ function totalRow(total: UsageRow, keys: number): { readonly cells: readonly Con
 
 function numberCells(row: UsageRow): readonly Content[] {
   const times = [row.deviceMs, row.computeMs, row.loadMs, row.fetchMs, row.finishMs, row.wastedDeviceMs];
-  return [row.attempts, ...times.map((ms) => (ms === 0 ? html`<span class="none">0</span>` : duration(ms)))];
+  const cost = costText(row.cost);
+  return [
+    cost === "" ? html`<span class="none">–</span>` : cost,
+    row.attempts,
+    ...times.map((ms) => (ms === 0 ? html`<span class="none">0</span>` : duration(ms))),
+  ];
 }

@@ -10,6 +10,7 @@ import { createWatchJob, type WatchDependencies } from "../events/watch-job.ts";
 import type { Aftermath, Store } from "../store/store-contract.ts";
 import { type ArtifactUrlDependencies, createGetArtifactUrl } from "./artifact-url.ts";
 import { type BeginDependencies, createBeginUpload, createGetUpload } from "./begin-upload.ts";
+import { createDeleteBudget, createListBudgets, createSetBudget } from "./budgets.ts";
 import { createDownloadArtifact, type DownloadDependencies } from "./download-artifact.ts";
 import { createExplainJob } from "./explain-job.ts";
 import { createListHolds, createPlaceHold, createReleaseHold } from "./holds.ts";
@@ -18,6 +19,7 @@ import { createListRenders } from "./list-renders.ts";
 import { createMethods, type MethodOptions, type Methods } from "./method.ts";
 import { createGetModel, createListModels } from "./models.ts";
 import { createGetFarm, createGetUsage } from "./overview.ts";
+import { createListPrices, createSetPrice } from "./prices.ts";
 import { createGetJob, createGetRender, createListEvents } from "./read-jobs.ts";
 import type { MediaResolver } from "./resolve-media.ts";
 import type { ServedModels } from "./served-model.ts";
@@ -66,6 +68,7 @@ export function createFarmService(options: FarmServiceOptions): GrpcService {
     ...transferring(methods, options),
     ...operating(methods, options),
     ...overviewing(methods, options),
+    ...accounting(methods, options),
   };
   return { name: "vapfarm.v1.FarmService", definition: FarmServiceService, implementation };
 }
@@ -140,5 +143,15 @@ function overviewing({ unary }: Methods, options: FarmServiceOptions) {
     listModels: unary({ name: "ListModels", needs: "reader" }, createListModels(options)),
     getModel: unary({ name: "GetModel", needs: "reader" }, createGetModel(options)),
     getUsage: unary({ name: "GetUsage", needs: "reader" }, createGetUsage(options)),
+  };
+}
+
+function accounting({ unary }: Methods, { store, pools }: FarmServiceOptions) {
+  return {
+    setPrice: unary({ name: "SetPrice", needs: "admin" }, createSetPrice({ store, pools: pools.map(({ name }) => name) })),
+    listPrices: unary({ name: "ListPrices", needs: "reader" }, createListPrices({ store })),
+    setBudget: unary({ name: "SetBudget", needs: "admin" }, createSetBudget(store)),
+    listBudgets: unary({ name: "ListBudgets", needs: "reader" }, createListBudgets(store)),
+    deleteBudget: unary({ name: "DeleteBudget", needs: "admin" }, createDeleteBudget(store)),
   };
 }

@@ -6,6 +6,6 @@ import type { HoldView } from "../store/store-contract.ts";
 import { holdScopes } from "./wire-names.ts";
 
 /** A hold, who placed it and when. */
-export function holdToProto({ scope, name, reason, placedBy, placedAt }: HoldView): Hold {
-  return Hold.create({ scope: holdScopes[scope], name, reason, placedBy, placeTime: placedAt });
+export function holdToProto({ scope, name, reason, placedBy, placedAt, origin }: HoldView): Hold {
+  return Hold.create({ scope: holdScopes[scope], name, reason, placedBy, placeTime: placedAt, byBudget: origin === "budget" });
 }

@@ -3,6 +3,7 @@
  */
 import { Pool, StageQueue, UsageRow, type WorkerCounts } from "../../gen/proto/vapfarm/v1/operator.ts";
 import type { FarmView, UsageSum, WorkerView } from "../store/store-contract.ts";
+import { moneyToProto } from "./money-mapping.ts";
 import { isLive } from "./worker-mapping.ts";
 
 /** A pool, and the profile that its workers must have. */
@@ -34,7 +35,7 @@ function countWorkers(workers: readonly WorkerView[]): WorkerCounts {
 }
 
 /** What attempts cost together. */
-export function usageToProto(sum: UsageSum): UsageRow {
-  const { attempts, ...times } = sum;
-  return UsageRow.create({ ...times, keys: [...sum.keys], attempts: BigInt(attempts) });
+export function usageToProto(sum: UsageSum, currency: string): UsageRow {
+  const { attempts, costNanos, ...times } = sum;
+  return UsageRow.create({ ...times, keys: [...sum.keys], attempts: BigInt(attempts), cost: moneyToProto(currency, costNanos) });
 }

@@ -68,8 +68,8 @@ export function createGetUsage({ store, now }: OverviewDependencies) {
     if (from >= until) throw refusalOf([violation("from", "is not before `until`", "choose an earlier time, or a later `until`")]);
     const scope = requestedScope(call.caller, request.tenant);
     const jobId = request.jobId === "" ? undefined : (await jobOfCaller(store, request.jobId, call)).jobId;
-    const { rows, total } = await store.sumUsage({ scope, from, until, groupBy: groupBy.named, jobId, limit: maxUsageRows });
-    return { rows: rows.map(usageToProto), total: usageToProto(total) };
+    const { rows, total, currency } = await store.sumUsage({ scope, from, until, groupBy: groupBy.named, jobId, limit: maxUsageRows });
+    return { rows: rows.map((row) => usageToProto(row, currency)), total: usageToProto(total, currency) };
   };
 }
 

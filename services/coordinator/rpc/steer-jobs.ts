@@ -17,7 +17,8 @@ import type {
   UpdateJobRequest,
   UpdateJobResponse,
 } from "../../gen/proto/vapfarm/v1/farm.ts";
-import type { Aftermath, JobPatch, JobStore, MissingUpload, RenderView, RetryOutcome } from "../store/store-contract.ts";
+import type { Aftermath, BooksStore, JobPatch, JobStore, MissingUpload, RenderView, RetryOutcome } from "../store/store-contract.ts";
+import { refuseSpent } from "./budgets.ts";
 import { scopeOf } from "./caller.ts";
 import { jobToProto, renderToProto } from "./job-mapping.ts";
 import { explainNoRender, jobUnknown, positionRule, requireJobId } from "./jobs.ts";
@@ -26,7 +27,7 @@ import { missingUpload } from "./submission.ts";
 
 /** What steering works with; `onCommitted` is called after the commit. */
 export type SteerDependencies = {
-  readonly store: Pick<JobStore, "getJob" | "getRender" | "cancelJob" | "retryJob" | "updateJob">;
+  readonly store: Pick<JobStore, "getJob" | "getRender" | "cancelJob" | "retryJob" | "updateJob"> & Pick<BooksStore, "usedUpBudget">;
   readonly onCommitted: (aftermath: Aftermath) => void;
   readonly now: () => Date;
 };
@@ -59,8 +60,8 @@ export function createCancelRender({ store, onCommitted }: SteerDependencies) {
 
 /** The handler of RetryJob. */
 export function createRetryJob({ store, onCommitted }: SteerDependencies) {
-  return async ({ jobId }: RetryJobRequest, { caller }: Call): Promise<RetryJobResponse> => {
-    const outcome = isJobId(jobId) ? await store.retryJob(scopeOf(caller), jobId) : undefined;
+  return async ({ jobId }: RetryJobRequest, call: Call): Promise<RetryJobResponse> => {
+    const outcome = await retry(store, { jobId }, call);
     if (outcome === undefined) throw jobUnknown(jobId);
     const { job } = settled(outcome);
     if (outcome.kind === "retried") onCommitted(outcome.aftermath);
@@ -75,7 +76,7 @@ export function createRetryRender({ store, onCommitted }: SteerDependencies) {
   return async (request: RetryRenderRequest, call: Call): Promise<RetryRenderResponse> => {
     const { jobId, position } = request;
     refuseAny(positionRule("position", position));
-    const outcome = isJobId(jobId) ? await store.retryJob(scopeOf(call.caller), jobId, position) : undefined;
+    const outcome = await retry(store, request, call);
     if (outcome === undefined) throw await explainNoRender(store, request, call);
     settled(outcome);
     if (outcome.kind === "retried") onCommitted(outcome.aftermath);
@@ -85,6 +86,17 @@ export function createRetryRender({ store, onCommitted }: SteerDependencies) {
     }
     return { render: renderToProto(render) };
   };
+}
+
+type Retried = { readonly jobId: string; readonly position?: number };
+
+/** Undefined when the caller has no such job or render. What a budget would end again is refused. */
+async function retry(store: SteerDependencies["store"], { jobId, position }: Retried, { caller }: Call): Promise<RetryOutcome | undefined> {
+  const scope = scopeOf(caller);
+  const job = isJobId(jobId) ? await store.getJob(scope, jobId) : undefined;
+  if (job === undefined) return undefined;
+  await refuseSpent(store, job.tenant, jobId);
+  return await store.retryJob(scope, jobId, position);
 }
 
 function settled(outcome: RetryOutcome): Exclude<RetryOutcome, { kind: "invalid" | "pool_gone" }> {

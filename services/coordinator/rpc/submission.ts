@@ -8,7 +8,8 @@ import { FarmError, type FieldViolation } from "../../domain/errors.ts";
 import { type RuleViolation, type Violations } from "../../domain/field-rules.ts";
 import type { JobRequest } from "../../domain/render-request.ts";
 import { jobViolations } from "../../domain/render-rules.ts";
-import type { Aftermath, JobStore, JobView, MissingUpload, SubmitOutcome } from "../store/store-contract.ts";
+import type { Aftermath, BooksStore, JobStore, JobView, MissingUpload, SubmitOutcome } from "../store/store-contract.ts";
+import { refuseSpent } from "./budgets.ts";
 import { type CheckDependencies, type CheckedRenders } from "./check-renders.ts";
 import type { Call } from "./method.ts";
 import { type JobToPlan, planJob, type PlanDependencies, type Body } from "./plan-job.ts";
@@ -16,7 +17,7 @@ import { type JobToPlan, planJob, type PlanDependencies, type Body } from "./pla
 /** What submitting works with; clock and chance are handed in. */
 export type SubmitDependencies = CheckDependencies &
   PlanDependencies & {
-    readonly store: Pick<JobStore, "submitJob" | "findSubmitted" | "getJob">;
+    readonly store: Pick<JobStore, "submitJob" | "findSubmitted" | "getJob"> & Pick<BooksStore, "usedUpBudget">;
     /** Whether the operator allows to tell this address. */
     readonly checkWebhook: (url: string) => FieldViolation | undefined;
     /** Called after the commit. */
@@ -52,8 +53,12 @@ export type Stored =
   | { readonly kind: "repeated"; readonly job: JobView }
   | { readonly kind: "invalid"; readonly missing: readonly MissingUpload[] };
 
-/** Stores the media of renders that are right, then the job. Nothing is stored for a caller that has gone. */
+/**
+ * Stores the media of renders that are right, then the job. Nothing is stored for a caller that has gone, nor for a tenant whose budget is
+ * used up (BUDGET_USED_UP).
+ */
 export async function store(dependencies: SubmitDependencies, toPlan: JobToPlan, call: Call): Promise<Stored> {
+  await refuseSpent(dependencies.store, call.caller.tenant);
   const job = await planJob(dependencies, toPlan, call);
   call.signal.throwIfAborted();
   const committed = new Set<string>();

@@ -5,9 +5,16 @@
  */
 import { unknownValue, type Violations } from "../../domain/field-rules.ts";
 import type { Choice } from "../../domain/render-request.ts";
+import { BudgetAction, BudgetLevel, BudgetPeriod, BudgetScope, BudgetUnit } from "../../gen/proto/vapfarm/v1/books.ts";
 import { DeadlineStanding, JobClass, JobState, Reuse, TaskState, WorkerState } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { ConstraintKind, HealthState, HoldScope, UsageKey } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { FrameSelection, OutputKind, SchedulerKind } from "../../gen/proto/vapfarm/v1/stage.ts";
+import type {
+  BudgetAction as BudgetActionName,
+  BudgetLevel as BudgetLevelName,
+  BudgetPeriod as BudgetPeriodName,
+  BudgetUnit as BudgetUnitName,
+} from "../../domain/budget.ts";
 import type { ConstraintKind as ConstraintName } from "../../domain/explain.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
 import type { HealthState as HealthName } from "../../domain/worker-health.ts";
@@ -107,7 +114,40 @@ export const usageKeys = {
   worker: UsageKey.USAGE_KEY_WORKER,
   outcome: UsageKey.USAGE_KEY_OUTCOME,
   day: UsageKey.USAGE_KEY_DAY,
+  job: UsageKey.USAGE_KEY_JOB,
+  pool: UsageKey.USAGE_KEY_POOL,
 } as const satisfies WireNames<store.UsageKey, UsageKey>;
+
+/** In what a budget is counted. */
+export const budgetUnits = {
+  money: BudgetUnit.BUDGET_UNIT_MONEY,
+  gpu_time: BudgetUnit.BUDGET_UNIT_GPU_TIME,
+} as const satisfies WireNames<BudgetUnitName, BudgetUnit>;
+
+/** Over what time a budget counts. */
+export const budgetPeriods = {
+  total: BudgetPeriod.BUDGET_PERIOD_TOTAL,
+  month: BudgetPeriod.BUDGET_PERIOD_MONTH,
+} as const satisfies WireNames<BudgetPeriodName, BudgetPeriod>;
+
+/** What a budget does when nothing is left. */
+export const budgetActions = {
+  stop: BudgetAction.BUDGET_ACTION_STOP,
+  cancel: BudgetAction.BUDGET_ACTION_CANCEL,
+} as const satisfies WireNames<BudgetActionName, BudgetAction>;
+
+/** Where a budget stands. */
+export const budgetLevels = {
+  open: BudgetLevel.BUDGET_LEVEL_OPEN,
+  warned: BudgetLevel.BUDGET_LEVEL_WARNED,
+  reached: BudgetLevel.BUDGET_LEVEL_REACHED,
+} as const satisfies WireNames<BudgetLevelName, BudgetLevel>;
+
+/** Whose spending a budget limits. */
+export const budgetScopes = {
+  tenant: BudgetScope.BUDGET_SCOPE_TENANT,
+  job: BudgetScope.BUDGET_SCOPE_JOB,
+} as const satisfies WireNames<"tenant" | "job", BudgetScope>;
 
 /** Why a task waits. */
 export const constraintKinds = {
@@ -127,6 +167,7 @@ export const constraintKinds = {
   avoided: ConstraintKind.CONSTRAINT_KIND_AVOIDED,
   about_to_start: ConstraintKind.CONSTRAINT_KIND_ABOUT_TO_START,
   running: ConstraintKind.CONSTRAINT_KIND_RUNNING,
+  over_budget: ConstraintKind.CONSTRAINT_KIND_OVER_BUDGET,
 } as const satisfies WireNames<ConstraintName, ConstraintKind>;
 
 /** What a number of the wire means. */

@@ -11,7 +11,12 @@ export type HoldScope = "farm" | "pool" | "tenant";
 /** `name` is empty for the farm. */
 export type HoldTarget = { readonly scope: HoldScope; readonly name: string };
 
-export type HoldView = HoldTarget & { readonly reason: string; readonly placedBy: string; readonly placedAt: Date };
+export type HoldView = HoldTarget & {
+  readonly reason: string;
+  readonly placedBy: string;
+  readonly placedAt: Date;
+  readonly origin: "operator" | "budget";
+};
 
 /** Who steers, and why. */
 export type Note = { readonly by: string; readonly reason: string };
@@ -22,7 +27,7 @@ export type WorkerChange = { readonly worker: WorkerView; readonly pushes: reado
 export type ControlStore = {
   /** Idempotent: an earlier hold keeps its time, the reason is the last. Claims skip what is held from this commit on. */
   placeHold(target: HoldTarget, note: Note): Promise<HoldView>;
-  /** What can start again is in the aftermath; undefined when there was no such hold. */
+  /** What can start again is in the aftermath; undefined when no person had placed such a hold. */
   releaseHold(target: HoldTarget): Promise<Aftermath | undefined>;
   listHolds(): Promise<readonly HoldView[]>;
   /** By id, or by a name that only one worker has. */

@@ -16,6 +16,7 @@ type HoldRow = {
   readonly reason: string;
   readonly placed_by: string;
   readonly placed_at: Date;
+  readonly origin: HoldView["origin"];
 };
 
 /** What steering a worker leaves behind. */
@@ -42,8 +43,8 @@ export function createControls(context: StoreContext): ControlStore {
   };
 }
 
-function holdFromRow({ scope, name, reason, placed_by: placedBy, placed_at: placedAt }: HoldRow): HoldView {
-  return { scope, name, reason, placedBy, placedAt };
+function holdFromRow({ scope, name, reason, placed_by: placedBy, placed_at: placedAt, origin }: HoldRow): HoldView {
+  return { scope, name, reason, placedBy, placedAt, origin };
 }
 
 type CordonAsk = { readonly workerId: string; readonly note: Note; readonly isDrained: boolean; readonly graceMs: number | undefined };

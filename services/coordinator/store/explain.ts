@@ -13,7 +13,8 @@ const mostTasks = 200;
 type Explained = { readonly scope: TenantScope; readonly jobId: string; readonly position: number | undefined };
 type FactsRow = Omit<ExplainFacts, "tasks" | "deadline" | "pools"> & {
   readonly deadline: "at_risk" | "missed" | null;
-  readonly tasks: readonly (Omit<OpenTask, "workerName" | "keptStep" | "slotOn"> & {
+  readonly tasks: readonly (Omit<OpenTask, "workerName" | "keptStep" | "slotOn" | "overBudget"> & {
+    readonly overBudget: string | null;
     readonly workerName: string | null;
     readonly keptStep: number | null;
     readonly slotOn: string | null;
@@ -33,11 +34,12 @@ export async function explainFacts(
     ...rest,
     pools: Object.keys(settings.pools),
     deadline: deadline ?? undefined,
-    tasks: tasks.map(({ workerName, keptStep, slotOn, ...task }) => ({
+    tasks: tasks.map(({ workerName, keptStep, slotOn, overBudget, ...task }) => ({
       ...task,
       workerName: workerName ?? undefined,
       keptStep: keptStep ?? undefined,
       slotOn: slotOn ?? undefined,
+      overBudget: overBudget ?? undefined,
     })),
   };
 }

@@ -85,7 +85,7 @@ export type FarmView = {
   readonly at: Date;
 };
 
-export type UsageKey = "tenant" | "stage" | "worker" | "outcome" | "day";
+export type UsageKey = "tenant" | "stage" | "worker" | "outcome" | "day" | "job" | "pool";
 
 export type UsageAsk = {
   readonly scope: TenantScope;
@@ -107,15 +107,18 @@ export type UsageSum = {
   readonly finishMs: number;
   /** Of attempts whose result was not used. */
   readonly wastedDeviceMs: number;
+  readonly costNanos: bigint;
 };
+
+/** The most expensive first; the total is of all, also of those that the limit leaves out. The currency is "" when the farm has none yet. */
+export type UsageAnswer = { readonly rows: readonly UsageSum[]; readonly total: UsageSum; readonly currency: string };
 
 export type OverviewStore = {
   /** A job that the scope may not see is not named. */
   listWorkers(scope: TenantScope): Promise<readonly WorkerView[]>;
   queueCounts(): Promise<readonly QueueCount[]>;
   farmOverview(scope: TenantScope): Promise<FarmView>;
-  /** The most expensive first. */
-  sumUsage(ask: UsageAsk): Promise<{ readonly rows: readonly UsageSum[]; readonly total: UsageSum }>;
+  sumUsage(ask: UsageAsk): Promise<UsageAnswer>;
   /** Random bytes that all coordinators of the farm share, for signing addresses; made when first asked for. */
   signingKey(): Promise<Uint8Array>;
   /** Throws DATABASE_UNAVAILABLE when Postgres does not answer in time. */

@@ -3,6 +3,7 @@
  *
  * Owns no code: only the questions, their outcomes and what each promises. All times are the database's clock.
  */
+import type { BooksStore } from "./books-contract.ts";
 import type { ControlStore } from "./control-contract.ts";
 import type { DispatchStore } from "./dispatch-contract.ts";
 import type { DutyStore } from "./duty-contract.ts";
@@ -15,6 +16,7 @@ import type { PreemptionStore } from "./preemption-contract.ts";
 import type { WebhookStore } from "./webhook-contract.ts";
 
 export type * from "./aftermath-contract.ts";
+export type * from "./books-contract.ts";
 export type * from "./job-contract.ts";
 export type * from "./media-contract.ts";
 export type * from "./dispatch-contract.ts";
@@ -36,4 +38,5 @@ export type Store = JobStore &
   HealthStore &
   FailureStore &
   PreemptionStore &
+  BooksStore &
   WebhookStore & { close(): Promise<void> };

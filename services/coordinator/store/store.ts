@@ -7,6 +7,7 @@ import { PrismaPg } from "@prisma/adapter-pg";
 import { FarmError } from "../../domain/errors.ts";
 import { PrismaClient } from "../../gen/prisma/client.ts";
 import { type Pool, runStatement } from "../../platform/database/pool.ts";
+import { createBooks } from "./books.ts";
 import { createControls } from "./controls.ts";
 import { createDispatch } from "./dispatch.ts";
 import { createDuties } from "./duties.ts";
@@ -79,6 +80,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createHealth(context),
     ...createFailures(context),
     ...createPreemption(context),
+    ...createBooks(context),
     ...createWebhooks(context),
     async close() {
       await prisma.$disconnect();

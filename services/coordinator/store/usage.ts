@@ -3,7 +3,7 @@
  */
 import { type Pool, runStatement } from "../../platform/database/pool.ts";
 import { sumUsageStatement } from "./sql/usage.ts";
-import type { UsageAsk, UsageKey, UsageSum } from "./store-contract.ts";
+import type { UsageAnswer, UsageAsk, UsageKey, UsageSum } from "./store-contract.ts";
 
 type SumRow = {
   /** Null: the total. */
@@ -15,6 +15,8 @@ type SumRow = {
   readonly fetch_ms: number;
   readonly finish_ms: number;
   readonly wasted_ms: number;
+  readonly cost_nanos: string;
+  readonly currency: string;
 };
 
 const nothing: UsageSum = {
@@ -26,16 +28,17 @@ const nothing: UsageSum = {
   fetchMs: 0,
   finishMs: 0,
   wastedDeviceMs: 0,
+  costNanos: 0n,
 };
 
 /** Sums of the most expensive first, and the total of all, also of those that the limit leaves out. */
-export async function sumUsage(pool: Pool, ask: UsageAsk): Promise<{ readonly rows: readonly UsageSum[]; readonly total: UsageSum }> {
+export async function sumUsage(pool: Pool, ask: UsageAsk): Promise<UsageAnswer> {
   const { scope, from, until, groupBy, jobId, limit } = ask;
   const values = [scope ?? null, from, until, [...groupBy], jobId ?? null, limit];
   const sums = await runStatement<SumRow>(pool, sumUsageStatement, values);
   const total = sums.find(({ keys }) => keys === null);
   const rows = sums.filter(({ keys }) => keys !== null).map((row) => sumFromRow(row, groupBy));
-  return { rows, total: total === undefined ? nothing : sumFromRow(total, []) };
+  return { rows, total: total === undefined ? nothing : sumFromRow(total, []), currency: total?.currency ?? "" };
 }
 
 function sumFromRow(row: SumRow, groupBy: readonly UsageKey[]): UsageSum {
@@ -48,5 +51,6 @@ function sumFromRow(row: SumRow, groupBy: readonly UsageKey[]): UsageSum {
     fetchMs: row.fetch_ms,
     finishMs: row.finish_ms,
     wastedDeviceMs: row.wasted_ms,
+    costNanos: BigInt(row.cost_nanos),
   };
 }

@@ -49,6 +49,11 @@ const commandOf: Readonly<Record<MethodName, readonly string[]>> = {
   listTenants: ["tenants"],
   updateTenant: ["tenants", "set", "studio", "--weight", "2", "--max-running", "4"],
   getUsage: ["usage", "--by", "tenant,stage"],
+  setPrice: ["prices", "set", "gpu", "2.50", "--currency", "EUR"],
+  listPrices: ["prices"],
+  setBudget: ["budgets", "set", "tenant", "studio-a", "--money", "500", "--currency", "EUR", "--period", "month"],
+  listBudgets: ["budgets"],
+  deleteBudget: ["budgets", "delete", "tenant", "studio-a", "--unit", "money", "--period", "month"],
 };
 
 let farm: ScriptedFarm;
@@ -120,6 +125,10 @@ describe("what a command asks for", () => {
     ["a drain to the tasks' end", ["workers", "drain", "w"], "drainWorker", { graceMs: undefined }],
     ["a hold of the caller's tenant", ["hold", "tenant"], "placeHold", { scope: HoldScope.HOLD_SCOPE_TENANT, name: "" }],
     ["usage by keys in their order", ["usage", "--by", "stage,tenant"], "getUsage", { groupBy: [UsageKey.USAGE_KEY_STAGE, UsageKey.USAGE_KEY_TENANT] }], // prettier-ignore
+    ["a price from a time on", ["prices", "set", "gpu", "0.000000001", "--currency", "EUR", "--from", "2030-01-01"], "setPrice", { pool: "gpu", perHour: { currencyCode: "EUR", units: 0n, nanos: 1 }, startTime: new Date("2030-01-01") }], // prettier-ignore
+    ["a budget in money", ["budgets", "set", "tenant", "a", "--money", "12.5", "--currency", "EUR", "--period", "month", "--action", "cancel"], "setBudget", { scope: 1, name: "a", limit: { $case: "money", value: { currencyCode: "EUR", units: 12n, nanos: 500_000_000 } }, period: 2, action: 2 }], // prettier-ignore
+    ["a budget in device time", ["budgets", "set", "job", "job-1", "--gpu-seconds", "90.5"], "setBudget", { scope: 2, name: "job-1", limit: { $case: "gpuSeconds", value: 90.5 }, period: 1, action: 1 }], // prettier-ignore
+    ["which budget goes", ["budgets", "delete", "job", "job-1", "--unit", "gpu-seconds"], "deleteBudget", { scope: 2, name: "job-1", unit: 2, period: 1 }], // prettier-ignore
     ["media by address", ["render", "--model", "demo", "--image", "https://m.example/i.png", "--prompt", "p", "--job-class", "benchmark", "--detach"], "submitRender", { jobClass: 2, render: { image: { uri: "https://m.example/i.png", sha256: "" } } }], // prettier-ignore
     ["an address for a time", ["url", "job-1", "mp4", "--lifetime", "10m", "--render", "2"], "getArtifactUrl", { renderPosition: 2, lifetimeSeconds: 600 }], // prettier-ignore
     ["a range", ["download", "job-1", "mp4", "--range", "3-5", "--out", "-"], "downloadArtifact", { offsetBytes: 3n, lengthBytes: 3n }],
@@ -142,6 +151,9 @@ describe("what a command asks for", () => {
     ["a position that is none", ["job", "job-1", "--render", "-1"], "--render"],
     ["an update of nothing", ["update", "job-1"], "--priority"],
     ["a pool without a name", ["hold", "pool"], "name"],
+    ["a budget without a limit", ["budgets", "set", "tenant", "a"], "--money"],
+    ["a budget with two limits", ["budgets", "set", "tenant", "a", "--money", "1", "--gpu-seconds", "1"], "--money"],
+    ["an amount that is none", ["prices", "set", "gpu", "1e3", "--currency", "EUR"], "amount"],
     ["a range that ends before it begins", ["download", "job-1", "mp4", "--range", "5-3"], "--range"],
   ])("refuses %s as JSON on stderr", async (_what, args, field) => {
     const { code, stdout, stderr } = await ran([...args, "--json"]);
@@ -181,9 +193,16 @@ describe("what a command shows", () => {
 
   it("adds usage up", async () => {
     const { stdout } = await ran(["usage", "--by", "tenant,stage"]);
-    expect(stdout).toMatch(/^tenant +stage +attempts +device/);
+    expect(stdout).toMatch(/^tenant +stage +cost +attempts +device/);
     expect(stdout).toMatch(/^a +denoise +3 +1m1s/m);
-    expect(stdout).toMatch(/^total +3 +1m1s/m);
+    expect(stdout).toMatch(/^total +EUR 1\.25 +3 +1m1s/m);
+  });
+
+  it("tells what is spent of a budget, and what an hour costs", async () => {
+    expect((await ran(["budgets"])).stdout).toMatch(
+      /^tenant +studio-a +EUR 500\.12 +EUR 500\.00 +month +stop +reached +the first quarter/m,
+    );
+    expect((await ran(["prices"])).stdout).toMatch(/^gpu +EUR 2\.50 +\S+ +ops/m);
   });
 
   it("waits for a drained worker to be empty", async () => {

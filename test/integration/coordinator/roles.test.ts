@@ -75,6 +75,11 @@ const needs: Readonly<Record<string, "reader" | "member" | "admin">> = {
   ListModels: "reader",
   GetModel: "reader",
   GetUsage: "reader",
+  SetPrice: "admin",
+  ListPrices: "reader",
+  SetBudget: "admin",
+  ListBudgets: "reader",
+  DeleteBudget: "admin",
 };
 const ranks = ["reader", "member", "admin"] as const;
 const methods = Object.values(FarmServiceService);

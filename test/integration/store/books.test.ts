@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { reapAll } from "../../support/store-duties.ts";
 import { useWorld } from "../../support/store-suite.ts";
 import { createWorker, failure, submit, success, task, type Worker, type World } from "../../support/store-world.ts";
 
@@ -13,14 +14,6 @@ async function beat(worker: Worker, attemptId: string, deviceMs: number): Promis
   expect(await world().store.beat([ask])).toMatchObject([{ kind: "answered" }]);
 }
 
-/** Ends every session whose lease has run out. */
-async function reap({ sql, store }: World): Promise<void> {
-  await sql("update session set lease_until = now() - interval '1 s'");
-  await sql("insert into canary (last_at, unbroken_since) values (now(), now() - interval '1 minute')");
-  const duty = await store.holdDuty("reaper", "test", 60_000);
-  await store.reap(duty?.epoch ?? 0);
-}
-
 test("an attempt whose lease lapsed costs what was last beaten, until its report corrects that", async () => {
   const { store, sql } = world();
   await submit(store, [task("only")]);
@@ -28,7 +21,7 @@ test("an attempt whose lease lapsed costs what was last beaten, until its report
   const claim = await worker.claim();
   await beat(worker, claim.attemptId, 700);
   await beat(worker, claim.attemptId, 400);
-  await reap(world());
+  await reapAll(world());
   expect(await booksOf(world())).toEqual([{ disposition: "lost", device_ms: 700, compute_ms: 0 }]);
   const picture = () => sql("select t.state, t.failures, a.state as attempt, a.error_code from task t join attempt a on a.task_id = t.id");
   const before = await picture();

@@ -89,9 +89,9 @@ test("usage is added up by any keys, the most expensive first, and what failed i
   await w1.succeed(await w1.claim());
   await w1.fail(await w1.claim(), "STAGE_INPUT_INVALID");
   await w2.succeed(await w2.claim());
-  const total = { attempts: 3, deviceMs: 30, loadMs: 3, computeMs: 24, fetchMs: 3, finishMs: 3, wastedDeviceMs: 10 };
+  const total = { attempts: 3, deviceMs: 30, loadMs: 3, computeMs: 24, fetchMs: 3, finishMs: 3, wastedDeviceMs: 10, costNanos: 0n };
   const day = new Date().toISOString().slice(0, 10);
-  expect(await store.sumUsage(ask())).toEqual({ rows: [{ keys: [], ...total }], total: { keys: [], ...total } });
+  expect(await store.sumUsage(ask())).toEqual({ rows: [{ keys: [], ...total }], total: { keys: [], ...total }, currency: "" });
   const keyed = async (overrides: Partial<UsageAsk>) =>
     (await store.sumUsage(ask(overrides))).rows.map(({ keys, attempts, wastedDeviceMs }) => [...keys, attempts, wastedDeviceMs]);
   expect(await keyed({ groupBy: ["tenant"] })).toEqual([
@@ -99,9 +99,11 @@ test("usage is added up by any keys, the most expensive first, and what failed i
     ["two", 1, 0],
   ]);
   expect(await keyed({ groupBy: ["outcome", "worker", "stage"] })).toEqual([
-    ["committed", "w1", "denoise", 2, 10],
+    ["committed", "w1", "denoise", 1, 0],
+    ["failed", "w1", "denoise", 1, 10],
     ["committed", "w2", "denoise", 1, 0],
   ]);
+  expect(await keyed({ groupBy: ["pool", "job"], scope: "one" })).toEqual([["pool", first, 2, 10]]);
   expect(await keyed({ groupBy: ["day"], scope: "two" })).toEqual([[day, 1, 0]]);
   expect(await keyed({ groupBy: ["tenant"], jobId: first })).toEqual([["one", 2, 10]]);
   expect(await store.sumUsage(ask({ groupBy: ["tenant"], limit: 1 }))).toMatchObject({ rows: [{ keys: ["one"] }], total });

@@ -210,6 +210,50 @@ const graces = ["-1", "86400001", "9223372036854775807"].flatMap((graceMs) =>
   cases("DrainWorker", at("grace_ms"), { [`grace ${graceMs}`]: { workerId: "WORKER", graceMs } }),
 );
 
+const euros = (units: string, nanos = 0): JsonObject => ({ currencyCode: "EUR", units, nanos });
+const ofTenant: JsonObject = { scope: "BUDGET_SCOPE_TENANT", name: "local" };
+const money = [
+  ...cases(
+    "SetPrice",
+    at("pool"),
+    mapValues(hostileTexts, (pool) => ({ pool, perHour: euros("1") })),
+  ),
+  ...cases(
+    "SetPrice",
+    at("per_hour.currency_code"),
+    mapValues(hostileTexts, (currencyCode) => ({ pool: "test", perHour: { currencyCode, units: "1" } })),
+  ),
+  ...cases("SetPrice", at("per_hour"), { "no amount": { pool: "test" } }),
+  ...cases("SetPrice", at("per_hour.units"), { "a negative price": { pool: "test", perHour: euros("-1") }, "a price beyond all": { pool: "test", perHour: euros("9223372036854775807") } }), // prettier-ignore
+  ...cases("SetPrice", at("per_hour.nanos"), { "a whole unit of nanos": { pool: "test", perHour: euros("0", 1_000_000_000) }, "two signs": { pool: "test", perHour: euros("1", -1) } }), // prettier-ignore
+  ...["1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z"].flatMap((startTime) =>
+    cases("SetPrice", at("start_time"), { [`a price from ${startTime} on`]: { pool: "test", perHour: euros("1"), startTime } }),
+  ),
+  ...["SetBudget", "DeleteBudget"].flatMap((method) => [
+    ...cases(method, at("scope"), { "no scope": { name: "local" }, "an unknown scope": { scope: 99, name: "local" } }),
+    ...cases(method, at("period"), { "an unknown period": { ...ofTenant, period: 99 } }),
+    ...cases(
+      method,
+      at("name"),
+      mapValues({ ...hostileTexts, "an unknown id": "no job" }, (name) => ({ scope: "BUDGET_SCOPE_JOB", name })),
+    ),
+  ]),
+  ...cases("SetBudget", ["JOB_UNKNOWN"], { "of a job that there is not": { scope: "BUDGET_SCOPE_JOB", name: unknownId, gpuSeconds: 1 } }),
+  ...cases("SetBudget", at("limit"), { "no limit": ofTenant }),
+  ...cases("SetBudget", at("gpu_seconds"), {
+    "negative time": { ...ofTenant, gpuSeconds: -1 },
+    "endless time": { ...ofTenant, gpuSeconds: 1e300 },
+  }),
+  ...cases("SetBudget", at("money.units"), { "negative money": { ...ofTenant, money: euros("-1") } }),
+  ...cases("SetBudget", at("action"), { "an unknown action": { ...ofTenant, gpuSeconds: 1, action: 99 } }),
+  ...cases("SetBudget", at("reason"), { "a reason of 501 characters": { ...ofTenant, gpuSeconds: 1, reason: "A".repeat(501) } }),
+  ...cases("DeleteBudget", at("unit"), { "no unit": ofTenant, "an unknown unit": { ...ofTenant, unit: 99 } }),
+  ...cases("ListBudgets", at("tenant"), {
+    "a tenant with a NUL": { tenant: "a\u0000" },
+    "a tenant of 100,000 characters": { tenant: long },
+  }),
+];
+
 /** The table, submits and uploads apart. */
 export const plainCases: readonly BadCase[] = [
   ...unknownJobs,
@@ -222,6 +266,7 @@ export const plainCases: readonly BadCase[] = [
   ...holds,
   ...reasonCases,
   ...graces,
+  ...money,
 ];
 
 /** Replaces the placeholders of a case's texts. */

@@ -4,8 +4,8 @@
 import { createHash } from "node:crypto";
 import type { Pool } from "../../../services/platform/database/pool.ts";
 
-/** These tables and columns change by themselves while a coordinator runs: events are sent, artifacts condemned. */
-const restless: ReadonlySet<string> = new Set(["canary", "duty", "session", "session_answer"]);
+/** These tables and columns change by themselves while a coordinator runs: events are sent, artifacts condemned, bookings added up. */
+const restless: ReadonlySet<string> = new Set(["canary", "duty", "session", "session_answer", "usage_due", "usage_total", "job_usage"]);
 const restlessColumns = "'{sent_event,has_unsent,condemned_at}'";
 
 /** Table → rows and a digest of them. */

@@ -14,7 +14,7 @@ export const releaseHoldStatement: NamedStatement = { name: "vf_release_hold", t
 /** Farm, pools, tenants; by name. */
 export const listHoldsStatement: NamedStatement = {
   name: "vf_list_holds",
-  text: "select scope, name, reason, placed_by, placed_at from hold order by array_position(array['farm', 'pool', 'tenant'], scope), name",
+  text: "select scope, name, reason, placed_by, placed_at, origin from hold order by array_position(array['farm', 'pool', 'tenant'], scope), name, origin desc",
 };
 
 /** $1: worker, $2: by, $3: reason, $4: whether it is drained, $5: grace in ms or null. Result: {pushes, aftermath}, null when unknown. */

@@ -56,7 +56,8 @@ export const explainFactsStatement: NamedStatement = {
           'memoryBytes', greatest(s.memory_bytes, line.memory_bytes, (select n.memory_bytes from shape_need n where n.shape = s.shape)), 'avoid', coalesce(line.avoid, '{}'), 'workerName', a.worker_name, 'keptStep', k.step,
           'makesWay', exists (select 1 from preemption p where p.attempt_id = a.id and (p.closed_at is null or p.outcome = 'given')),
           'slotOn', (select w.name from preemption p join worker w on w.id = p.worker_id
-            where p.beneficiary_id = s.id and p.closed_at is null))
+            where p.beneficiary_id = s.id and p.closed_at is null),
+          'overBudget', case when not vf_job_may_start(s.id) then (select p.reason from job_stop p where p.job_id = $1) end)
           order by array_position(array['ready', 'delayed', 'running', 'blocked'], s.state), s.position, s.id)
         from shown s left join line on line.task_id = s.id left join attempt a on a.id = s.current_attempt
           left join task_checkpoint k on k.task_id = s.id), '[]') as tasks,
@@ -76,7 +77,8 @@ export const explainFactsStatement: NamedStatement = {
               where vf_fence(p ->> 'attemptId') = a.id and p ->> 'phase' = 'finish'))) order by w.name, w.id)
         from worker w left join session se on se.id = w.session_id where w.pool in (select s.pool from shown s)), '[]') as workers,
       coalesce((
-        select jsonb_agg(jsonb_build_object('scope', h.scope, 'name', h.name, 'reason', h.reason) order by h.scope, h.name)
+        select jsonb_agg(jsonb_build_object('scope', h.scope, 'name', h.name, 'reason', h.reason, 'origin', h.origin)
+          order by h.scope, h.name, h.origin)
         from hold h), '[]') as holds,
       coalesce((
         select jsonb_agg(jsonb_build_object('tenant', l.tenant_id, 'maxRunning', l.max_running,
