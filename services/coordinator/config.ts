@@ -40,7 +40,6 @@ function hasDistinct<T>(items: readonly T[], keyOf: (item: T) => string): boolea
 
 const milliseconds = z.number().int().nonnegative();
 const count = z.number().int().nonnegative().max(1_000);
-const share = z.number().min(0).max(1);
 
 /** PreemptionPolicy of domain/preemption; what is left out is as it is by default. */
 const preemption = z.strictObject({

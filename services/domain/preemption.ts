@@ -144,8 +144,7 @@ function holdersOf({ running }: Preemptable, id: string): readonly RunningAttemp
 /** Those that could take the task, busy or not. */
 function ableWorkers({ pool, shape, avoid, memoryBytes: need }: WaitingTask, workers: readonly FleetWorker[]): readonly string[] {
   const holders = workers.filter(
-    (worker) =>
-      worker.pool === pool && worker.shapes.includes(shape) && memoryClass(need) <= workerMemoryClass(worker.memoryBytes),
+    (worker) => worker.pool === pool && worker.shapes.includes(shape) && memoryClass(need) <= workerMemoryClass(worker.memoryBytes),
   );
   const able = holders.map(({ workerId }) => workerId).toSorted();
   const preferred = able.filter((workerId) => !avoid.includes(workerId));

@@ -197,7 +197,6 @@ export type Worker = {
 };
 
 export type WorkerOptions = {
-  readonly memoryBytes?: number;
   /** Digests of the engines that it has loaded. */
   readonly resident?: readonly string[];
   readonly name?: string;

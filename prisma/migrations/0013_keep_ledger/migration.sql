@@ -209,7 +209,7 @@ begin
     v_compute / 1000.0, v_fetch / 1000.0, v_finish / 1000.0, v_jobs, v_shares)
   on conflict (attempt_id) do update set disposition = excluded.disposition, device_ms = excluded.device_ms,
     load_ms = excluded.load_ms, compute_ms = excluded.compute_ms, fetch_ms = excluded.fetch_ms, finish_ms = excluded.finish_ms;
-  v_cost := vf_cost_nanos(v_task.pool, p_attempt.started_at, v_device);
+  v_cost := vf_cost_nanos(v_task.pool, coalesce(p_attempt.began_at, p_attempt.started_at), v_device);
   if v_source <> 'correction' and cardinality(v_jobs) = 1 then
     insert into usage_entry (attempt_id, task_id, tenant_id, job_id, worker_id, pool, stage, counter, amount, outcome, source, at)
     select p_attempt.id, v_task.id, v_task.tenant_id, v_jobs[1], p_attempt.worker_id, v_task.pool, v_task.stage, c.counter, c.amount, v_outcome,

@@ -33,11 +33,13 @@ const setText = {
 
 /** Adds the command with its subcommand. */
 export function tenantsCommand(context: CliContext, finish: Finish): Command {
-  return withFarmOptions(describeCommand(listText))
-    .action(onFarm<FarmOptions & JsonOption>(context, finish, listTenants))
-    // The options after a subcommand's name are the subcommand's.
-    .enablePositionalOptions()
-    .addCommand(setCommand(context, finish));
+  return (
+    withFarmOptions(describeCommand(listText))
+      .action(onFarm<FarmOptions & JsonOption>(context, finish, listTenants))
+      // The options after a subcommand's name are the subcommand's.
+      .enablePositionalOptions()
+      .addCommand(setCommand(context, finish))
+  );
 }
 
 function setCommand(context: CliContext, finish: Finish): Command {

@@ -4,14 +4,13 @@
 import type { AttemptReport, RuntimeCounters, TaskClaim } from "../../gen/proto/vapfarm/v1/dispatch.ts";
 import type { AgentPorts } from "./agent-ports.ts";
 import { type Estimate, withSample } from "./ahead.ts";
-import type { StopReason } from "./attempt-words.ts";
 import type { CheckpointEvent } from "./attempt-ports.ts";
 import type { StopReason } from "./attempt-words.ts";
 import { createIdleGap, type IdleGap } from "./idle-gap.ts";
 
 /** Sums over the agent's life. */
 export class AgentBooks {
-  private readonly ports: Pick<AgentPorts, "metrics" | "logger" | "runtime">;
+  private readonly ports: Pick<AgentPorts, "clock" | "metrics" | "logger" | "runtime">;
   private readonly gap: IdleGap;
   private runsStarted = 0n;
   private runsSucceeded = 0n;
@@ -19,7 +18,7 @@ export class AgentBooks {
   private deviceMs = 0;
   private fetching: Estimate | undefined;
 
-  constructor(ports: Pick<AgentPorts, "metrics" | "logger" | "runtime">) {
+  constructor(ports: Pick<AgentPorts, "clock" | "metrics" | "logger" | "runtime">) {
     this.ports = ports;
     this.gap = createIdleGap((gapMs) => ports.metrics.idleGap(gapMs / 1000));
   }

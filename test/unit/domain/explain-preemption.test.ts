@@ -14,14 +14,15 @@ const task: OpenTask = {
   missing: [],
   delayMs: 0,
   failures: {},
-  ahead: 7,
+  ahead: { better: 7, fairer: 0, own: 0 },
+  memoryBytes: 0,
   avoid: [],
   workerName: undefined,
   keptStep: undefined,
 };
 
 function facts(tasks: readonly OpenTask[], overrides: Partial<ExplainFacts> = {}): ExplainFacts {
-  return { jobState: "running", tasks, openTasks: tasks.length, workers: [], holds: [], ...overrides };
+  return { jobState: "running", tasks, openTasks: tasks.length, workers: [], holds: [], limits: [], pools: ["gpu"], ...overrides };
 }
 
 test("a task that a slot is kept for is about to start there, whatever is ahead of it", () => {

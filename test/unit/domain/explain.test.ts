@@ -52,7 +52,16 @@ function worker(name: string, overrides: Partial<ExplainWorker> = {}): ExplainWo
 
 function facts(overrides: Partial<ExplainFacts> = {}): ExplainFacts {
   const tasks = overrides.tasks ?? [task()];
-  return { jobState: "queued", tasks, openTasks: tasks.length, workers: [worker("w1")], holds: [], limits: [], pools: ["gpu"], ...overrides };
+  return {
+    jobState: "queued",
+    tasks,
+    openTasks: tasks.length,
+    workers: [worker("w1")],
+    holds: [],
+    limits: [],
+    pools: ["gpu"],
+    ...overrides,
+  };
 }
 
 const told = (constraints: readonly Constraint[]) => constraints.map(({ kind, message, remedy }) => [kind, message, remedy]);

@@ -31,10 +31,12 @@ const run: RunningAttempt = {
   timesPreempted: 0,
 };
 
+const gibibyte = 1024 ** 3;
 const task: WaitingTask = {
   taskId: 9,
   pool: "pool",
   shape: "s",
+  memoryBytes: 0,
   classRank: 0,
   priority: 0,
   avoid: [],
@@ -50,7 +52,12 @@ type Change = {
 
 function snapshot({ running = [run], waiting = [task], idle = [] }: Change = {}, open: Preemptable["open"] = []): Preemptable {
   const names = [...new Set([...running.map(({ workerId }) => workerId), ...idle])];
-  return { running, waiting, workers: names.map((workerId) => ({ workerId, pool: "pool", shapes: ["s"] })), open };
+  return {
+    running,
+    waiting,
+    workers: names.map((workerId) => ({ workerId, pool: "pool", shapes: ["s"], memoryBytes: 24 * gibibyte })),
+    open,
+  };
 }
 
 const victims = (change?: Change, rules = policy) => choosePreemptions(snapshot(change), rules);
@@ -151,6 +158,7 @@ const someTask = fc.record({
   taskId: fc.integer({ min: 2_000, max: 9_000 }),
   pool: fc.constantFrom("p1", "p2"),
   shape: fc.constantFrom("s", "t"),
+  memoryBytes: fc.constantFrom(0, 16 * gibibyte, 40 * gibibyte),
   classRank: fc.integer({ min: 0, max: 2 }),
   priority: fc.integer({ min: -30, max: 30 }),
   avoid: fc.subarray(["w1", "w2"]),
@@ -166,6 +174,7 @@ const someFarm = fc.record({
       workerId: fc.constantFrom("w1", "w2", "w3", "w4", "w5"),
       pool: fc.constantFrom("p1", "p2"),
       shapes: fc.subarray(["s", "t"]),
+      memoryBytes: fc.constantFrom(24 * gibibyte, 80 * gibibyte),
     }),
     { selector: ({ workerId }) => workerId },
   ),
@@ -188,6 +197,7 @@ it("whatever the farm: each choice obeys every rule, and nobody is chosen twice"
         expect(mayMakeWay(victim, rules)).toBe(true);
         expect(worker.pool).toBe(beneficiary.pool);
         expect(worker.shapes).toContain(beneficiary.shape);
+        expect(worker.memoryBytes).toBeGreaterThan(beneficiary.memoryBytes);
         expect(farm.open.map((one) => one.workerId)).not.toContain(workerId);
         expect(beneficiary.classRank).toBeLessThanOrEqual(victim.classRank);
         if (reason !== "class") expect(beneficiary.priority).toBeGreaterThanOrEqual(victim.priority + (reason === "priority" ? 10 : 0));

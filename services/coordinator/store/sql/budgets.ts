@@ -39,7 +39,7 @@ export const applyBudgetsStatement: NamedStatement = {
 export const budgetsStatement: NamedStatement = {
   name: "vf_budgets",
   text: `with running as materialized (
-      select a.task_id, t.tenant_id, s.us as device_us, vf_cost_nanos(t.pool, a.started_at, s.us) as cost_nanos
+      select a.task_id, t.tenant_id, s.us as device_us, vf_cost_nanos(t.pool, coalesce(a.began_at, a.started_at), s.us) as cost_nanos
       from attempt a join task t on t.id = a.task_id cross join lateral (select vf_microseconds(a.device_ms) as us) s
       where a.state = 'running' and a.device_ms > 0),
     this as (select date_trunc('month', clock_timestamp() at time zone 'UTC')::date as month)
