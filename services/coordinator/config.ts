@@ -15,6 +15,7 @@ import {
 import { allowedAddresses } from "../platform/fetch/address-list.ts";
 import { mediaSettings } from "../platform/media/limits.ts";
 import { roles } from "./rpc/caller.ts";
+import { storeCrashPoints } from "./store/crash-points.ts";
 
 const name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "must be 1 to 64 letters, digits, - or _");
 const pool = z.object({ name, profile: z.string().min(1), models: z.array(z.string().min(1)).min(1).optional() });
@@ -82,6 +83,7 @@ export const coordinatorSchema = z.object({
   VAPFARM_WEBHOOK_TARGETS: jsonSetting(allowedAddresses(["https:", "http:"])).optional(),
   VAPFARM_EVENT_STREAM_DAYS: positiveInteger.default(7),
   VAPFARM_EXIT_WITH_PARENT: switchFlag.default(false),
+  VAPFARM_CRASH_AT: z.enum(storeCrashPoints).optional(),
 });
 
 export type CoordinatorConfig = Readonly<z.output<typeof coordinatorSchema>>;

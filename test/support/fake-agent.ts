@@ -199,6 +199,7 @@ export function createFakeAgent(): FakeAgent {
     },
     metrics: createAgentMetrics(metrics),
     runtime,
+    crash: () => undefined,
     attempt: {
       transfer,
       modelFolder: () => "/models/demo",

@@ -13,6 +13,7 @@ import type {
   StageResult,
 } from "../../gen/proto/vapfarm/v1/stage.ts";
 import type { Clock } from "./clock.ts";
+import type { WorkerCrash } from "./crash-points.ts";
 import type { StallLimits } from "./hang.ts";
 
 export type RunOptions = {
@@ -91,4 +92,5 @@ export type AttemptPorts = {
   readonly onChange: () => void;
   readonly onCheckpoint: (event: CheckpointEvent) => void;
   readonly limits: AttemptLimits;
+  readonly crash: WorkerCrash;
 };

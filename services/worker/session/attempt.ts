@@ -142,11 +142,13 @@ class AttemptRun {
     try {
       const inputs = await this.fetch(workspace);
       const result = await this.compute({ workspace, inputs, keeper });
+      this.ports.crash("computed");
       keeper.close();
       this.enter("finish");
       onComputed();
       const startedAtMs = this.ports.clock.nowMs();
       const files = await this.finish(workspace, result);
+      this.ports.crash("stored");
       this.times = { ...this.times, finishMs: this.ports.clock.nowMs() - startedAtMs };
       return successReport(this.claim.attemptId, { result, outputs: files.map(({ artifact }) => artifact) }, this.times);
     } catch (thrown) {
