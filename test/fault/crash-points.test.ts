@@ -2,8 +2,7 @@
  * A coordinator that dies at each of its commit points, by name (`VAPFARM_CRASH_AT`): before the commit nothing happened, after it everything
  * did, and either way another coordinator goes on, with what a client or worker says again.
  *
- * The doomed one is the real program and the only one at the time; the one before and after it runs in the test's process, and a played worker
- * says what is to be said. Clocks are moved in the database: leases of 2 minutes and holds of duties run out at once.
+ * The doomed one is the real program, alone; the one before and after it runs in the test's process. Clocks are moved in the database.
  */
 import { randomUUID } from "node:crypto";
 import { writeFile } from "node:fs/promises";
@@ -26,9 +25,8 @@ import { claimOf, failureOf, type PlayedWorker, playWorker, storeOutputs, succes
 import { until } from "../support/until.ts";
 import { type Receiver, startReceiver } from "../support/webhook-receiver.ts";
 
-const timeoutMs = 120_000;
+const timeoutMs = 180_000;
 const seldom = 3_600_000;
-/** Its duties run once, when it starts, but those that others wait for. */
 const timings = { promotionMs: seldom, sweepMs: seldom, collectionMs: seldom, pruneMs: seldom };
 
 let farm: CoordinatorFarm;
@@ -48,7 +46,7 @@ beforeAll(async () => {
     VAPFARM_WEBHOOK_TARGETS: JSON.stringify(targets),
     VAPFARM_LEASE_MS: "120000",
     VAPFARM_FFMPEG: await testFfmpegPath(),
-    VAPFARM_LOG_LEVEL: "warn",
+    VAPFARM_LOG_LEVEL: "silent",
   };
   // It ends at once, for want of settings, and leaves what it compiled to those that die too suddenly for that.
   await startCoordinatorProcess(compileCache).ended;
@@ -87,14 +85,13 @@ type Call = StoreCrashPoint extends `${infer Name}.${string}` ? Name : never;
 const newJob = async (change: { readonly webhook?: Webhook } = {}): Promise<string> =>
   (await submit(living.client, { ...renderRequest(media, { prompt: randomUUID() }), ...change })).jobId;
 
-/** A claim of a job that nobody else has tasks of. */
 async function claimed(by = worker): Promise<{ readonly jobId: string; readonly claim: TaskClaim }> {
   const jobId = await newJob();
   return { jobId, claim: await by.claim() };
 }
 
 const attemptsOf = ({ taskId }: TaskClaim): Promise<number> => count("attempt where task_id = $1", [taskId]);
-const stateOf = async (jobId: string): Promise<JobState> => (await getJob(living.client, jobId)).state;
+const stateOf = async (jobId: string) => (await getJob(living.client, jobId)).state;
 
 const crashes: Readonly<Record<Call, () => Promise<Crash>>> = {
   // eslint-disable-next-line @typescript-eslint/require-await -- as the others
@@ -239,10 +236,11 @@ const crashes: Readonly<Record<Call, () => Promise<Crash>>> = {
       async check() {
         const { jobId, lastEventNumber } = await submit(living.client, request);
         await until("its events are copied", async () => (await count("job where id = $1 and sent_event = last_event", [jobId])) === 1);
-        const { eventStream, events } = subjectsOf("local");
+        const subjects = subjectsOf("local");
+        const subject = subjects.events(jobId);
         const { streams } = await jetstreamManager(farm.broker.connection);
-        const { state } = await streams.info(eventStream, { subjects_filter: events(jobId) });
-        expect(state.subjects).toEqual({ [events(jobId)]: Number(lastEventNumber) });
+        const { state } = await streams.info(subjects.eventStream, { subjects_filter: subject });
+        expect(state.subjects).toEqual({ [subject]: Number(lastEventNumber) });
       },
     };
   },
@@ -307,7 +305,7 @@ async function plantArtifact(condemnedAt: string): Promise<string> {
 
 /** Starts a coordinator that dies at the point, and waits for its death. */
 async function dieAt(point: StoreCrashPoint, { pass, provoke }: Crash): Promise<void> {
-  const { process: doomed, ready, log } = startCoordinatorProcess({ ...farm.settings(), ...environment, VAPFARM_CRASH_AT: point });
+  const { process: doomed, ready } = startCoordinatorProcess({ ...farm.settings(), ...environment, VAPFARM_CRASH_AT: point });
   const hasDied = (): boolean => doomed.exitCode !== null || doomed.signalCode !== null;
   void ready.then(async ({ grpcAddress }) => {
     const client = connectClient(FarmServiceClient, grpcAddress, 4 * 1024 ** 2);
@@ -322,11 +320,9 @@ async function dieAt(point: StoreCrashPoint, { pass, provoke }: Crash): Promise<
         await pass?.();
         return hasDied();
       },
-      60_000,
+      90_000,
     );
-    expect(doomed.signalCode, log()).toBe("SIGKILL");
-  } catch (thrown) {
-    throw new TypeError(`it said: ${log()}`, { cause: thrown });
+    expect(doomed.signalCode).toBe("SIGKILL");
   } finally {
     doomed.kill("SIGKILL");
   }

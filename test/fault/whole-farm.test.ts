@@ -34,9 +34,11 @@ describe("a rolling restart", () => {
       const jobIds = await Promise.all(Array.from({ length: 8 }, (_, index) => submit(60, index % 2)));
       for (const index of [0, 1]) {
         // One coordinator and one worker at a time.
-        const programs = [farm.coordinators[index]?.program, farm.workers[index]?.program];
-        await Promise.all(programs.map((program) => program?.stop()));
-        await Promise.all(programs.map((program) => program?.start()));
+        const programs = [...farm.coordinators.slice(index, index + 1), ...farm.workers.slice(index, index + 1)].map(
+          ({ program }) => program,
+        );
+        await Promise.all(programs.map((program) => program.stop()));
+        await Promise.all(programs.map((program) => program.start()));
       }
       await expectSucceeded(...jobIds);
       for (const jobId of jobIds) {
@@ -110,7 +112,7 @@ describe("the stream of events", () => {
       const { jobId } = await disturbed();
       const logger = createLogger({ name: "test", level: "silent" });
       const broker = await connectBroker({ url: farm.natsUrl, name: "test", logger });
-      const { eventStream, events } = subjectsOf("local");
+      const subjects = subjectsOf("local");
       const heard: number[] = [];
       const watching = (async () => {
         for await (const { update } of coordinator(1).client.watch(jobId))
@@ -118,13 +120,13 @@ describe("the stream of events", () => {
       })();
       try {
         const { streams } = await jetstreamManager(broker.connection);
-        await streams.delete(eventStream);
+        await streams.delete(subjects.eventStream);
         await expectUndisturbed(jobId);
         await watching;
         const { last } = await jobOf(jobId);
         expect(heard).toEqual(Array.from({ length: last }, (_, index) => index + 1));
         await until("the last event is in the new stream", async () => {
-          const copied = await streams.getMessage(eventStream, { last_by_subj: events(jobId) }).catch(() => null);
+          const copied = await streams.getMessage(subjects.eventStream, { last_by_subj: subjects.events(jobId) }).catch(() => null);
           return copied !== null && Number(JobEvent.decode(copied.data).number) === last;
         });
       } finally {

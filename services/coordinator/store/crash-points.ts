@@ -70,10 +70,10 @@ export function withCrashPoint(store: Store, at: StoreCrashPoint | undefined): S
   }
   const call = at.slice(0, at.indexOf(".")) as Call;
   const method = calls[call];
-  const ask = store[method] as (...values: readonly unknown[]) => Promise<unknown>;
+  const asking = store as unknown as Readonly<Record<typeof method, (...values: readonly unknown[]) => Promise<unknown>>>;
   const asked = async (...values: readonly unknown[]): Promise<unknown> => {
     crash(`${call}.begun`);
-    const result = await ask(...values);
+    const result = await asking[method](...values);
     if (changed(call, result)) crash(`${call}.committed`);
     return result;
   };

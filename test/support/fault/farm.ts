@@ -28,7 +28,7 @@ import { type Program, startProgram } from "./program.ts";
 import { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
 
 export type Coordinator = { readonly program: Program; readonly nats: NatsProxy; readonly postgres: TcpProxy; readonly client: FarmClient };
-export type Worker = { readonly program: Program; readonly nats: NatsProxy; runtimeId(): Promise<number> };
+export type Worker = { readonly program: Program; readonly nats: NatsProxy; readonly runtimeId: () => Promise<number> };
 
 export type FaultFarm = {
   readonly layout: DataLayout;

@@ -15,17 +15,17 @@ const middlingSteps = 80;
 
 export type Scene = {
   readonly farm: FaultFarm;
-  coordinator(index: number): Coordinator;
-  worker(name: string): Worker;
+  readonly coordinator: (index: number) => Coordinator;
+  readonly worker: (name: string) => Worker;
   /** For a render that nobody submitted before. */
-  request(steps?: number): SubmitRenderRequest;
+  readonly request: (steps?: number) => SubmitRenderRequest;
   /** The same, submitted; its job's id. */
-  submit(steps?: number, through?: number): Promise<string>;
+  readonly submit: (steps?: number, through?: number) => Promise<string>;
   /** A render in the middle of its denoise. */
-  disturbed(): Promise<Running & { readonly jobId: string }>;
-  expectSucceeded(...jobIds: readonly string[]): Promise<void>;
+  readonly disturbed: () => Promise<Running & { readonly jobId: string }>;
+  readonly expectSucceeded: (...jobIds: readonly string[]) => Promise<void>;
   /** It succeeded, no second attempt was needed, and nothing was charged. */
-  expectUndisturbed(...jobIds: readonly string[]): Promise<void>;
+  readonly expectUndisturbed: (...jobIds: readonly string[]) => Promise<void>;
 };
 
 /** Registers the hooks: a farm before the file's tests, the checker's judgement after them. Call the result inside a test. */
