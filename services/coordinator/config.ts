@@ -16,6 +16,7 @@ import { allowedAddresses } from "../platform/fetch/address-list.ts";
 import { defaultPreemption as usual } from "../domain/preemption.ts";
 import { mediaSettings } from "../platform/media/limits.ts";
 import { roles } from "./rpc/caller.ts";
+import { storeCrashPoints } from "./store/crash-points.ts";
 
 const name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "must be 1 to 64 letters, digits, - or _");
 const pool = z.object({
@@ -113,6 +114,7 @@ export const coordinatorSchema = z.object({
   VAPFARM_WEBHOOK_TARGETS: jsonSetting(allowedAddresses(["https:", "http:"])).optional(),
   VAPFARM_EVENT_STREAM_DAYS: positiveInteger.default(7),
   VAPFARM_EXIT_WITH_PARENT: switchFlag.default(false),
+  VAPFARM_CRASH_AT: z.enum(storeCrashPoints).optional(),
 });
 
 export type CoordinatorConfig = Readonly<z.output<typeof coordinatorSchema>>;

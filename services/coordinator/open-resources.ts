@@ -15,6 +15,7 @@ import type { Resources } from "./resources.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { createModelCatalogue } from "./model-catalogue.ts";
 import { createServedModels, teachShapes } from "./served-models.ts";
+import { withCrashPoint } from "./store/crash-points.ts";
 import { openStore } from "./store/store.ts";
 import type { Store } from "./store/store-contract.ts";
 
@@ -55,7 +56,7 @@ async function openMedia(config: CoordinatorConfig) {
 async function openCoordinatorStore(config: CoordinatorConfig): Promise<Store> {
   const url = config.DATABASE_URL.reveal();
   await requireMigrations({ url, folder: join(projectFolder, "prisma/migrations") });
-  return openStore({
+  const store = await openStore({
     pool: openPool({ url, applicationName: "vapfarm-coordinator", connections }),
     beatPool: openPool({ url, applicationName: "vapfarm-coordinator-beats", connections: beatConnections }),
     farm: config.VAPFARM_FARM,
@@ -66,6 +67,7 @@ async function openCoordinatorStore(config: CoordinatorConfig): Promise<Store> {
       halfLifeMs: config.VAPFARM_SHARE_HALF_LIFE_MS,
     },
   });
+  return withCrashPoint(store, config.VAPFARM_CRASH_AT);
 }
 
 function closer(close: () => Promise<void>): Component {

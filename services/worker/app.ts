@@ -23,6 +23,7 @@ import type { WorkerConfig } from "./config.ts";
 import { describeWorker, startIdentity, type WorkerIdentity } from "./identity.ts";
 import { type Agent, createAgent } from "./session/agent.ts";
 import { type AgentMetrics, createAgentMetrics } from "./session/agent-metrics.ts";
+import { crashPoint } from "../platform/crash-points.ts";
 import type { AgentTimings } from "./session/agent-ports.ts";
 import type { TransferPort } from "./session/attempt-ports.ts";
 import { type Clock, systemClock } from "./session/clock.ts";
@@ -216,6 +217,7 @@ class Worker implements Component {
       metrics: this.metrics,
       runtime,
       lostAttempts: this.lostRuns,
+      crash: crashPoint(config.crashAt),
       attempt: { transfer, limits, checkpoints: config.checkpoints, modelFolder: (model) => folderOf(models, model) },
       worker: () => describeWorker(facts, runtime.description()),
       leaveAtOnce: config.leaveAtOnce,

@@ -7,6 +7,7 @@ import { z } from "zod";
 import type { CheckpointPace } from "../domain/vap/checkpoint-pace.ts";
 import { type Environment, listenAddress, parseConfig, positiveInteger, switchFlag } from "../platform/config.ts";
 import type { LogLevel } from "../platform/logging.ts";
+import { type WorkerCrashPoint, workerCrashPoints } from "./session/crash-points.ts";
 
 const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const satisfies readonly LogLevel[];
 const subjectToken = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be letters, digits, "-" and "_"');
@@ -54,6 +55,7 @@ export const workerSettings = z.object({
   VAPFARM_HTTP_ADDRESS: listenAddress.default("127.0.0.1:0"),
   VAPFARM_LOG_LEVEL: z.enum(levels).default("info"),
   VAPFARM_EXIT_WITH_PARENT: switchFlag.default(false),
+  VAPFARM_CRASH_AT: z.enum(workerCrashPoints).optional(),
 });
 
 export type WorkerConfig = {
@@ -88,6 +90,8 @@ export type WorkerConfig = {
   readonly httpAddress: string;
   readonly logLevel: LogLevel;
   readonly exitWithParent: boolean;
+  /** For tests. */
+  readonly crashAt: WorkerCrashPoint | undefined;
 };
 
 /** Reads the settings. Throws CONFIG_INVALID. */
@@ -122,6 +126,7 @@ export function readWorkerConfig(environment: Environment): WorkerConfig {
     httpAddress: settings.VAPFARM_HTTP_ADDRESS,
     logLevel: settings.VAPFARM_LOG_LEVEL,
     exitWithParent: settings.VAPFARM_EXIT_WITH_PARENT,
+    crashAt: settings.VAPFARM_CRASH_AT,
   });
 }
 

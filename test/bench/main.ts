@@ -1,15 +1,19 @@
 /**
- * Runs the benchmarks and prints their figures: `node test/bench/main.ts [--short]`.
+ * Runs the benchmarks and prints their figures: `node test/bench/main.ts [--short] [name …]`, all of them when none is named.
  */
 import { checkpoints } from "./checkpoints.ts";
 import { dispatch } from "./dispatch.ts";
 import { wholeFarm } from "./farm.ts";
 import { numerics } from "./numerics.ts";
 import { order } from "./order.ts";
+import { recovery } from "./recovery.ts";
 import { type Bench, printFigures } from "./report.ts";
 
-const benches: readonly Bench[] = [numerics, checkpoints, dispatch, order, wholeFarm];
+const benches: Readonly<Record<string, Bench>> = { numerics, checkpoints, dispatch, order, farm: wholeFarm, recovery };
 const short = process.argv.includes("--short");
+const named = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 
 if (short) process.stdout.write("short form: shows that the benchmarks work; the figures are noise\n");
-for (const bench of benches) printFigures(bench, await bench.run(short));
+for (const [name, bench] of Object.entries(benches)) {
+  if (named.length === 0 || named.includes(name)) printFigures(bench, await bench.run(short));
+}

@@ -233,6 +233,7 @@ export function createFakeAgent({ leaveAtOnce = false }: { readonly leaveAtOnce?
     },
     metrics: createAgentMetrics(metrics),
     runtime,
+    crash: () => undefined,
     attempt: {
       transfer,
       modelFolder: () => "/models/demo",

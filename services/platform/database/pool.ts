@@ -2,7 +2,8 @@
  * Connections to Postgres: pools with limits on every wait, and the one place that retries.
  *
  * A statement that lost a serialization or deadlock race (40001, 40P01) changed nothing and is run again
- * here, nowhere else. A lost connection is not: whether it committed is unknown, and callers know how to ask again.
+ * here, nowhere else. A lost connection is not: whether it committed is unknown, and callers know how to ask again. Where one connection fell
+ * silent, the others of its age are taken to have, too: else each would cost its own wait, one after another.
  */
 import pg from "pg";
 import type { FarmError } from "../../domain/errors.ts";
@@ -28,6 +29,8 @@ const tries = 6;
 /** Opens a pool; no connection is made before the first query. */
 export function openPool(options: PoolOptions): Pool {
   const timeoutMs = options.statementTimeoutMs ?? 5_000;
+  // The server's limit comes first; this one is for a server that does not answer at all.
+  const silenceMs = timeoutMs + 2_000;
   const pool = new pg.Pool({
     connectionString: options.url,
     application_name: options.applicationName,
@@ -35,15 +38,40 @@ export function openPool(options: PoolOptions): Pool {
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 30_000,
     statement_timeout: timeoutMs,
-    // The server's limit comes first; this one is for a server that does not answer at all.
-    query_timeout: timeoutMs + 2_000,
+    query_timeout: silenceMs,
     lock_timeout: timeoutMs,
     idle_in_transaction_session_timeout: 60_000,
     keepAlive: true,
   });
   // An idle connection that breaks is replaced at the next query, which reports what is wrong.
   pool.on("error", () => undefined);
+  breakSilent(pool, silenceMs);
   return pool;
+}
+
+/** By the message of pg's own error, which has no code. */
+function isSilence(thrown: unknown): thrown is Error {
+  return thrown instanceof Error && thrown.message === "Query read timeout";
+}
+
+/** Breaks every connection that was there when one fell silent; the pool replaces what is broken. */
+function breakSilent(pool: Pool, silenceMs: number): void {
+  const openedAtMs = new Map<Connection, number>();
+  const busy = new Set<Connection>();
+  pool.on("connect", (connection) => openedAtMs.set(connection, performance.now()));
+  pool.on("remove", (connection) => openedAtMs.delete(connection));
+  pool.on("acquire", (connection) => busy.add(connection));
+  pool.on("release", (error: unknown, connection) => {
+    busy.delete(connection);
+    if (!isSilence(error)) return;
+    const sinceMs = performance.now() - silenceMs;
+    for (const [other, atMs] of openedAtMs) {
+      if (other === connection || atMs > sinceMs) continue;
+      // An idle one must be gone before the next query asks for it, not a moment later; the pool listens to it.
+      if (!busy.has(other)) other.emit("error", error);
+      other.connection.stream.destroy();
+    }
+  });
 }
 
 /** The SQLSTATE of an error from Postgres, "" for anything else. */
@@ -85,6 +113,13 @@ export async function runStatement<Row extends pg.QueryResultRow>(
 
 const ignore = (): void => undefined;
 
+async function isRolledBack(connection: Connection): Promise<boolean> {
+  return connection.query("rollback").then(
+    () => true,
+    () => false,
+  );
+}
+
 /** Runs work in one transaction, rolled back when it throws. */
 export async function inTransaction<T>(pool: Pool, work: (connection: Connection) => Promise<T>): Promise<T> {
   return await retryLostRaces(async () => {
@@ -98,11 +133,7 @@ export async function inTransaction<T>(pool: Pool, work: (connection: Connection
       connection.release();
       return result;
     } catch (thrown) {
-      const isClean = await connection.query("rollback").then(
-        () => true,
-        () => false,
-      );
-      connection.release(!isClean);
+      connection.release(isSilence(thrown) ? thrown : !(await isRolledBack(connection)));
       throw thrown;
     } finally {
       connection.off("error", ignore);

@@ -44,6 +44,10 @@ export type Broker = {
   close(): Promise<void>;
 };
 
+/** A link that is silent is given up after two pings without an answer: within 6 s, well before a lease of the farm runs out (docs/decisions/0012). */
+const pingMs = 2_000;
+const mostUnansweredPings = 2;
+
 /** Connects and stays connected; the first connection may come later than this call's return only if the server is down. */
 export async function connectBroker(options: BrokerOptions): Promise<Broker> {
   const connection = await open(options);
@@ -71,8 +75,8 @@ async function open(options: BrokerOptions): Promise<NatsConnection> {
       maxReconnectAttempts: -1,
       reconnectTimeWait: 250,
       reconnectJitter: 100,
-      pingInterval: 5_000,
-      maxPingOut: 2,
+      pingInterval: pingMs,
+      maxPingOut: mostUnansweredPings,
       timeout: 5_000,
       waitOnFirstConnect: true,
     });

@@ -5,7 +5,7 @@
  * outlives the process that started it, and ends after what uses it (`guardian`).
  */
 import { type ChildProcess, execFile } from "node:child_process";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
@@ -109,12 +109,20 @@ export type RunningNats = {
   stop(): Promise<void>;
 };
 
+/**
+ * A client that is silent is given up after two pings without an answer. Until then the server hands requests to it, also when the client has long
+ * connected anew: with the server's own numbers (2 min) a half-open coordinator would swallow its share of them for minutes.
+ */
+const serverSettings = 'ping_interval: "2s"\nping_max: 2\n';
+
 /** Starts a server with JetStream on loopback and returns once it answers. Throws PROCESS_START_FAILED. */
 export async function startNats(options: NatsOptions): Promise<RunningNats> {
   await mkdir(options.folder, { recursive: true });
   const pidPath = join(options.folder, "nats.pid");
   await rm(pidPath, { force: true });
-  const flags = ["-a", "127.0.0.1", "-p", String(options.port), "-js", "-sd", options.folder, "-P", pidPath];
+  const settingsPath = join(options.folder, "nats.conf");
+  await writeFile(settingsPath, serverSettings);
+  const flags = ["-c", settingsPath, "-a", "127.0.0.1", "-p", String(options.port), "-js", "-sd", options.folder, "-P", pidPath];
   const child = spawnGuarded({ command: [options.program, ...flags], endSignal: "TERM" });
   const ended = new Promise<string>((resolve) => child.once("exit", (code, signal) => resolve(String(signal ?? code))));
   void ended.then(() => child.stdin.end());

@@ -9,6 +9,7 @@ import type { AgentMetrics } from "./agent-metrics.ts";
 import type { AttemptPorts, RuntimePort } from "./attempt-ports.ts";
 import type { BackOff } from "./back-off.ts";
 import type { Clock } from "./clock.ts";
+import type { WorkerCrash } from "./crash-points.ts";
 import type { Link } from "./exchange.ts";
 import type { WorkLine } from "./work-journal.ts";
 
@@ -59,6 +60,7 @@ export type AgentPorts = {
   readonly timings: AgentTimings;
   readonly metrics: AgentMetrics;
   readonly runtime: SupervisedRuntime;
+  readonly crash: WorkerCrash;
   readonly attempt: Pick<AttemptPorts, "transfer" | "modelFolder" | "limits" | "checkpoints">;
   /** What the life before lost: told once. */
   readonly lostAttempts?: readonly LostAttempt[];

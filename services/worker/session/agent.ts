@@ -137,7 +137,8 @@ class WorkerAgent {
   private onClaim(claim: TaskClaim, session: Session): void {
     const { attemptId, stage } = claim;
     if (this.attempts.has(attemptId)) return;
-    const { clock, runtime, attempt: rest, logger } = this.ports;
+    const { clock, runtime, crash, attempt: rest, logger } = this.ports;
+    crash("claimed");
     const { isReserved } = claim;
     logger.info({ attemptId, stage, taskId: claim.taskId.toString(), attempt: claim.attemptNumber, isReserved }, "claimed");
     this.ports.journal.write(claimedLine(claim, session));
@@ -145,6 +146,7 @@ class WorkerAgent {
       ...rest,
       clock,
       runtime,
+      crash,
       announce: (id, artifacts, signal) => this.beats.announce(id, artifacts, signal),
       tell: (id, checkpoint, signal) => this.beats.tell(id, checkpoint, signal),
       onCheckpoint: (event) => this.books.onCheckpoint(claim, event),
@@ -181,6 +183,7 @@ class WorkerAgent {
   }
 
   private onOutcomes(outcomes: readonly AttemptReportOutcome[], asked: readonly AttemptReport[]): void {
+    if (asked.length > 0) this.ports.crash("reported");
     for (const report of asked) {
       const outcome = outcomes.find(({ attemptId }) => attemptId === report.attemptId);
       this.ports.journal.write(answeredLine(report, outcome));

@@ -14,6 +14,7 @@ import type {
 } from "../../gen/proto/vapfarm/v1/stage.ts";
 import type { StopReason } from "./attempt-words.ts";
 import type { Clock } from "./clock.ts";
+import type { WorkerCrash } from "./crash-points.ts";
 import type { StallLimits } from "./hang.ts";
 
 export type RunOptions = {
@@ -103,4 +104,5 @@ export type AttemptPorts = {
   /** Called when it is first told to stop while it has the device, or is about to. */
   readonly onStop: (reason: StopReason) => void;
   readonly limits: AttemptLimits;
+  readonly crash: WorkerCrash;
 };

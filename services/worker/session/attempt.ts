@@ -185,7 +185,9 @@ class AttemptRun {
     try {
       const inputs = await this.fetch(workspace);
       const result = await this.compute(workspace, inputs);
+      this.ports.crash("computed");
       const files = await this.finish(workspace, result);
+      this.ports.crash("stored");
       this.times = { ...this.times, finishMs: this.ports.clock.nowMs() - this.finishSinceMs };
       const outputs = files.map(({ artifact }) => artifact);
       return successReport(this.claim.attemptId, { result, outputs }, this.timesSoFar());

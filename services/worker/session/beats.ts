@@ -20,6 +20,7 @@ import type { AttemptBook } from "./attempt-book.ts";
 import type { Clock } from "./clock.ts";
 import type { Link } from "./exchange.ts";
 import { createLatch } from "./latch.ts";
+import { beatEveryMs } from "./lease-clock.ts";
 import type { Session } from "./session.ts";
 import { readBeat } from "./wire.ts";
 
@@ -30,6 +31,7 @@ export type BeatPorts = {
   readonly book: AttemptBook;
   readonly subject: string;
   readonly pool: string;
+  /** Longest time between two beats. */
   readonly beatMs: number;
   /** Wait after an unanswered beat while an attempt has something to say. */
   readonly retryMs: number;
@@ -87,7 +89,7 @@ export function createBeats(ports: BeatPorts): Beats {
   return {
     async run(signal) {
       for (;;) {
-        await latch.wait(errands.size > 0 ? ports.retryMs : ports.beatMs, signal);
+        await latch.wait(errands.size > 0 ? ports.retryMs : beatEveryMs(ports.session().lease, ports.beatMs), signal);
         if (signal.aborted) return;
         await beatOnce(ports, errands);
         ports.afterBeat();

@@ -17,6 +17,14 @@ export function renewed(lease: Lease | undefined, sentAtMs: number, leaseMs: num
   return { renewedAtMs: sentAtMs, leaseMs };
 }
 
+/** Beats of a lease: four may go unanswered one after another. */
+const beatsPerLease = 5;
+
+/** How often to beat: `mostMs`, or more often where the farm's lease is short. */
+export function beatEveryMs(lease: Lease | undefined, mostMs: number): number {
+  return lease === undefined ? mostMs : Math.min(mostMs, lease.leaseMs / beatsPerLease);
+}
+
 export type LeaseStanding =
   /** Surely ours. */
   | "current"

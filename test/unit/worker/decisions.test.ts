@@ -7,7 +7,7 @@ import { backOffMs } from "../../../services/worker/session/back-off.ts";
 import { drainTimes } from "../../../services/worker/session/drain.ts";
 import { advanced, sentRun, stallLimitMs } from "../../../services/worker/session/hang.ts";
 import { createIdleGap } from "../../../services/worker/session/idle-gap.ts";
-import { renewed, standingOf } from "../../../services/worker/session/lease-clock.ts";
+import { beatEveryMs, renewed, standingOf } from "../../../services/worker/session/lease-clock.ts";
 import { responseTo } from "../../../services/worker/session/level-response.ts";
 import { responseToRefusal } from "../../../services/worker/session/refusal-response.ts";
 import { cancelGraceMs, p99Ms, withStep } from "../../../services/worker/session/step-times.ts";
@@ -42,6 +42,17 @@ describe("the lease clock", () => {
     [602_000, "outage_limit_reached"],
   ] as const)("at %i ms is %s", (nowMs, standing) => {
     expect(standingOf({ renewedAtMs: 2_000, leaseMs: 15_000 }, nowMs, 600_000)).toBe(standing);
+  });
+});
+
+describe("the beat", () => {
+  it.each([
+    ["before there is a lease", undefined, 3_000],
+    ["under the farm's lease", 15_000, 3_000],
+    ["under a long lease", 60_000, 3_000],
+    ["under a short lease: five times in it", 5_000, 1_000],
+  ])("%s", (...[, leaseMs, everyMs]) => {
+    expect(beatEveryMs(leaseMs === undefined ? undefined : { renewedAtMs: 0, leaseMs }, 3_000)).toBe(everyMs);
   });
 });
 
