@@ -7,13 +7,14 @@ import type { Metrics } from "../platform/metrics.ts";
 import type { DispatchObserver } from "./dispatch/dispatch-service.ts";
 import type { Round } from "./duties/duty.ts";
 import type { WebhookOutcome } from "./duties/webhooks.ts";
-import type { AttemptReport, OverviewStore, ReapOutcome, ReportOutcome } from "./store/store-contract.ts";
+import type { AttemptReport, ExpansionStore, OverviewStore, ReapOutcome, ReportOutcome } from "./store/store-contract.ts";
 
 export type CoordinatorMetrics = DispatchObserver & {
   readonly onCall: (call: { readonly method: string; readonly code: string; readonly seconds: number }) => void;
   readonly onRound: (round: Round) => void;
   readonly onReap: (outcome: ReapOutcome) => void;
   readonly onRepaired: (count: number) => void;
+  readonly onExpanded: (renders: number) => void;
   readonly onUnsent: (rows: number) => void;
   readonly onWebhookTry: (outcome: WebhookOutcome) => void;
 };
@@ -21,9 +22,12 @@ export type CoordinatorMetrics = DispatchObserver & {
 const callSeconds = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60];
 const stageSeconds = [0.05, 0.2, 1, 5, 20, 60, 300, 1_200, 3_600];
 
+type CountedStore = Pick<OverviewStore, "queueCounts"> & Pick<ExpansionStore, "windowCounts">;
+
 /** Registers the metrics; `store` is read at each scrape. */
-export function createCoordinatorMetrics(metrics: Metrics, store: Pick<OverviewStore, "queueCounts">, logger: Logger): CoordinatorMetrics {
+export function createCoordinatorMetrics(metrics: Metrics, store: CountedStore, logger: Logger): CoordinatorMetrics {
   registerQueue(metrics, store, logger);
+  registerWindows(metrics, store, logger);
   const calls = metrics.histogram({
     name: "vapfarm_rpc_seconds",
     help: "Duration of gRPC calls by method and code",
@@ -38,6 +42,7 @@ export function createCoordinatorMetrics(metrics: Metrics, store: Pick<OverviewS
   const illegal = metrics.counter("vapfarm_illegal_transitions_total", "State changes that were refused as illegal; each one is a bug");
   const unsent = metrics.gauge("vapfarm_events_unsent", "Event rows not yet copied to JetStream, as the relay last saw them");
   const webhooks = metrics.counter("vapfarm_webhook_tries_total", "Tries to deliver webhooks by outcome", ["outcome"]);
+  const expanded = metrics.counter("vapfarm_expanded_renders_total", "Renders that waited and were expanded, or failed for their model");
   const countOutcomes = createOutcomeCounter(metrics);
   const countIllegal = (code: string | undefined): void => {
     if (code === "TRANSITION_ILLEGAL") illegal.inc();
@@ -57,6 +62,7 @@ export function createCoordinatorMetrics(metrics: Metrics, store: Pick<OverviewS
       if (massLapse) massLapses.inc();
     },
     onRepaired: (count) => repairs.inc(count),
+    onExpanded: (renders) => expanded.inc(renders),
     onUnsent: (rows) => unsent.set(rows),
     onWebhookTry: (outcome) => webhooks.inc({ outcome }),
     onFailure: countIllegal,
@@ -86,6 +92,28 @@ function registerQueue(metrics: Metrics, store: Pick<OverviewStore, "queueCounts
         }
       } catch (thrown) {
         logger.warn({ err: thrown }, "the queue could not be counted; the metrics are those of the last scrape");
+      }
+    },
+  });
+}
+
+function registerWindows(metrics: Metrics, store: Pick<ExpansionStore, "windowCounts">, logger: Logger): void {
+  const open = metrics.gauge("vapfarm_open_renders", "Renders that are expanded and have not ended, by pool", ["pool"]);
+  metrics.sampledGauge({
+    name: "vapfarm_waiting_renders",
+    help: "Renders that wait for the window of their pool",
+    labels: ["pool"],
+    async sample(gauge) {
+      try {
+        const counts = await store.windowCounts();
+        gauge.reset();
+        open.reset();
+        for (const { pool, waiting, open: renders } of counts) {
+          gauge.set({ pool }, waiting);
+          open.set({ pool }, renders);
+        }
+      } catch (thrown) {
+        logger.warn({ err: thrown }, "the windows could not be counted; the metrics are those of the last scrape");
       }
     },
   });

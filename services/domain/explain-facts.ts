@@ -1,6 +1,7 @@
 /**
  * What is known when a task is explained, from one snapshot, and what is said of it.
  */
+import type { WaitingPool } from "./explain-window.ts";
 import type { TaskState } from "./task-state.ts";
 
 /** A task as it is explained; fields beyond its state matter only in that state. */
@@ -49,6 +50,8 @@ export type ExplainFacts = {
   readonly openTasks: number;
   readonly workers: readonly ExplainWorker[];
   readonly holds: readonly ExplainHold[];
+  /** Renders that have no tasks yet, by pool; absent: none. */
+  readonly waiting?: readonly WaitingPool[];
 };
 
 export type ConstraintKind =
@@ -62,6 +65,7 @@ export type ConstraintKind =
   | "behind_others"
   | "avoided"
   | "about_to_start"
+  | "window"
   | "running";
 
 export type Constraint = { readonly kind: ConstraintKind; readonly message: string; readonly remedy: string };

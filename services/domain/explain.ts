@@ -6,6 +6,7 @@
  * none holds its engine, that all are cordoned.
  */
 import { type Fleet, fleetOf, noneCanRun, whyNoneStarts } from "./explain-workers.ts";
+import { explainWaiting } from "./explain-window.ts";
 import type { Constraint, ConstraintKind, ExplainFacts, ExplainHold, OpenTask } from "./explain-facts.ts";
 
 export type * from "./explain-facts.ts";
@@ -31,6 +32,7 @@ export function summarize(facts: ExplainFacts): string {
   const parts = [...(running > 0 ? [`${running} ${running === 1 ? "task runs" : "tasks run"}`] : [])];
   const [first] = waiting === undefined || (running > 0 && waiting.state === "blocked") ? [] : explainTask(waiting, facts);
   if (first !== undefined) parts.push(`${running > 0 ? "the next " : ""}${openings[first.kind]}: ${first.message}`);
+  for (const pool of facts.waiting ?? []) parts.push(explainWaiting(pool).message);
   return parts.length > 0 ? parts.join("; ") : "no task of it is open";
 }
 
@@ -53,6 +55,7 @@ const openings: Readonly<Record<ConstraintKind, string>> = {
   behind_others: "waits for a worker",
   avoided: "waits for a worker",
   about_to_start: "is about to start",
+  window: "waits",
   running: "runs",
 };
 

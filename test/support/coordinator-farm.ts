@@ -9,7 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createCoordinator, type Coordinator, type Timings } from "../../services/coordinator/app.ts";
 import type { Resources } from "../../services/coordinator/resources.ts";
-import { readCoordinatorConfig } from "../../services/coordinator/config.ts";
+import { keepingOf } from "../../services/coordinator/open-resources.ts";
+import { type CoordinatorConfig, readCoordinatorConfig } from "../../services/coordinator/config.ts";
 import { createModelCatalogue } from "../../services/coordinator/model-catalogue.ts";
 import type { MediaFacts } from "../../services/coordinator/rpc/upload-media.ts";
 import { createServedModels } from "../../services/coordinator/served-models.ts";
@@ -109,7 +110,7 @@ function settingsOf({ folder, databaseUrl, natsUrl }: Place): Readonly<Record<st
 
 async function startOne(place: Place, { environment = {}, timings = {}, network }: Overrides): Promise<RunningCoordinator> {
   const config = readCoordinatorConfig({ ...settingsOf(place), ...environment });
-  const resources = await openTestResources(place, config.VAPFARM_LEASE_MS);
+  const resources = await openTestResources(place, config);
   const coordinator = createCoordinator({ config, resources, logger, timings, ...(network === undefined ? {} : { network }) });
   await coordinator.start();
   const client = connectClient(FarmServiceClient, coordinator.grpcAddress(), 4 * 1024 * 1024);
@@ -130,10 +131,17 @@ async function startOne(place: Place, { environment = {}, timings = {}, network 
   };
 }
 
-async function openTestResources({ databaseUrl, natsUrl, artifacts }: Place, leaseMs: number): Promise<Resources> {
+async function openTestResources({ databaseUrl, natsUrl, artifacts }: Place, config: CoordinatorConfig): Promise<Resources> {
   const openTestPool = (connections: number) => openPool({ url: databaseUrl, applicationName: "test", connections });
   return {
-    store: await openStore({ pool: openTestPool(6), beatPool: openTestPool(2), farm: "local", leaseMs, pools: [testPool] }),
+    store: await openStore({
+      pool: openTestPool(6),
+      beatPool: openTestPool(2),
+      farm: "local",
+      leaseMs: config.VAPFARM_LEASE_MS,
+      pools: [testPool],
+      ...keepingOf(config),
+    }),
     broker: await connectBroker({ url: natsUrl, name: "coordinator", logger }),
     artifacts,
     media: { inspect: inspectPlayed },

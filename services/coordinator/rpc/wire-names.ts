@@ -107,6 +107,7 @@ export const constraintKinds = {
   avoided: ConstraintKind.CONSTRAINT_KIND_AVOIDED,
   about_to_start: ConstraintKind.CONSTRAINT_KIND_ABOUT_TO_START,
   running: ConstraintKind.CONSTRAINT_KIND_RUNNING,
+  window: ConstraintKind.CONSTRAINT_KIND_WINDOW,
 } as const satisfies WireNames<ConstraintName, ConstraintKind>;
 
 /** What a number of the wire means. */

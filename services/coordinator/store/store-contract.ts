@@ -6,12 +6,14 @@
 import type { ControlStore } from "./control-contract.ts";
 import type { DispatchStore } from "./dispatch-contract.ts";
 import type { DutyStore } from "./duty-contract.ts";
+import type { ExpansionStore } from "./expansion-contract.ts";
 import type { JobStore } from "./job-contract.ts";
 import type { MediaStore } from "./media-contract.ts";
 import type { OverviewStore } from "./overview-contract.ts";
 import type { WebhookStore } from "./webhook-contract.ts";
 
 export type * from "./aftermath-contract.ts";
+export type * from "./expansion-contract.ts";
 export type * from "./job-contract.ts";
 export type * from "./media-contract.ts";
 export type * from "./dispatch-contract.ts";
@@ -24,6 +26,7 @@ export type Store = JobStore &
   MediaStore &
   DispatchStore &
   DutyStore &
+  ExpansionStore &
   OverviewStore &
   ControlStore &
   WebhookStore & { close(): Promise<void> };

@@ -10,11 +10,12 @@ import { type Pool, runStatement } from "../../platform/database/pool.ts";
 import { createControls } from "./controls.ts";
 import { createDispatch } from "./dispatch.ts";
 import { createDuties } from "./duties.ts";
+import { createExpansion } from "./expansion.ts";
 import { createJobs } from "./jobs.ts";
 import { createMedia } from "./media.ts";
 import { createOverview } from "./overview.ts";
 import { claimFarmStatement } from "./sql/overview.ts";
-import type { Retention, StoreContext, StoreSettings } from "./store-context.ts";
+import type { Limits, Retention, Room, StoreContext, StoreSettings } from "./store-context.ts";
 import type { Store } from "./store-contract.ts";
 import { createWebhooks } from "./webhooks.ts";
 
@@ -29,6 +30,8 @@ export type StoreOptions = {
   readonly canaryGapMs?: number;
   readonly canaryDriftMs?: number;
   readonly retention?: Partial<Retention>;
+  readonly limits?: Partial<Limits>;
+  readonly room?: Partial<Room>;
   /** A draw from [0, 1), for back-off; Math.random when absent. */
   readonly jitter?: () => number;
 };
@@ -42,8 +45,21 @@ export const defaultRetention: Retention = {
   keepEventsMs: 30 * dayMs,
   keepUsageMs: 400 * dayMs,
   keepAttemptsMs: 90 * dayMs,
+  keepJobsMs: 400 * dayMs,
+  keepUploadsMs: 30 * dayMs,
+  keepUnusedTasksMs: 60 * minuteMs,
   longestUploadMs: 60 * minuteMs,
 };
+
+export const defaultLimits: Limits = {
+  openRenders: 1_000,
+  waitingRenders: 2_000_000,
+  waitingRendersOfTenant: 500_000,
+  openJobs: 100_000,
+  openJobsOfTenant: 20_000,
+};
+
+const unbounded: Room = { highBytes: undefined, lowBytes: 0, collectResults: false };
 
 /** Opens the store on a migrated database. Throws CONFIG_INVALID when the database is another farm's. */
 export async function openStore(options: StoreOptions): Promise<Store> {
@@ -59,6 +75,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createMedia(context),
     ...createDispatch(context),
     ...createDuties(context),
+    ...createExpansion(context),
     ...createOverview(context),
     ...createControls(context),
     ...createWebhooks(context),
@@ -76,5 +93,7 @@ function settingsOf(options: StoreOptions): StoreSettings {
     canaryGapMs: options.canaryGapMs ?? 3_000,
     canaryDriftMs: options.canaryDriftMs ?? 1_000,
     retention: { ...defaultRetention, ...options.retention },
+    limits: { ...defaultLimits, ...options.limits },
+    room: { ...unbounded, ...options.room },
   };
 }

@@ -6,7 +6,8 @@ import type { NamedStatement } from "../../../platform/database/pool.ts";
 /**
  * $1: job, $2: tenant or null, $3: position or null, $4: most tasks. Result: ExplainFacts of domain/explain; no row when there is no such
  * job or render. Tasks that wait for something else than other tasks come first. What is ahead of a ready task leaves out what is held.
- * Indexes: render_job_id_position_key, task_user_render_id_idx, ready_order_idx, attempt_session_running_idx.
+ * Renders that wait for a window have no tasks; they are counted by pool.
+ * Indexes: render_job_id_position_key, render_waiting_idx, render_open_idx, task_user_render_id_idx, ready_order_idx, attempt_session_running_idx.
  */
 export const explainFactsStatement: NamedStatement = {
   name: "vf_explain_facts",
@@ -49,7 +50,12 @@ export const explainFactsStatement: NamedStatement = {
         from worker w left join session se on se.id = w.session_id where w.pool in (select s.pool from shown s)), '[]') as workers,
       coalesce((
         select jsonb_agg(jsonb_build_object('scope', h.scope, 'name', h.name, 'reason', h.reason) order by h.scope, h.name)
-        from hold h), '[]') as holds
-    from job j where j.id = $1 and ($2::text is null or j.tenant_id = $2)
+        from hold h), '[]') as holds,
+      coalesce((
+        select jsonb_agg(jsonb_build_object('pool', w.pool, 'renders', w.renders, 'open', (
+            select count(*) from render o where o.pool = w.pool and o.state in ('queued', 'running') and not o.is_waiting)) order by w.pool)
+        from (select r.pool, count(*) as renders from render r
+              where r.job_id = j.id and r.is_waiting and ($3::integer is null or r.position = $3) group by r.pool) w), '[]') as waiting
+    from job j where j.id = $1 and j.removed_at is null and ($2::text is null or j.tenant_id = $2)
       and ($3::integer is null or exists (select 1 from render r where r.job_id = j.id and r.position = $3))`,
 };
