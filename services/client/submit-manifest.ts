@@ -53,13 +53,11 @@ async function* messages(header: DeepPartial<ManifestHeader>, renders: ManifestT
 }
 
 function refusal({ wrongCount, renderCount, faults }: SubmitManifestResponse): FarmError {
-  const fields = faults.map(
-    ({ row, field, reason, remedy }): FieldViolation => ({
-      field: field === "" ? `renders[${row}]` : `renders[${row}].${field}`,
-      reason,
-      remedy,
-    }),
-  );
+  const fields = faults.map(({ row, field, reason, remedy }): FieldViolation => ({
+    field: field === "" ? `renders[${row}]` : `renders[${row}].${field}`,
+    reason,
+    remedy,
+  }));
   const message = `${wrongCount} of ${renderCount} renders are wrong, nothing was stored`;
   return new FarmError("FIELD_INVALID", { message, details: { fields } });
 }

@@ -143,7 +143,17 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     reflection: { descriptors },
     drainMs,
   });
-  const component = sequence([uploadFolder(temporaryFolder), dispatch(parts), ...duties(parts, media), expand, relay, pages, http, grpc, hub]);
+  const component = sequence([
+    uploadFolder(temporaryFolder),
+    dispatch(parts),
+    ...duties(parts, media),
+    expand,
+    relay,
+    pages,
+    http,
+    grpc,
+    hub,
+  ]);
   return { ...component, grpcAddress, httpAddress: () => http.address() };
 }
 

@@ -7,7 +7,7 @@ alter table render
   -- Whose window it is counted in: the pool that renders its model.
   add column pool text not null default '',
   -- What its model was when it was asked for (platform/models); null: not known.
-  add column model_digest text check (model_digest ~ '^[0-9a-f]{64}$'),
+  add column model_digest text check (char_length(model_digest) = 64),
   add column is_waiting boolean not null default false check (not is_waiting or state = 'queued');
 update render r set pool = coalesce((select t.pool from task_user u join task t on t.id = u.task_id where u.render_id = r.id limit 1), '');
 create index render_waiting_idx on render (job_id, pool, position) where is_waiting;

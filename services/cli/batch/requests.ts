@@ -54,8 +54,15 @@ export function jobOfBatch(plan: BatchPlan, options: PartOptions): BatchJob {
   const parts = partsOf(plan, options);
   const [first] = parts;
   if (parts.length === 1 && first !== undefined) return first;
-  const { renders: _renders, allowPartial: _allowPartial, validateOnly: _validateOnly, ...shared } = first?.request ?? SubmitRendersRequest.create();
-  const content = createHash("sha256").update(parts.map(({ request }) => request.idempotencyKey).join("\n")).digest("hex");
+  const {
+    renders: _renders,
+    allowPartial: _allowPartial,
+    validateOnly: _validateOnly,
+    ...shared
+  } = first?.request ?? SubmitRendersRequest.create();
+  const content = createHash("sha256")
+    .update(parts.map(({ request }) => request.idempotencyKey).join("\n"))
+    .digest("hex");
   const idempotencyKey = options.idempotencyKey ?? `batch-${content.slice(0, 48)}`;
   return {
     renders: parts.flatMap(({ renders }) => renders),

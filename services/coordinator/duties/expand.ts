@@ -44,7 +44,7 @@ export function createExpand(options: ExpandOptions): Expand {
     isWaiting: () => isWaiting,
     async run(epoch, signal) {
       const untilMs = options.clock() + options.budgetMs;
-      for (let renders = 1; renders > 0 && !signal.aborted && options.clock() < untilMs; ) {
+      for (let renders = 1; renders > 0 && !signal.aborted && options.clock() < untilMs;) {
         const facts = await options.store.expansionFacts();
         ({ isWaiting } = facts);
         renders = await expandSome(options, epoch, decideExpansion(facts.pools, options.window, mostRenders));
@@ -106,7 +106,10 @@ function planOne({ spec, jobId, tenant, reuse, modelDigest }: WaitingRender, mod
     return { kind: "failed", error: { code: "MODEL_UNKNOWN", message: `model ${spec.model} is not served any more` } };
   }
   if (modelDigest !== undefined && modelDigest !== model.digest) {
-    return { kind: "failed", error: { code: "MODEL_CHANGED", message: `model ${spec.model} is another than when the render was submitted` } };
+    return {
+      kind: "failed",
+      error: { code: "MODEL_CHANGED", message: `model ${spec.model} is another than when the render was submitted` },
+    };
   }
   try {
     return { kind: "planned", pool: model.pool, tasks: model.plan(spec, { jobId, tenant, reuse }) };

@@ -46,7 +46,10 @@ const manifest: JsonSchema = {
     operationId: "SubmitManifest",
     description:
       "Submits any number of renders as one job, all or none. Each line of the body is a SubmitManifestRequest: the first has `header`, the others `renders`, at most 1,000 in a line.",
-    requestBody: { required: true, content: { "application/x-ndjson": { schema: { $ref: "#/components/schemas/SubmitManifestRequest" } } } },
+    requestBody: {
+      required: true,
+      content: { "application/x-ndjson": { schema: { $ref: "#/components/schemas/SubmitManifestRequest" } } },
+    },
     responses: {
       200: {
         description: "The job, or what is wrong with which rows.",

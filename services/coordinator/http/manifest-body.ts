@@ -29,7 +29,10 @@ async function* messages({ input }: RpcMethod, request: IncomingMessage): AsyncG
   for await (const line of linesOf(request)) {
     number += 1;
     if (line.trim() === "") continue;
-    yield encodeMessage(input, reading(number, () => readJsonText(input, line)));
+    yield encodeMessage(
+      input,
+      reading(number, () => readJsonText(input, line)),
+    );
   }
 }
 

@@ -39,7 +39,8 @@ async function* rendersOf(
 ): AsyncGenerator<readonly RenderSpec[]> {
   for (let message = await next(); message.done !== true; message = await next()) {
     const { part } = message.value;
-    if (part?.$case !== "renders") throw new FarmError("REQUEST_MALFORMED", { message: "after the header of a manifest come renders only" });
+    if (part?.$case !== "renders")
+      throw new FarmError("REQUEST_MALFORMED", { message: "after the header of a manifest come renders only" });
     const { renders } = part.value;
     const { length } = renders;
     const isFitting = length >= 1 && length <= maxRendersOfMessage;

@@ -54,7 +54,8 @@ export function createSubmitManifest(dependencies: ManifestDependencies) {
       refuseAny(formViolationsOf(request).length > 0 ? jobViolationsOf(dependencies, request) : []);
       const first = await findSubmittedJob(dependencies, request, call.caller.tenant);
       if (first !== undefined && !stream.header.validateOnly) {
-        const job = (await digestOf(stream)) === first.bodyDigest ? await dependencies.store.getJob(call.caller.tenant, first.jobId) : undefined;
+        const job =
+          (await digestOf(stream)) === first.bodyDigest ? await dependencies.store.getJob(call.caller.tenant, first.jobId) : undefined;
         if (job === undefined) throw conflict();
         return SubmitManifestResponse.create({ job: jobToProto(job), renderCount: job.renderCounts.total });
       }
@@ -105,7 +106,10 @@ async function checkAndStore(dependencies: ManifestDependencies, receiving: Rece
   call.signal.throwIfAborted();
   const body = { tenant: call.caller.tenant, bodyDigest: stream.digest() };
   const job = jobToStore(dependencies, jobRequestFromProto(stream.header), body);
-  const stored = settle(dependencies, await dependencies.store.submitManifest({ ...job, renderTotal: renderCount, parts: () => file.parts() }));
+  const stored = settle(
+    dependencies,
+    await dependencies.store.submitManifest({ ...job, renderTotal: renderCount, parts: () => file.parts() }),
+  );
   if (stored.kind === "invalid") return told(stored.missing.map(goneUpload));
   return SubmitManifestResponse.create({ job: jobToProto(stored.job), renderCount });
 }

@@ -21,8 +21,7 @@ import { missingUploads, sharedTasks } from "./submit-payload.ts";
 const mostLines = 200;
 
 type Expanded =
-  | { readonly kind: "expanded"; readonly aftermath: Aftermath }
-  | { readonly kind: "invalid"; readonly missing: readonly string[] };
+  { readonly kind: "expanded"; readonly aftermath: Aftermath } | { readonly kind: "invalid"; readonly missing: readonly string[] };
 
 type WaitingRow = Omit<WaitingRender, "modelDigest"> & { readonly modelDigest: string | null };
 

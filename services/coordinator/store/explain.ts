@@ -21,7 +21,10 @@ type FactsRow = Omit<ExplainFacts, "tasks" | "waiting"> & {
 };
 
 /** Undefined when there is no such job, or it has no render at the position. */
-export async function explainFacts({ pool, settings }: StoreContext, { scope, jobId, position }: Explained): Promise<ExplainFacts | undefined> {
+export async function explainFacts(
+  { pool, settings }: StoreContext,
+  { scope, jobId, position }: Explained,
+): Promise<ExplainFacts | undefined> {
   const values = [jobId, scope ?? null, position ?? null, mostTasks];
   const [row] = await runStatement<FactsRow>(pool, explainFactsStatement, values);
   if (row === undefined) return undefined;

@@ -127,7 +127,7 @@ async function outcomeOf(
 async function cancelJob(context: StoreContext, { scope, jobId, position }: Named): Promise<JobChange | undefined> {
   const values = [scope ?? null, jobId, position ?? null, mostCancelled];
   let aftermath = noAftermath;
-  for (let left = true; left; ) {
+  for (let left = true; left;) {
     const cancelled = await callLongFunction<Cancelled | null>(context.pool, cancelStatement, values);
     if (cancelled === null) return undefined;
     aftermath = bothOf(aftermath, cancelled.aftermath);
