@@ -7,7 +7,7 @@ import {
   type Job,
   ManifestHeader,
   RenderSpec,
-  SubmitManifestRequest,
+  type SubmitManifestRequest,
   type SubmitManifestResponse,
 } from "../gen/proto/vapfarm/v1/farm.ts";
 import type { CallControl, FarmCalls } from "./calls.ts";
@@ -36,6 +36,7 @@ export async function submitManifest(
   return { job: answer.job, renderCount: answer.renderCount };
 }
 
+// eslint-disable-next-line @typescript-eslint/require-await -- a stream
 async function* messages(header: DeepPartial<ManifestHeader>, renders: ManifestToSubmit["renders"]): AsyncGenerator<SubmitManifestRequest> {
   yield { part: { $case: "header", value: ManifestHeader.fromPartial(header) } };
   let [some, bytes]: [RenderSpec[], number] = [[], 0];

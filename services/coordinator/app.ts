@@ -136,13 +136,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     links: (fail) => createSignedArtifactRoute({ ...media.signed, fail }),
     pages: pages.route,
   });
-  const grpc = createGrpcServer({
-    address: config.VAPFARM_GRPC_ADDRESS,
-    services: [farmService(parts, media)],
-    maxMessageBytes,
-    reflection: { descriptors },
-    drainMs,
-  });
+  const grpc = grpcServer(parts, media);
   const component = sequence([
     uploadFolder(temporaryFolder),
     dispatch(parts),
@@ -155,6 +149,16 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     hub,
   ]);
   return { ...component, grpcAddress, httpAddress: () => http.address() };
+}
+
+function grpcServer(parts: Parts, media: MediaParts) {
+  return createGrpcServer({
+    address: parts.config.VAPFARM_GRPC_ADDRESS,
+    services: [farmService(parts, media)],
+    maxMessageBytes,
+    reflection: { descriptors },
+    drainMs,
+  });
 }
 
 /** Where uploads and manifests lie while they come. */

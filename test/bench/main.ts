@@ -4,10 +4,11 @@
 import { checkpoints } from "./checkpoints.ts";
 import { dispatch } from "./dispatch.ts";
 import { wholeFarm } from "./farm.ts";
+import { manifests } from "./manifests.ts";
 import { numerics } from "./numerics.ts";
 import { type Bench, printFigures } from "./report.ts";
 
-const benches: readonly Bench[] = [numerics, checkpoints, dispatch, wholeFarm];
+const benches: readonly Bench[] = [numerics, checkpoints, dispatch, manifests, wholeFarm];
 const short = process.argv.includes("--short");
 
 if (short) process.stdout.write("short form: shows that the benchmarks work; the figures are noise\n");

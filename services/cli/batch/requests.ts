@@ -54,19 +54,17 @@ export function jobOfBatch(plan: BatchPlan, options: PartOptions): BatchJob {
   const parts = partsOf(plan, options);
   const [first] = parts;
   if (parts.length === 1 && first !== undefined) return first;
-  const {
-    renders: _renders,
-    allowPartial: _allowPartial,
-    validateOnly: _validateOnly,
-    ...shared
-  } = first?.request ?? SubmitRendersRequest.create();
+  const { jobClass, priority, deadline, reuse, webhook } = first?.request ?? SubmitRendersRequest.create();
   const content = createHash("sha256")
     .update(parts.map(({ request }) => request.idempotencyKey).join("\n"))
     .digest("hex");
   const idempotencyKey = options.idempotencyKey ?? `batch-${content.slice(0, 48)}`;
   return {
     renders: parts.flatMap(({ renders }) => renders),
-    manifest: { header: { ...shared, idempotencyKey }, renders: parts.flatMap(({ request }) => request.renders) },
+    manifest: {
+      header: { jobClass, priority, deadline, reuse, webhook, idempotencyKey },
+      renders: parts.flatMap(({ request }) => request.renders),
+    },
   };
 }
 

@@ -4,8 +4,9 @@
 import { createHash } from "node:crypto";
 import { FarmError } from "../../domain/errors.ts";
 import { refuseAny, violation } from "../../domain/field-rules.ts";
-import { ManifestHeader, ManifestRenders, RenderSpec, type SubmitManifestRequest } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { ManifestHeader, ManifestRenders, type RenderSpec, type SubmitManifestRequest } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { withDeadline } from "../../platform/deadline.ts";
+import { whileWaitedFor } from "../../platform/grpc/handlers.ts";
 
 const maxRendersOfMessage = 1_000;
 
@@ -15,14 +16,18 @@ export type ManifestStream = {
   /** The renders of each message, once. */
   readonly renders: AsyncIterable<readonly RenderSpec[]>;
   /** SHA-256 of header and renders as they were sent, the idempotency key apart, however they were cut into messages; after the last of them. */
-  digest(): string;
+  readonly digest: () => string;
 };
 
 /** Reads the header; REQUEST_MALFORMED when something else comes first. */
-export async function readManifest(messages: AsyncIterable<SubmitManifestRequest>, idleMs: number): Promise<ManifestStream> {
+export async function readManifest(
+  messages: AsyncIterable<SubmitManifestRequest>,
+  { idleMs, signal }: { readonly idleMs: number; readonly signal: AbortSignal },
+): Promise<ManifestStream> {
   const iterator = messages[Symbol.asyncIterator]();
+  // A stream whose caller has gone may neither end nor fail.
   const next = (): Promise<IteratorResult<SubmitManifestRequest>> =>
-    withDeadline(iterator.next(), { ms: idleMs, what: "the wait for the manifest's next message" });
+    whileWaitedFor(signal, () => withDeadline(iterator.next(), { ms: idleMs, what: "the wait for the manifest's next message" }));
   const first = await next();
   if (first.done === true || first.value.part?.$case !== "header") {
     throw new FarmError("REQUEST_MALFORMED", { message: "the first message of a manifest must be its header" });

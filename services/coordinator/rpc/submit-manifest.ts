@@ -49,7 +49,7 @@ export type ManifestDependencies = SubmitDependencies & {
 export function createSubmitManifest(dependencies: ManifestDependencies) {
   return (messages: AsyncIterable<SubmitManifestRequest>, call: Call): Promise<SubmitManifestResponse> =>
     dependencies.manifests.useNow("FARM_BUSY", async () => {
-      const stream = await readManifest(messages, dependencies.idleMs);
+      const stream = await readManifest(messages, { idleMs: dependencies.idleMs, signal: call.signal });
       const request = jobRequestFromProto(stream.header);
       refuseAny(formViolationsOf(request).length > 0 ? jobViolationsOf(dependencies, request) : []);
       const first = await findSubmittedJob(dependencies, request, call.caller.tenant);

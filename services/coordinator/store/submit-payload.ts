@@ -16,7 +16,9 @@ export type SharedTasks = {
   readonly tasks: readonly PlannedTask[];
   readonly uploads: readonly string[];
   /** What a render uses, by place in `tasks`. */
-  usesOf(render: Planned): readonly { readonly task: number | undefined; readonly label: string; readonly artifacts: readonly string[] }[];
+  readonly usesOf: (
+    render: Planned,
+  ) => readonly { readonly task: number | undefined; readonly label: string; readonly artifacts: readonly string[] }[];
 };
 
 /** The tasks of renders, each once. */

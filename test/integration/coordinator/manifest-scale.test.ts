@@ -12,7 +12,7 @@ import {
   ListRendersRequest,
   type RenderSpec,
   type SubmitManifestRequest,
-  SubmitManifestResponse,
+  type SubmitManifestResponse,
 } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
 import { openPool, type Pool } from "../../../services/platform/database/pool.ts";
 import { callClientStream, callUnary, connectClient } from "../../../services/platform/grpc/client.ts";
@@ -51,6 +51,7 @@ afterAll(async () => {
   await farm.stop();
 });
 
+// eslint-disable-next-line @typescript-eslint/require-await -- a stream
 async function* manifest(prompt: string): AsyncGenerator<SubmitManifestRequest> {
   yield { part: { $case: "header", value: { idempotencyKey: prompt, jobClass: 0, priority: 0, deadline: undefined, reuse: 0, webhook: undefined, validateOnly: false } } }; // prettier-ignore
   for (let first = 0; first < renderCount; first += 500) {
@@ -105,7 +106,9 @@ it("keeps the window while workers finish renders", { timeout: 5 * minuteMs }, a
 });
 
 it("cancels the whole in bounded statements, and loses no count", { timeout: 10 * minuteMs }, async () => {
-  const { renderCounts } = present((await callUnary(client.cancelJob.bind(client), CancelJobRequest.create({ jobId: job.jobId }), { deadlineMs: 10 * minuteMs })).job);
+  const { renderCounts } = present(
+    (await callUnary(client.cancelJob.bind(client), CancelJobRequest.create({ jobId: job.jobId }), { deadlineMs: 10 * minuteMs })).job,
+  );
   expect(renderCounts).toMatchObject({ queued: 0, running: 0, total: renderCount });
   expect(present(renderCounts).cancelled + present(renderCounts).succeeded).toBe(renderCount);
   expect(await count("waiting")).toBe(0);

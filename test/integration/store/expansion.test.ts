@@ -14,7 +14,7 @@ function planOf({ spec }: Pick<WaitingRender, "spec">): readonly PlannedTask[] {
 }
 
 function manifestOf(prompts: readonly string[], overrides: Parameters<typeof batch>[1] = {}) {
-  const { renders: _none, ...rest } = batch([[]], overrides);
+  const rest = batch([[]], overrides);
   const rows = prompts.map((prompt): ManifestRender => {
     const { render } = plannedRender([], { prompt });
     return { render, modelWeights: "random", fps: 16, modelDigest: sha256("model"), pool: "pool" };

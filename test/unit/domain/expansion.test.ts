@@ -65,16 +65,21 @@ describe("what is expanded next", () => {
       { maxLength: 12 },
     );
     fc.assert(
-      fc.property(lines, fc.nat(40), fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 60 }), (drawn, open, window, most) => {
-        const named = drawn.map((each, index): WaitingLine => ({ ...each, jobId: `job ${index}` }));
-        const decided = decideExpansion([pool(named, [{ tenant: "a", jobClass: "production", renders: open }])], window, most);
-        const taken = decided.reduce((sum, { renders }) => sum + renders, 0);
-        const waits = named.reduce((sum, { renders }) => sum + renders, 0);
-        expect(taken).toBe(Math.min(most, waits, Math.max(0, filledBy(window) - open)));
-        for (const { jobId, renders } of decided)
-          expect(renders).toBeLessThanOrEqual(named.find((each) => each.jobId === jobId)?.renders ?? 0);
-        expect(new Set(decided.map(({ jobId }) => jobId)).size).toBe(decided.length);
-      }),
+      fc.property(
+        lines,
+        fc.nat(40),
+        fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 60 })),
+        (drawn, open, [window, most]) => {
+          const named = drawn.map((each, index): WaitingLine => ({ ...each, jobId: `job ${index}` }));
+          const decided = decideExpansion([pool(named, [{ tenant: "a", jobClass: "production", renders: open }])], window, most);
+          const taken = decided.reduce((sum, { renders }) => sum + renders, 0);
+          const waits = named.reduce((sum, { renders }) => sum + renders, 0);
+          expect(taken).toBe(Math.min(most, waits, Math.max(0, filledBy(window) - open)));
+          for (const { jobId, renders } of decided)
+            expect(renders).toBeLessThanOrEqual(named.find((each) => each.jobId === jobId)?.renders ?? 0);
+          expect(new Set(decided.map(({ jobId }) => jobId)).size).toBe(decided.length);
+        },
+      ),
     );
   });
 });
