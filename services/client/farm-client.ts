@@ -24,10 +24,12 @@ import {
 } from "../gen/proto/vapfarm/v1/farm.ts";
 import type { FailedTask } from "../gen/proto/vapfarm/v1/operator.ts";
 import { connectClient } from "../platform/grpc/client.ts";
+import { untilTaken } from "./back-pressure.ts";
 import { type CallControl, type FarmCalls, farmCalls } from "./calls.ts";
 import { type ArtifactAddress, download, type DownloadOptions, readArtifact } from "./download.ts";
 import { type ListControl, listEvents, listFailures, listJobs, listRenders } from "./pages.ts";
 import { createPatience, patiently, type PatienceOptions } from "./patience.ts";
+import { type ManifestSubmitted, type ManifestToSubmit, submitManifest } from "./submit-manifest.ts";
 import { type ManySubmitted, submitMany } from "./submit-many.ts";
 import { upload, type UploadOptions } from "./upload.ts";
 import { watch, type WatchOptions } from "./watch.ts";
@@ -49,9 +51,12 @@ export type FarmClient = {
   readonly endpoint: FarmEndpoint;
   /** Every RPC as the proto states it, one page at a time. */
   readonly calls: FarmCalls;
-  submit(request: DeepPartial<SubmitRenderRequest>, control?: CallControl): Promise<Job>;
+  /** Waits, as the next two do, while the farm takes no more (FARM_FULL, FARM_BUSY); never longer than `patienceMs`. */
+  submit(request: DeepPartial<SubmitRenderRequest>, control?: CallControl & PatienceOptions): Promise<Job>;
   /** FIELD_INVALID when nothing was stored. */
-  submitMany(request: DeepPartial<SubmitRendersRequest>, control?: CallControl): Promise<ManySubmitted>;
+  submitMany(request: DeepPartial<SubmitRendersRequest>, control?: CallControl & PatienceOptions): Promise<ManySubmitted>;
+  /** Any number of renders; FIELD_INVALID with the first faults when nothing was stored. */
+  submitManifest(manifest: ManifestToSubmit, control?: CallControl & PatienceOptions): Promise<ManifestSubmitted>;
   getJob(jobId: string, control?: CallControl): Promise<Job>;
   /** The same, through an outage. */
   getJobPatiently(jobId: string, options?: PatienceOptions): Promise<Job>;
@@ -87,8 +92,9 @@ export function connectFarm(endpoint: FarmEndpoint, around: (calls: FarmCalls) =
   return {
     endpoint,
     calls,
-    submit: (request, control) => jobOf(calls.submitRender(request, control)),
-    submitMany: (request, control) => submitMany(calls, request, control),
+    submit: (request, control = {}) => jobOf(untilTaken(control, () => calls.submitRender(request, control))),
+    submitMany: (request, control = {}) => untilTaken(control, () => submitMany(calls, request, control)),
+    submitManifest: (manifest, control = {}) => untilTaken(control, () => submitManifest(calls, manifest, control)),
     getJob: (jobId, control) => jobOf(calls.getJob({ jobId }, control)),
     getJobPatiently: (jobId, options = {}) =>
       jobOf(patiently(createPatience(options), () => calls.getJob({ jobId }, { signal: options.signal }))),

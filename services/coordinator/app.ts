@@ -28,6 +28,7 @@ import { createDuty, type Duty, type DutySpec } from "./duties/duty.ts";
 import { createOrder } from "./duties/order.ts";
 import { createHealthDuty } from "./duties/health.ts";
 import { createPreemptionDuty } from "./duties/preemption.ts";
+import { createExpand, type Expand } from "./duties/expand.ts";
 import { createPromotion } from "./duties/promotion.ts";
 import { createPrune } from "./duties/prune.ts";
 import { createReaper } from "./duties/reaper.ts";
@@ -41,6 +42,7 @@ import { createPages } from "./pages/pages.ts";
 import type { Resources } from "./resources.ts";
 import { createCallerLookup } from "./rpc/caller.ts";
 import { createFarmService } from "./rpc/farm-service.ts";
+import { createSlots } from "./rpc/slots.ts";
 import type { Aftermath } from "./store/store-contract.ts";
 
 /** How often what happens by itself happens; tests shorten it. */
@@ -50,6 +52,7 @@ export type Timings = {
   readonly promotionMs: number;
   readonly preemptionMs: number;
   readonly deadlinesMs: number;
+  readonly expandMs: number;
   readonly sweepMs: number;
   readonly orderMs: number;
   readonly relayMs: number;
@@ -69,6 +72,7 @@ const defaultTimings: Timings = {
   promotionMs: 500,
   preemptionMs: 1_000,
   deadlinesMs: 2_000,
+  expandMs: 1_000,
   sweepMs: 30_000,
   orderMs: 5_000,
   relayMs: 1_000,
@@ -101,6 +105,7 @@ const version = "0.1.0";
 const maxMessageBytes = 4 * 1024 * 1024;
 const drainMs = 5_000;
 const secondLookMs = 300;
+const manifestIdleMs = 60_000;
 const uploadMaxAgeMs = 24 * 3600 * 1000;
 const dayMs = 24 * 3600 * 1000;
 const descriptors = join(import.meta.dirname, "../gen/farm.binpb");
@@ -122,13 +127,19 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   const metrics = createCoordinatorMetrics(registry, store, logger);
   const subjects = subjectsOf(config.VAPFARM_FARM);
   const hub = createWatchHub({ broker, subjects });
-  const onEvents = (): void => relay.nudge();
-  const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents });
+  const onEvents = (): void => {
+    relay.nudge();
+    if (expandSpec.isWaiting()) expand.nudge();
+  };
+  const onWaiting = (): void => expand.nudge();
+  const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting });
   const parts: Parts = { ...options, timings: { ...defaultTimings, ...options.timings }, metrics, hub, announcer, holder: randomUUID() };
   const relay = dutyOf(relaySpec(parts), parts);
+  const expandSpec = expandSpecOf(parts);
+  const expand = dutyOf(expandSpec, parts);
   const grpcAddress = (): string => grpc.address();
   const pages = createPages({ grpcAddress, publicUrl: config.VAPFARM_PUBLIC_URL, now: () => new Date(), logger });
-  const temporaryFolder = join(config.VAPFARM_STATE_FOLDER, "uploads");
+  const temporaryFolder = uploadsOf(config);
   const media = createMediaParts({ ...options, temporaryFolder, httpAddress: () => http.address() });
   const http = createHttpSide({
     address: config.VAPFARM_HTTP_ADDRESS,
@@ -143,15 +154,34 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     links: (fail) => createSignedArtifactRoute({ ...media.signed, fail }),
     pages: pages.route,
   });
-  const grpc = createGrpcServer({
-    address: config.VAPFARM_GRPC_ADDRESS,
+  const grpc = grpcServer(parts, media);
+  const component = sequence([
+    uploadFolder(temporaryFolder),
+    dispatch(parts),
+    ...duties(parts, media),
+    expand,
+    relay,
+    pages,
+    http,
+    grpc,
+    hub,
+  ]);
+  return { ...component, grpcAddress, httpAddress: () => http.address() };
+}
+
+function grpcServer(parts: Parts, media: MediaParts) {
+  return createGrpcServer({
+    address: parts.config.VAPFARM_GRPC_ADDRESS,
     services: [farmService(parts, media)],
     maxMessageBytes,
     reflection: { descriptors },
     drainMs,
   });
-  const component = sequence([uploadFolder(temporaryFolder), dispatch(parts), ...duties(parts, media), relay, pages, http, grpc, hub]);
-  return { ...component, grpcAddress, httpAddress: () => http.address() };
+}
+
+/** Where uploads and manifests lie while they come. */
+function uploadsOf(config: CoordinatorConfig): string {
+  return join(config.VAPFARM_STATE_FOLDER, "uploads");
 }
 
 async function readiness({ store, broker }: Resources): Promise<void> {
@@ -201,7 +231,9 @@ function farmService(parts: Parts, media: MediaParts) {
     drawSeed,
     now: () => new Date(),
     onCommitted: (aftermath: Aftermath): void => announcer.announce([aftermath]),
-    watch: { store, hub, pollMs: timings.watchPollMs },
+    watch: { store, hub, pollMs: timings.watchPollMs, watches: createSlots(config.VAPFARM_WATCHES) },
+    submits: createSlots(config.VAPFARM_SUBMITS),
+    manifest: { manifests: createSlots(config.VAPFARM_MANIFESTS), temporaryFolder: uploadsOf(config), idleMs: manifestIdleMs },
   });
 }
 
@@ -254,6 +286,20 @@ function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
     }),
   ];
   return specs.map((spec) => dutyOf(spec, parts));
+}
+
+function expandSpecOf({ config, resources, metrics, timings, announcer }: Parts): Expand {
+  const { store, models } = resources;
+  return createExpand({
+    store,
+    models,
+    window: config.VAPFARM_OPEN_RENDERS,
+    intervalMs: timings.expandMs,
+    budgetMs: timings.dutyHoldMs / 5,
+    clock: () => performance.now(),
+    onCommitted: (aftermath) => announcer.announce([aftermath]),
+    onExpanded: metrics.onExpanded,
+  });
 }
 
 function relaySpec({ config, resources, metrics, timings }: Parts) {

@@ -12,6 +12,7 @@ import type {
   AttemptReport,
   BooksStore,
   DeadlineRound,
+  ExpansionStore,
   HealthStore,
   JudgeOutcome,
   OverviewStore,
@@ -25,6 +26,7 @@ export type CoordinatorMetrics = DispatchObserver & {
   readonly onRound: (round: Round) => void;
   readonly onReap: (outcome: ReapOutcome) => void;
   readonly onRepaired: (count: number) => void;
+  readonly onExpanded: (renders: number) => void;
   readonly onUnsent: (rows: number) => void;
   readonly onWebhookTry: (outcome: WebhookOutcome) => void;
   readonly onJudged: (outcome: JudgeOutcome) => void;
@@ -33,7 +35,10 @@ export type CoordinatorMetrics = DispatchObserver & {
   readonly onUnbalanced: (attempts: number) => void;
 };
 
-type MeasuredStore = Pick<OverviewStore, "queueCounts"> & Pick<HealthStore, "healthCounts"> & Pick<BooksStore, "usageTotals">;
+type MeasuredStore = Pick<OverviewStore, "queueCounts"> &
+  Pick<HealthStore, "healthCounts"> &
+  Pick<BooksStore, "usageTotals"> &
+  Pick<ExpansionStore, "windowCounts">;
 
 const callSeconds = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60];
 const levelSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300];
@@ -44,6 +49,7 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
   registerQueue(metrics, store, logger);
   registerHealth(metrics, store, logger);
   registerBooks(metrics, store, logger);
+  registerWindows(metrics, store, logger);
   const calls = metrics.histogram({
     name: "vapfarm_rpc_seconds",
     help: "Duration of gRPC calls by method and code",
@@ -59,6 +65,7 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
   const unsent = metrics.gauge("vapfarm_events_unsent", "Event rows not yet copied to JetStream, as the relay last saw them");
   const webhooks = metrics.counter("vapfarm_webhook_tries_total", "Tries to deliver webhooks by outcome", ["outcome"]);
   const unbalanced = metrics.gauge("vapfarm_books_unbalanced", "Recent attempts that are not the sum of their entries; each one is a bug");
+  const expanded = metrics.counter("vapfarm_expanded_renders_total", "Renders that waited and were expanded, or failed for their model");
   const countOutcomes = createOutcomeCounter(metrics);
   const { onHold, ...steering } = createSteeringMetrics(metrics);
   const countIllegal = (code: string | undefined): void => {
@@ -81,6 +88,7 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
       if (massLapse) massLapses.inc();
     },
     onRepaired: (count) => repairs.inc(count),
+    onExpanded: (renders) => expanded.inc(renders),
     onUnsent: (rows) => unsent.set(rows),
     onWebhookTry: (outcome) => webhooks.inc({ outcome }),
     onJudged: createJudgeCounter(metrics),
@@ -136,6 +144,28 @@ function registerHealth(metrics: Metrics, store: MeasuredStore, logger: Logger):
         }
       } catch (thrown) {
         logger.warn({ err: thrown }, "the health of workers could not be counted; the metrics are those of the last scrape");
+      }
+    },
+  });
+}
+
+function registerWindows(metrics: Metrics, store: Pick<ExpansionStore, "windowCounts">, logger: Logger): void {
+  const open = metrics.gauge("vapfarm_open_renders", "Renders that are expanded and have not ended, by pool", ["pool"]);
+  metrics.sampledGauge({
+    name: "vapfarm_waiting_renders",
+    help: "Renders that wait for the window of their pool",
+    labels: ["pool"],
+    async sample(gauge) {
+      try {
+        const counts = await store.windowCounts();
+        gauge.reset();
+        open.reset();
+        for (const { pool, waiting, open: renders } of counts) {
+          gauge.set({ pool }, waiting);
+          open.set({ pool }, renders);
+        }
+      } catch (thrown) {
+        logger.warn({ err: thrown }, "the windows could not be counted; the metrics are those of the last scrape");
       }
     },
   });

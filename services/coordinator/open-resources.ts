@@ -16,7 +16,7 @@ import type { CoordinatorConfig } from "./config.ts";
 import { createModelCatalogue } from "./model-catalogue.ts";
 import { createServedModels, teachShapes } from "./served-models.ts";
 import { withCrashPoint } from "./store/crash-points.ts";
-import { openStore } from "./store/store.ts";
+import { openStore, type StoreOptions } from "./store/store.ts";
 import type { Store } from "./store/store-contract.ts";
 
 const projectFolder = join(import.meta.dirname, "../..");
@@ -66,8 +66,33 @@ async function openCoordinatorStore(config: CoordinatorConfig): Promise<Store> {
       floors: [config.VAPFARM_CLASS_FLOORS.production, config.VAPFARM_CLASS_FLOORS.benchmark],
       halfLifeMs: config.VAPFARM_SHARE_HALF_LIFE_MS,
     },
+    ...keepingOf(config),
   });
   return withCrashPoint(store, config.VAPFARM_CRASH_AT);
+}
+
+const dayMs = 24 * 3600 * 1000;
+/** Where it is not set: how far below the bound collection goes. */
+const lowShare = 0.9;
+
+/** What the settings say of how much there may be, and for how long it is kept. */
+export function keepingOf(config: CoordinatorConfig): Required<Pick<StoreOptions, "limits" | "retention" | "room">> {
+  const highBytes = config.VAPFARM_ARTIFACT_BYTES;
+  return {
+    limits: {
+      openRenders: config.VAPFARM_OPEN_RENDERS,
+      waitingRenders: config.VAPFARM_WAITING_RENDERS,
+      waitingRendersOfTenant: config.VAPFARM_WAITING_RENDERS_PER_TENANT,
+      openJobs: config.VAPFARM_OPEN_JOBS,
+      openJobsOfTenant: config.VAPFARM_OPEN_JOBS_PER_TENANT,
+    },
+    retention: { keepJobsMs: config.VAPFARM_KEEP_JOBS_DAYS * dayMs, keepUploadsMs: config.VAPFARM_KEEP_UPLOADS_DAYS * dayMs },
+    room: {
+      highBytes,
+      lowBytes: config.VAPFARM_ARTIFACT_BYTES_LOW ?? Math.floor((highBytes ?? 0) * lowShare),
+      collectResults: config.VAPFARM_COLLECT_RESULTS,
+    },
+  };
 }
 
 function closer(close: () => Promise<void>): Component {

@@ -2,6 +2,7 @@
  * Models of the catalogue as pools serve them: what requests are checked against, and the planner of their graphs.
  */
 import { createHash } from "node:crypto";
+import { canonicalJson } from "../domain/content-key.ts";
 import { memoryClass, workerMemoryClass } from "../domain/order.ts";
 import { type PoolOfModels, poolOfModel } from "../domain/pool-of-model.ts";
 import { planRender } from "../domain/stage-graph.ts";
@@ -37,9 +38,11 @@ export function createServedModels(
 /** A manifest as a served model. */
 function servedModel(manifest: ModelManifest, pool: ServingPool): ServedModel {
   const model = plannedModelOf(manifest);
+  const digest = sha256(new TextEncoder().encode(canonicalJson(model)));
   return {
     facts: factsOf(manifest),
     manifest,
+    digest,
     pool: pool.name,
     tooLarge: tooLarge(manifest, pool),
     plan: (render, owner) => planRender({ render, model, pool: pool.name, profile: pool.profile, ...owner, sha256 }),

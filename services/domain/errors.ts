@@ -98,6 +98,14 @@ export const errorTable = {
     "the tenant has 100 uploads that are begun and not finished",
     "finish one of them, or wait until some expire",
   ]),
+  FARM_FULL: row("RESOURCE_EXHAUSTED", "transient", [
+    "as many renders or jobs wait as the farm takes",
+    "submit again when some have ended; the answer says when to ask",
+  ]),
+  FARM_BUSY: row("RESOURCE_EXHAUSTED", "transient", [
+    "this coordinator answers as many calls of this kind as it may",
+    "try again shortly; the answer says when",
+  ]),
   UPLOADS_BUSY: row("RESOURCE_EXHAUSTED", "transient", ["this coordinator receives as many uploads as it may", "try again shortly"]),
   ADDRESS_REFUSED: row("INVALID_ARGUMENT", "input", [
     "the address is not one that the operator allows",
@@ -136,6 +144,10 @@ export const errorTable = {
   CALLER_NOT_ALLOWED: row("PERMISSION_DENIED", "input", ["the caller's role does not allow this", "ask the operator for the role"]),
   // Models and engines.
   MODEL_INVALID: row("FAILED_PRECONDITION", "engine", ["the model's folder is incomplete or damaged", "export the model again"]),
+  MODEL_CHANGED: row("FAILED_PRECONDITION", "input", [
+    "the model was changed while the render waited",
+    "submit the render again: it is made with the model as it is now",
+  ]),
   ENGINE_DIGEST_MISMATCH: row("FAILED_PRECONDITION", "engine", [
     "the engine on this worker is not the one that the task was made for",
     "roll the same model out to every worker of the pool",

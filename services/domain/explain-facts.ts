@@ -1,6 +1,7 @@
 /**
  * What is known when a task is explained, from one snapshot, and what is said of it.
  */
+import type { WaitingPool } from "./explain-window.ts";
 import type { TaskState } from "./task-state.ts";
 import type { HealthState } from "./worker-health.ts";
 
@@ -88,6 +89,8 @@ export type ExplainFacts = {
   readonly pools: readonly string[];
   /** Of a job whose deadline is at risk, or was missed. */
   readonly deadline?: "at_risk" | "missed" | undefined;
+  /** Renders that have no tasks yet, by pool; absent: none. */
+  readonly waiting?: readonly WaitingPool[];
 };
 
 export type ConstraintKind =
@@ -106,6 +109,7 @@ export type ConstraintKind =
   | "behind_others"
   | "avoided"
   | "about_to_start"
+  | "window"
   | "running"
   | "over_budget";
 

@@ -6,6 +6,7 @@
  * none holds its engine, that all are cordoned.
  */
 import { type Fleet, fleetOf, noneCanRun, whyNoneStarts } from "./explain-workers.ts";
+import { explainWaiting } from "./explain-window.ts";
 import type { Constraint, ConstraintKind, ExplainFacts, ExplainHold, ExplainLimit, OpenTask } from "./explain-facts.ts";
 
 export type * from "./explain-facts.ts";
@@ -41,6 +42,7 @@ export function summarize(facts: ExplainFacts): string {
   const [first] = waiting === undefined || (running > 0 && waiting.state === "blocked") ? [] : explainTask(waiting, facts);
   if (first !== undefined) parts.push(`${running > 0 ? "the next " : ""}${openings[first.kind]}: ${first.message}`);
   if (facts.deadline !== undefined) parts.push(deadlines[facts.deadline]);
+  for (const pool of facts.waiting ?? []) parts.push(explainWaiting(pool).message);
   return parts.length > 0 ? parts.join("; ") : "no task of it is open";
 }
 
@@ -70,6 +72,7 @@ const openings: Readonly<Record<ConstraintKind, string>> = {
   behind_others: "waits for a worker",
   avoided: "waits for a worker",
   about_to_start: "is about to start",
+  window: "waits",
   running: "runs",
   over_budget: "is stopped by a budget",
 };

@@ -4,12 +4,13 @@
 import { checkpoints } from "./checkpoints.ts";
 import { dispatch } from "./dispatch.ts";
 import { wholeFarm } from "./farm.ts";
+import { manifests } from "./manifests.ts";
 import { numerics } from "./numerics.ts";
 import { order } from "./order.ts";
 import { recovery } from "./recovery.ts";
 import { type Bench, printFigures } from "./report.ts";
 
-const benches: Readonly<Record<string, Bench>> = { numerics, checkpoints, dispatch, order, farm: wholeFarm, recovery };
+const benches: Readonly<Record<string, Bench>> = { numerics, checkpoints, dispatch, order, manifests, farm: wholeFarm, recovery };
 const short = process.argv.includes("--short");
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 

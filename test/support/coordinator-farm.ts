@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createCoordinator, type Coordinator, type Timings } from "../../services/coordinator/app.ts";
 import type { Resources } from "../../services/coordinator/resources.ts";
+import { keepingOf } from "../../services/coordinator/open-resources.ts";
 import { type CoordinatorConfig, readCoordinatorConfig } from "../../services/coordinator/config.ts";
 import { createModelCatalogue } from "../../services/coordinator/model-catalogue.ts";
 import type { MediaFacts } from "../../services/coordinator/rpc/upload-media.ts";
@@ -133,7 +134,7 @@ async function startOne(place: Place, { environment = {}, timings = {}, network 
 async function openTestResources({ databaseUrl, natsUrl, artifacts }: Place, config: CoordinatorConfig): Promise<Resources> {
   const { VAPFARM_LEASE_MS: leaseMs, VAPFARM_POOLS: pools } = config;
   const openTestPool = (connections: number) => openPool({ url: databaseUrl, applicationName: "test", connections });
-  const store = await openStore({ pool: openTestPool(6), beatPool: openTestPool(2), farm: "local", leaseMs, pools });
+  const store = await openStore({ pool: openTestPool(6), beatPool: openTestPool(2), farm: "local", leaseMs, pools, ...keepingOf(config) });
   return {
     store,
     broker: await connectBroker({ url: natsUrl, name: "coordinator", logger }),

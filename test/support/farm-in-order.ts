@@ -1,7 +1,16 @@
 /**
  * A scripted farm where everything is in order: an answer for every call, with a job, a render and a worker in it.
  */
-import { JobClass, JobEvent, JobState, Render, TaskState, Worker, WorkerState } from "../../services/gen/proto/vapfarm/v1/farm.ts";
+import {
+  JobClass,
+  JobEvent,
+  JobState,
+  Render,
+  type SubmitManifestRequest,
+  TaskState,
+  Worker,
+  WorkerState,
+} from "../../services/gen/proto/vapfarm/v1/farm.ts";
 import { Budget, BudgetLevel, Price } from "../../services/gen/proto/vapfarm/v1/books.ts";
 import {
   FailedTask,
@@ -95,6 +104,11 @@ export function answersInOrder(): Handlers {
     ...scriptedDownload(bytes, { chunkBytes: 5, cutAfter: [] }),
     submitRender: () => ({ job }),
     submitRenders: () => ({ job, outcomes: [{ index: 0, outcome: { $case: "position", value: 0 } }] }),
+    async submitManifest(messages: AsyncIterable<SubmitManifestRequest>) {
+      let renderCount = 0;
+      for await (const { part } of messages) if (part?.$case === "renders") renderCount += part.value.renders.length;
+      return { job, renderCount, wrongCount: 0, faults: [] };
+    },
     getJob: () => ({ job }),
     listJobs: () => ({ jobs: [job], nextPageToken: "" }),
     getRender: () => ({ render }),

@@ -8,6 +8,8 @@ from vapfarm_client.errors import FarmError
 
 _FIRST_SECONDS = 0.2
 _LONGEST_SECONDS = 5.0
+# A farm that is full says when to ask again; it is not left alone for longer than this.
+_LONGEST_ASKED_SECONDS = 60.0
 
 
 class Patience:
@@ -37,5 +39,5 @@ class Patience:
             self._since = now
         if not error.is_transient or now - self._since >= self._limit:
             raise error
-        self._sleep(self._pause * (0.5 + random.random() / 2))
+        self._sleep(max(self._pause * (0.5 + random.random() / 2), min(error.retry_after, _LONGEST_ASKED_SECONDS)))
         self._pause = min(self._pause * 2, _LONGEST_SECONDS)

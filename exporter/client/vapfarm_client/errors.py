@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
+from vapfarm.v1 import farm_pb2
+
 _DETAILS_KEY = "grpc-status-details-bin"
 _PASSING = frozenset({"UNAVAILABLE", "ABORTED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "CANCELLED"})
 # Statuses that may pass, with reasons that do not.
@@ -32,6 +34,8 @@ class FarmError(Exception):
         self.message = message
         self.status = status
         self.remedy = ""
+        #: Seconds after which the farm asks to be asked again; 0 where it did not say.
+        self.retry_after = 0.0
         self.fields: tuple[FieldViolation, ...] = ()
 
     @property
@@ -60,6 +64,15 @@ def from_status(status: status_pb2.Status) -> FarmError:
     return failure
 
 
+def from_faults(answer: farm_pb2.SubmitManifestResponse) -> FarmError:
+    """Read what is wrong with the rows of a manifest."""
+    failure = FarmError("FIELD_INVALID", f"{answer.wrong_count} of {answer.render_count} renders are wrong", "INVALID_ARGUMENT")
+    failure.fields = tuple(
+        FieldViolation(f"renders[{fault.row}].{fault.field}", f"{fault.reason}; {fault.remedy}") for fault in answer.faults
+    )
+    return failure
+
+
 def _add_details(failure: FarmError, status: status_pb2.Status) -> None:
     for detail in status.details:
         info = error_details_pb2.ErrorInfo()
@@ -67,6 +80,9 @@ def _add_details(failure: FarmError, status: status_pb2.Status) -> None:
             failure.code = info.reason
             failure.remedy = info.metadata.get("remedy", "")
             failure.args = (f"{info.reason}: {failure.message}",)
+        retry = error_details_pb2.RetryInfo()
+        if detail.Unpack(retry):
+            failure.retry_after = retry.retry_delay.ToTimedelta().total_seconds()
         request = error_details_pb2.BadRequest()
         if detail.Unpack(request):
             failure.fields = tuple(FieldViolation(each.field, each.description) for each in request.field_violations)

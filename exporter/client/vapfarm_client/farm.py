@@ -5,7 +5,7 @@ uploads and downloads by offset, submits by idempotency key.
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -13,13 +13,13 @@ import grpc
 
 from vapfarm.v1 import farm_pb2, farm_pb2_grpc
 from vapfarm_client.backoff import Patience
-from vapfarm_client.errors import FarmError, from_rpc_error, from_status
-from vapfarm_client.transfer import download_file, upload_file
+from vapfarm_client.errors import FarmError, from_faults, from_rpc_error, from_status
+from vapfarm_client.transfer import download_file, manifest_messages, upload_file
 
 _MAX_MESSAGE_BYTES = 4 * 1024**2
 # A stream that lasts longer is taken up again.
 _STREAM_SECONDS = 3600.0
-_STREAMS = frozenset({"UploadMedia", "DownloadArtifact", "WatchJob"})
+_STREAMS = frozenset({"SubmitManifest", "UploadMedia", "DownloadArtifact", "WatchJob"})
 _ENDED = frozenset({farm_pb2.JOB_STATE_SUCCEEDED, farm_pb2.JOB_STATE_FAILED, farm_pb2.JOB_STATE_CANCELLED})
 
 
@@ -86,6 +86,19 @@ class Farm:
             raise next(iter(errors.values()))
         return answer.job, errors
 
+    def submit_manifest(
+        self, renders: Iterable[farm_pb2.RenderSpec], *, idempotency_key: str | None = None, **settings: object
+    ) -> farm_pb2.Job:
+        """Submit any number of renders as one job, all or none; `renders` is gone through again for each try, so hand in a list.
+
+        `settings` are ManifestHeader's other fields. Raises FarmError FIELD_INVALID with the first faults when rows are wrong.
+        """
+        header = farm_pb2.ManifestHeader(idempotency_key=idempotency_key or str(uuid.uuid4()), **settings)
+        answer = self._repeat("SubmitManifest", lambda: manifest_messages(header, renders))
+        if answer.wrong_count > 0:
+            raise from_faults(answer)
+        return answer.job
+
     def get_job(self, job_id: str) -> farm_pb2.Job:
         """Get one job as it is now."""
         return self.call("GetJob", farm_pb2.GetJobRequest(job_id=job_id)).job
@@ -136,7 +149,7 @@ class Farm:
         patience = Patience(self._patience)
         while True:
             try:
-                return self.call(method, request)
+                return self.call(method, request() if callable(request) else request)
             except FarmError as error:
                 patience.wait_or_raise(error)
 

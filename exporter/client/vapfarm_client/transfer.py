@@ -1,7 +1,7 @@
 """Bytes in and out of the farm: both go on where a broken stream stopped, and both are checked by SHA-256."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +10,9 @@ from vapfarm_client.backoff import Patience
 from vapfarm_client.errors import FarmError
 
 CHUNK_BYTES = 256 * 1024
+_RENDERS_OF_MESSAGE = 500
+# A message of 4 MiB is the farm's limit.
+_BYTES_OF_MESSAGE = 2 * 1024**2
 
 Calls = Callable[..., object]
 
@@ -94,3 +97,21 @@ def _append(answers: Iterator[farm_pb2.DownloadArtifactResponse], unfinished: Pa
                 artifact = answer.artifact
             file.write(answer.chunk)
     return artifact
+
+
+def manifest_messages(
+    header: farm_pb2.ManifestHeader, renders: Iterable[farm_pb2.RenderSpec]
+) -> Iterator[farm_pb2.SubmitManifestRequest]:
+    """Cut a manifest into messages: its header, then its renders, as many as a message takes."""
+    yield farm_pb2.SubmitManifestRequest(header=header)
+    some: list[farm_pb2.RenderSpec] = []
+    size = 0
+    for render in renders:
+        bytes_ = render.ByteSize()
+        if some and (len(some) == _RENDERS_OF_MESSAGE or size + bytes_ > _BYTES_OF_MESSAGE):
+            yield farm_pb2.SubmitManifestRequest(renders=farm_pb2.ManifestRenders(renders=some))
+            some, size = [], 0
+        some.append(render)
+        size += bytes_
+    if some:
+        yield farm_pb2.SubmitManifestRequest(renders=farm_pb2.ManifestRenders(renders=some))

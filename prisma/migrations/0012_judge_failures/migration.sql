@@ -393,11 +393,11 @@ begin
   return jsonb_build_object('pushes', '[]'::jsonb, 'aftermath', vf_startable(v_worker.pool, null, v_worker.shapes));
 end $$;
 
--- Opens anew the failed renders that use a dead letter, of every job of the tenant (null: anyone's), at most p_most in one call, each as
+-- Opens anew the failed renders that use a dead letter, of every job of the tenant (null: anyone's), at most p_limits.most in one call, each as
 -- vf_retry does. Null when there is no such task, or no render of the tenant ever used it. Outcomes: nothing; pool_gone (its pool is none
 -- of p_pools); invalid (as of vf_retry); retried (how many, how many are left). Locks: as vf_retry, render by render; a deadlock that is
 -- lost is run again.
-create function vf_retry_task(p_tenant text, p_task bigint, p_most integer, p_pools text[]) returns jsonb language plpgsql as $$
+create function vf_retry_task(p_tenant text, p_task bigint, p_limits jsonb, p_pools text[]) returns jsonb language plpgsql as $$
 declare
   v_pool text := (select t.pool from task t where t.id = p_task and t.pool <> all (p_pools));
   v_render record;
@@ -414,9 +414,9 @@ begin
   for v_render in
     select r.job_id, r.position from task_user u join task t on t.id = u.task_id join render r on r.id = u.render_id join job j on j.id = r.job_id
     where u.task_id = p_task and t.state = 'failed' and r.state = 'failed' and (p_tenant is null or j.tenant_id = p_tenant)
-    order by r.job_id, r.position limit p_most
+    order by r.job_id, r.position limit (p_limits ->> 'most')::integer
   loop
-    v_outcome := vf_retry(p_tenant, v_render.job_id, v_render.position);
+    v_outcome := vf_retry(p_tenant, v_render.job_id, v_render.position, p_limits);
     continue when v_outcome is null or v_outcome ->> 'kind' = 'nothing';
     exit when v_outcome ->> 'kind' = 'invalid' and v_retried > 0;
     if v_outcome ->> 'kind' = 'invalid' then return v_outcome; end if;

@@ -519,7 +519,8 @@ declare
   v_cancelled jsonb;
 begin
   v_told := vf_flush(vf_add(vf_no_effects(), 'events', v_event));
-  v_cancelled := vf_cancel(null, p_job, null);
+  -- Of a large job a part: the next round goes on.
+  v_cancelled := vf_cancel(null, p_job, null, 1000) -> 'aftermath';
   update render set failure_code = 'BUDGET_USED_UP', failure_message = p_message, failure_stage = ''
   where id = any (v_open) and state = 'cancelled';
   update job set failure_code = 'BUDGET_USED_UP', failure_message = p_message, failure_stage = '' where id = p_job and state = 'cancelled';

@@ -1,17 +1,26 @@
 /**
- * A batch as the requests that submit it: at most 1,000 renders and 3 MiB each, every one with an idempotency key.
+ * A batch as what submits it: one request where it fits into one (1,000 renders, 3 MiB), else a manifest; with an idempotency key.
  *
  * Pure. The key is made of what the request says, media by their hash, so the same file asks for the same jobs however often it is
  * submitted, and a file that was changed asks for new ones.
  */
 import { createHash } from "node:crypto";
-import { RenderSpec, SubmitRendersRequest } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { type DeepPartial, type ManifestHeader, RenderSpec, SubmitRendersRequest } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { RenderRequest, SubmitRequest } from "../../domain/render-request.ts";
 import { submitRequestToProto } from "../render/submit-proto.ts";
 import type { BatchPlan, MediaSource, PlannedRender } from "./plan.ts";
 
 /** One job to be: its renders stand at their position. */
 export type BatchPart = { readonly renders: readonly PlannedRender[]; readonly request: SubmitRendersRequest };
+
+/** More renders than one request takes, as one job. */
+export type BatchManifest = {
+  readonly renders: readonly PlannedRender[];
+  readonly manifest: { readonly header: DeepPartial<ManifestHeader>; readonly renders: readonly RenderSpec[] };
+};
+
+/** A batch is one job. */
+export type BatchJob = BatchPart | BatchManifest;
 
 type PartOptions = {
   /** Path → SHA-256 of every file. */
@@ -38,6 +47,25 @@ export function partsOf(plan: BatchPlan, { hashes, idempotencyKey, webhookSecret
     const renders = chunk.map(({ render }) => render);
     return { renders, request: { ...request, idempotencyKey: all.length === 1 ? key : `${key}-${index}` } };
   });
+}
+
+/** The batch as one job. */
+export function jobOfBatch(plan: BatchPlan, options: PartOptions): BatchJob {
+  const parts = partsOf(plan, options);
+  const [first] = parts;
+  if (parts.length === 1 && first !== undefined) return first;
+  const { jobClass, priority, deadline, reuse, webhook } = first?.request ?? SubmitRendersRequest.create();
+  const content = createHash("sha256")
+    .update(parts.map(({ request }) => request.idempotencyKey).join("\n"))
+    .digest("hex");
+  const idempotencyKey = options.idempotencyKey ?? `batch-${content.slice(0, 48)}`;
+  return {
+    renders: parts.flatMap(({ renders }) => renders),
+    manifest: {
+      header: { jobClass, priority, deadline, reuse, webhook, idempotencyKey },
+      renders: parts.flatMap(({ request }) => request.renders),
+    },
+  };
 }
 
 type Spec = { readonly render: PlannedRender; readonly spec: RenderSpec };

@@ -19,7 +19,7 @@ import { type Column, renderTable } from "../table.ts";
 import { batchRow, createJobBoard, foldJob, type JobBoard } from "./board.ts";
 import { hashFiles, missingFiles, uploadFiles } from "./media.ts";
 import { type BatchPlan, inOrder, planBatch } from "./plan.ts";
-import { type BatchPart, partsOf } from "./requests.ts";
+import { type BatchJob, jobOfBatch } from "./requests.ts";
 import { type BatchResult, collect, exitCodeOfBatch, type SubmittedPart } from "./results.ts";
 import type { BatchFault } from "./source.ts";
 
@@ -73,29 +73,46 @@ async function renderPlan(context: CliContext, options: BatchOptions, { client, 
   const webhookSecret = path === undefined ? undefined : await readWebhookSecret("webhook.secret_file", path);
   const hashes = await hashFiles(plan, signal);
   await uploadFiles(context, { client, hashes, asJson: options.json === true });
-  const parts = partsOf(plan, { hashes, idempotencyKey: options.idempotencyKey, webhookSecret });
+  const batch = jobOfBatch(plan, { hashes, idempotencyKey: options.idempotencyKey, webhookSecret });
   const name = options.file === "-" ? "stdin" : basename(options.file);
-  // Several jobs, or none: each part is checked before the first is stored.
-  if (parts.length > 1 || options.dryRun === true)
-    for (const part of parts) await submit(part, { client, signal, name, validateOnly: true });
-  if (options.dryRun === true) return printDryRun(context, options, { plan, parts });
-  const submitted: SubmittedPart[] = [];
-  for (const part of parts) submitted.push(await submitPart(part, { client, signal, name, validateOnly: false }));
+  const onOutage = ({ message }: FarmError): void => context.output.note(`  ${message}; asking again`);
+  const submitting = { client, signal, name, onOutage };
+  if (options.dryRun === true) {
+    await submit(batch, { ...submitting, validateOnly: true });
+    return printDryRun(context, options, plan);
+  }
+  const submitted = [await submitJob(batch, { ...submitting, validateOnly: false })];
   return finish(context, options, { client, submitted });
 }
 
-type Submitting = { readonly client: FarmClient; readonly signal: AbortSignal; readonly name: string; readonly validateOnly: boolean };
+type Submitting = {
+  readonly client: FarmClient;
+  readonly signal: AbortSignal;
+  readonly name: string;
+  readonly validateOnly: boolean;
+  /** Told when the farm takes no more at the moment. */
+  readonly onOutage: (error: FarmError) => void;
+};
 
-async function submitPart(part: BatchPart, submitting: Submitting): Promise<SubmittedPart> {
-  const job = await submit(part, submitting);
+async function submitJob(batch: BatchJob, submitting: Submitting): Promise<SubmittedPart> {
+  const job = await submit(batch, submitting);
   if (job === undefined) throw new FarmError("PROTOCOL_UNSUPPORTED", { message: "the farm's answer has no job" });
-  return { job, renders: part.renders };
+  return { job, renders: batch.renders };
+}
+
+async function send(batch: BatchJob, { client, signal, onOutage, validateOnly }: Submitting) {
+  const control = { signal, onOutage };
+  if ("request" in batch) return (await client.submitMany({ ...batch.request, validateOnly }, control)).job;
+  const { header, renders } = batch.manifest;
+  return (await client.submitManifest({ header: { ...header, validateOnly }, renders }, control)).job;
 }
 
 /** What the farm refuses is said with the place in the file of the render that it is about. */
-async function submit({ request, renders }: BatchPart, { client, signal, name, validateOnly }: Submitting) {
+async function submit(batch: BatchJob, submitting: Submitting) {
+  const { renders } = batch;
+  const { name } = submitting;
   try {
-    return (await client.submitMany({ ...request, validateOnly }, { signal })).job;
+    return await send(batch, submitting);
   } catch (thrown) {
     const error = toFarmError(thrown);
     const fields = (error.details.fields ?? []).map((violation) => {
@@ -108,12 +125,10 @@ async function submit({ request, renders }: BatchPart, { client, signal, name, v
   }
 }
 
-type DryRun = { readonly plan: BatchPlan; readonly parts: readonly BatchPart[] };
-
-function printDryRun({ output }: CliContext, { json }: BatchOptions, { plan, parts }: DryRun): ExitCode {
+function printDryRun({ output }: CliContext, { json }: BatchOptions, plan: BatchPlan): ExitCode {
   const names = plan.renders.map(({ folder }) => folder);
-  if (json === true) output.json({ dryRun: true, jobs: parts.length, renders: names.map((name) => ({ name })) });
-  else output.line(`right, nothing was submitted: renders ${names.length}, jobs ${parts.length}`);
+  if (json === true) output.json({ dryRun: true, jobs: 1, renders: names.map((name) => ({ name })) });
+  else output.line(`right, nothing was submitted: renders ${names.length}, jobs 1`);
   return exitCodes.ok;
 }
 

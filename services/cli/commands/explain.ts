@@ -40,6 +40,9 @@ async function explain({ context, client, options, args: [jobId = ""] }: FarmCal
     return;
   }
   output.line(plainText(`job ${jobId} is ${jobStateWord(answer.state)}: ${answer.summary}`));
+  for (const { constraint } of answer.waitingRenders) {
+    if (constraint !== undefined && constraint.remedy !== "") output.line(plainText(`  what to do: ${constraint.remedy}`));
+  }
   for (const task of answer.tasks) printTask(output, task);
   const rest = answer.openTasks - answer.tasks.length;
   if (rest > 0) output.line(`and ${rest} more open tasks`);

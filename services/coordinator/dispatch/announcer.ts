@@ -22,6 +22,8 @@ export type AnnouncerOptions = {
   readonly secondLookMs: number;
   /** Jobs got events: the relay has something to copy. */
   readonly onEvents: () => void;
+  /** Renders were stored that wait for the window of their pool. */
+  readonly onWaiting: () => void;
 };
 
 export type Announcer = {
@@ -36,6 +38,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
       const jobIds = new Set(aftermaths.flatMap(({ touchedJobIds }) => touchedJobIds));
       options.hub.touch(jobIds);
       if (jobIds.size > 0) options.onEvents();
+      if (aftermaths.some(({ hasWaiting }) => hasWaiting === true)) options.onWaiting();
       for (const ready of mergeReady(aftermaths)) wake(ready);
       for (const { pushes = [] } of aftermaths) pushLevels(options, pushes);
     },

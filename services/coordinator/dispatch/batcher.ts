@@ -4,13 +4,15 @@
  * Invariants: one batch at a time; asks of one key (a session) never share a batch, so a doubled request meets the answer that its
  * twin stored; a failed batch fails each of its asks, unless one of them may be to blame: then each is tried alone.
  */
-import { toFarmError } from "../../domain/errors.ts";
+import { FarmError, toFarmError } from "../../domain/errors.ts";
 
 export type BatcherOptions<A, O> = {
   /** One outcome for each ask, in order. */
   readonly run: (asks: readonly A[]) => Promise<readonly O[]>;
   readonly keyOf: (ask: A) => string;
   readonly maxAsks: number;
+  /** Asks that wait for a batch; one more is refused with FARM_BUSY. */
+  readonly maxWaiting: number;
 };
 
 export type Batcher<A, O> = {
@@ -34,6 +36,7 @@ export function createBatcher<A, O>(options: BatcherOptions<A, O>): Batcher<A, O
   };
   return {
     ask(ask) {
+      if (waiting.length >= options.maxWaiting) return Promise.reject(new FarmError("FARM_BUSY"));
       const settle = Promise.withResolvers<O>();
       waiting.push({ ask, settle });
       if (!isRunning) void runAll();

@@ -2,7 +2,8 @@
  * The NATS services that workers talk to: next, beat and report of each pool, as one member of the coordinators' group.
  *
  * Requests may be lost or doubled; the store's stored answers make a repeat harmless, so a handler that fails simply does not
- * answer and the worker sends the same sequence again. What cannot be read is answered with a refusal. Asks batch: while one claim
+ * answer and the worker sends the same sequence again. What cannot be read, or finds too many asks
+ * before it, is answered with a refusal. Asks batch: while one claim
  * of a pool is in the store, the asks that arrive wait and go together; beats never wait for claims.
  */
 import { type ErrorCode, FarmError, toFarmError } from "../../domain/errors.ts";
@@ -52,6 +53,8 @@ export type DispatchObserver = {
 };
 
 const maxAsks = 64;
+/** Of one kind and pool: more than this means that the database has been too slow for minutes. */
+const maxWaiting = 10_000;
 
 type Batchers = {
   readonly next: Batcher<NextAsk, NextOutcome>;
@@ -102,9 +105,9 @@ function batchersOf({ store, onCommitted }: DispatchOptions): Batchers {
     return outcomes;
   };
   return {
-    next: createBatcher({ keyOf, maxAsks, run: async (asks: readonly NextAsk[]) => announced(await store.next(asks)) }),
-    report: createBatcher({ keyOf, maxAsks, run: async (asks: readonly ReportAsk[]) => announced(await store.report(asks)) }),
-    beat: createBatcher({ keyOf, maxAsks, run: (asks: readonly BeatAsk[]) => store.beat(asks) }),
+    next: createBatcher({ keyOf, maxAsks, maxWaiting, run: async (asks: readonly NextAsk[]) => announced(await store.next(asks)) }),
+    report: createBatcher({ keyOf, maxAsks, maxWaiting, run: async (asks: readonly ReportAsk[]) => announced(await store.report(asks)) }),
+    beat: createBatcher({ keyOf, maxAsks, maxWaiting, run: (asks: readonly BeatAsk[]) => store.beat(asks) }),
   };
 }
 
@@ -113,7 +116,8 @@ type Answering = DispatchOptions & { readonly batchers: Batchers };
 async function answerNext(payload: Uint8Array, pool: string, { batchers, observer }: Answering): Promise<Uint8Array> {
   const ask = readAsk(() => nextAskFromProto(NextRequest.decode(payload), pool));
   if (ask instanceof FarmError) return NextResponse.encode({ outcome: refusalOf(ask) }).finish();
-  const outcome = await batchers.next.ask(ask);
+  const outcome = await unlessBusy(batchers.next.ask(ask));
+  if (outcome instanceof FarmError) return NextResponse.encode({ outcome: refusalOf(outcome) }).finish();
   observer.onNext(ask, outcome);
   return NextResponse.encode(nextOutcomeToProto(outcome)).finish();
 }
@@ -121,7 +125,8 @@ async function answerNext(payload: Uint8Array, pool: string, { batchers, observe
 async function answerReport(payload: Uint8Array, { batchers, observer }: Answering): Promise<Uint8Array> {
   const ask = readAsk(() => reportAskFromProto(ReportRequest.decode(payload)));
   if (ask instanceof FarmError) return ReportResponse.encode({ outcome: refusalOf(ask) }).finish();
-  const answer = await batchers.report.ask(ask);
+  const answer = await unlessBusy(batchers.report.ask(ask));
+  if (answer instanceof FarmError) return ReportResponse.encode({ outcome: refusalOf(answer) }).finish();
   observer.onReport(ask, answer);
   return ReportResponse.encode(reportAnswerToProto(answer)).finish();
 }
@@ -132,7 +137,9 @@ async function answerBeat(payload: Uint8Array, { batchers, store }: Answering): 
   if (request.canary) return answerCanary(request, store);
   const ask = readAsk(() => beatAskFromProto(request));
   if (ask instanceof FarmError) return BeatResponse.encode({ outcome: refusalOf(ask) }).finish();
-  return BeatResponse.encode(beatAnswerToProto(await batchers.beat.ask(ask))).finish();
+  const answer = await unlessBusy(batchers.beat.ask(ask));
+  if (answer instanceof FarmError) return BeatResponse.encode({ outcome: refusalOf(answer) }).finish();
+  return BeatResponse.encode(beatAnswerToProto(answer)).finish();
 }
 
 async function answerCanary(request: BeatRequest, store: Pick<DutyStore, "recordCanary">): Promise<Uint8Array> {
@@ -141,6 +148,15 @@ async function answerCanary(request: BeatRequest, store: Pick<DutyStore, "record
   await store.recordCanary(Number(request.canaryElapsedMs));
   const value = { farmEpoch: 0n, leaseMs: 0n, levels: [] };
   return BeatResponse.encode({ outcome: { $case: "answer", value } }).finish();
+}
+
+/** The outcome, or the refusal of an ask that found too many before it: its worker backs off and sends it again. */
+async function unlessBusy<O>(asked: Promise<O>): Promise<O | FarmError> {
+  return await asked.catch((thrown: unknown) => {
+    const error = toFarmError(thrown);
+    if (error.code !== "FARM_BUSY") throw thrown;
+    return error;
+  });
 }
 
 /** The ask, or what is wrong with it: an expected outcome, since versions roll and messages may be damaged. */

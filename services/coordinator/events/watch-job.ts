@@ -11,6 +11,7 @@ import { scopeOf } from "../rpc/caller.ts";
 import { eventToProto, progressToProto } from "../rpc/job-mapping.ts";
 import { jobOfCaller } from "../rpc/jobs.ts";
 import type { Call } from "../rpc/method.ts";
+import type { Slots } from "../rpc/slots.ts";
 import type { EventView, JobState, JobStore, JobView } from "../store/store-contract.ts";
 import type { Follower, WakeReason, WatchHub } from "./watch-hub.ts";
 
@@ -20,6 +21,8 @@ export type WatchDependencies = {
   readonly hub: Pick<WatchHub, "follow">;
   /** How often to look although nothing hinted. */
   readonly pollMs: number;
+  /** Watches at a time. */
+  readonly watches: Pick<Slots, "holdNow">;
 };
 
 const pageSize = 200;
@@ -30,11 +33,16 @@ export function createWatchJob(dependencies: WatchDependencies) {
   return async function* (request: WatchJobRequest, call: Call): AsyncGenerator<WatchJobResponse> {
     const job = await jobOfCaller(dependencies.store, request.jobId, call);
     const after = startOf(request, job);
-    const follower = await dependencies.hub.follow(job.jobId);
+    const leave = dependencies.watches.holdNow("FARM_BUSY");
     try {
-      yield* follow({ ...dependencies, follower, call, jobId: job.jobId }, after);
+      const follower = await dependencies.hub.follow(job.jobId);
+      try {
+        yield* follow({ ...dependencies, follower, call, jobId: job.jobId }, after);
+      } finally {
+        follower.close();
+      }
     } finally {
-      follower.close();
+      leave();
     }
   };
 }

@@ -41,6 +41,25 @@ const upload: JsonSchema = {
   },
 };
 
+const manifest: JsonSchema = {
+  post: {
+    operationId: "SubmitManifest",
+    description:
+      "Submits any number of renders as one job, all or none. Each line of the body is a SubmitManifestRequest: the first has `header`, the others `renders`, at most 1,000 in a line.",
+    requestBody: {
+      required: true,
+      content: { "application/x-ndjson": { schema: { $ref: "#/components/schemas/SubmitManifestRequest" } } },
+    },
+    responses: {
+      200: {
+        description: "The job, or what is wrong with which rows.",
+        content: { "application/json": { schema: { $ref: "#/components/schemas/SubmitManifestResponse" } } },
+      },
+      default: { $ref: "#/components/responses/Failure" },
+    },
+  },
+};
+
 /** Served under /v1/openapi.json. */
 export function apiDocument(map: ServiceMap, version: string): JsonSchema {
   return openApiOf(map, {
@@ -49,7 +68,7 @@ export function apiDocument(map: ServiceMap, version: string): JsonSchema {
     description,
     streams: (method) => (streamsBytes(method) ? bytes : events),
     hidden: new Set(["DownloadArtifact.offset_bytes", "DownloadArtifact.length_bytes"]),
-    more: { "/v1/uploads/{upload_id}": upload },
+    more: { "/v1/uploads/{upload_id}": upload, "/v1/jobs:manifest": manifest },
   });
 }
 

@@ -57,6 +57,6 @@ function explanationTable(tasks: readonly TaskExplanation[], { jobId, root }: Pl
         </ul>`,
       ],
     })),
-    empty: "Nothing of it is open: nothing waits.",
+    empty: "No task of it is open.",
   });
 }

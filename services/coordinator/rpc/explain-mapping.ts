@@ -1,8 +1,9 @@
 /**
  * What domain/explain judges of a job's open tasks → farm.proto.
  */
-import { type ExplainFacts, explainTask, type OpenTask, summarize } from "../../domain/explain.ts";
-import type { ExplainJobResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
+import { type Constraint, type ExplainFacts, explainTask, type OpenTask, summarize } from "../../domain/explain.ts";
+import { explainWaiting, type WaitingPool } from "../../domain/explain-window.ts";
+import type { ExplainJobResponse, WaitingRenders } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { TaskExplanation } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { constraintKinds, jobStates } from "./wire-names.ts";
 
@@ -13,7 +14,17 @@ export function explanationToProto(facts: ExplainFacts): ExplainJobResponse {
     summary: summarize(facts),
     tasks: facts.tasks.map((task) => taskToProto(task, facts)),
     openTasks: facts.openTasks,
+    waitingRenders: (facts.waiting ?? []).map(waitingToProto),
   };
+}
+
+function waitingToProto(waiting: WaitingPool): WaitingRenders {
+  const { pool, renders: renderCount, open: openRenders, window } = waiting;
+  return { pool, renderCount, openRenders, window, constraint: constraintToProto(explainWaiting(waiting)) };
+}
+
+function constraintToProto({ kind, message, remedy }: Constraint) {
+  return { kind: constraintKinds[kind], message, remedy };
 }
 
 function taskToProto(task: OpenTask, facts: ExplainFacts): TaskExplanation {
@@ -24,6 +35,6 @@ function taskToProto(task: OpenTask, facts: ExplainFacts): TaskExplanation {
     label,
     renderPosition,
     pool,
-    constraints: explainTask(task, facts).map(({ kind, message, remedy }) => ({ kind: constraintKinds[kind], message, remedy })),
+    constraints: explainTask(task, facts).map(constraintToProto),
   });
 }

@@ -16,7 +16,7 @@ import { createExplainJob } from "./explain-job.ts";
 import { createListHolds, createPlaceHold, createReleaseHold } from "./holds.ts";
 import { createListJobs } from "./list-jobs.ts";
 import { createListRenders } from "./list-renders.ts";
-import { createMethods, type MethodOptions, type Methods } from "./method.ts";
+import { type Call, createMethods, type MethodOptions, type Methods } from "./method.ts";
 import { createGetModel, createListModels } from "./models.ts";
 import { createGetFarm, createGetUsage } from "./overview.ts";
 import { createListPrices, createSetPrice } from "./prices.ts";
@@ -24,7 +24,9 @@ import { createGetJob, createGetRender, createListEvents } from "./read-jobs.ts"
 import type { MediaResolver } from "./resolve-media.ts";
 import type { ServedModels } from "./served-model.ts";
 import { createCancelJob, createCancelRender, createRetryJob, createRetryRender, createUpdateJob } from "./steer-jobs.ts";
+import type { Slots } from "./slots.ts";
 import type { SubmitDependencies } from "./submission.ts";
+import { createSubmitManifest, type ManifestDependencies } from "./submit-manifest.ts";
 import { createSubmitRender } from "./submit-render.ts";
 import { createSubmitRenders } from "./submit-renders.ts";
 import { createListTenants, createUpdateTenant } from "./tenants.ts";
@@ -51,6 +53,9 @@ export type FarmServiceOptions = MethodOptions &
     /** Called after each commit that others should hear of. */
     readonly onCommitted: (aftermath: Aftermath) => void;
     readonly watch: WatchDependencies;
+    /** Submits that are answered at a time. */
+    readonly submits: Slots;
+    readonly manifest: Pick<ManifestDependencies, "manifests" | "temporaryFolder" | "idleMs">;
     readonly upload: UploadDependencies;
     readonly begin: BeginDependencies;
     readonly download: DownloadDependencies;
@@ -73,10 +78,15 @@ export function createFarmService(options: FarmServiceOptions): GrpcService {
   return { name: "vapfarm.v1.FarmService", definition: FarmServiceService, implementation };
 }
 
-function submitting({ unary }: Methods, options: FarmServiceOptions) {
+function submitting({ unary, clientStream }: Methods, options: FarmServiceOptions) {
+  const bounded =
+    <Q, A>(handler: (request: Q, call: Call) => Promise<A>) =>
+    (request: Q, call: Call): Promise<A> =>
+      options.submits.useNow("FARM_BUSY", () => handler(request, call));
   return {
-    submitRender: unary({ name: "SubmitRender", needs: "member" }, createSubmitRender(options)),
-    submitRenders: unary({ name: "SubmitRenders", needs: "member" }, createSubmitRenders(options)),
+    submitRender: unary({ name: "SubmitRender", needs: "member" }, bounded(createSubmitRender(options))),
+    submitRenders: unary({ name: "SubmitRenders", needs: "member" }, bounded(createSubmitRenders(options))),
+    submitManifest: clientStream({ name: "SubmitManifest", needs: "member" }, createSubmitManifest({ ...options, ...options.manifest })),
   };
 }
 

@@ -4,7 +4,7 @@
 import { setImmediate as otherCallsTurn } from "node:timers/promises";
 import { completeRender, type JobRequest } from "../../domain/render-request.ts";
 import { webhookKeyOf } from "../../domain/webhook-rules.ts";
-import type { PlannedRender, Reuse, SubmitJob } from "../store/store-contract.ts";
+import type { JobToStore, PlannedRender, Reuse, SubmitJob } from "../store/store-contract.ts";
 import type { RenderVerdict } from "./check-renders.ts";
 import type { Call } from "./method.ts";
 import type { PlanOwner } from "./served-model.ts";
@@ -26,33 +26,37 @@ const rendersPerTurn = 25;
 
 /** The job, planned; other calls get their turn in between, and a caller that has gone ends it. */
 export async function planJob(dependencies: PlanDependencies, { request, body, renders }: JobToPlan, call: Call): Promise<SubmitJob> {
-  const jobClass = request.jobClass === "benchmark" ? "benchmark" : "production";
-  const owner = { jobId: dependencies.newJobId(), tenant: body.tenant, reuse: reuseOf(request.reuse, jobClass) };
+  const job = jobToStore(dependencies, request, body);
   const planned: PlannedRender[] = [];
   for (const right of renders) {
-    planned.push(planOne(right, owner, dependencies.drawSeed()));
+    planned.push(planOne(right, job, dependencies.drawSeed()));
     if (planned.length % rendersPerTurn !== 0) continue;
     await otherCallsTurn();
     call.signal.throwIfAborted();
   }
+  return { ...job, renders: planned };
+}
+
+/** The job itself, under a new id. */
+export function jobToStore({ newJobId }: Pick<PlanDependencies, "newJobId">, request: JobRequest, body: Body): JobToStore {
+  const jobClass = request.jobClass === "benchmark" ? "benchmark" : "production";
   return {
-    jobId: owner.jobId,
+    jobId: newJobId(),
     tenant: body.tenant,
     idempotencyKey: request.idempotencyKey === "" ? undefined : request.idempotencyKey,
     bodyDigest: body.bodyDigest,
     jobClass,
     priority: request.priority,
     deadline: request.deadline,
-    reuse: owner.reuse,
+    reuse: reuseOf(request.reuse, jobClass),
     webhook: webhookOf(request),
-    renders: planned,
   };
 }
 
 function planOne({ render, model }: RightRender, owner: PlanOwner, drawnSeed: bigint): PlannedRender {
   const spec = completeRender(render, model.facts, drawnSeed);
   const { weights, fps } = model.manifest;
-  return { render: spec, modelWeights: weights, fps, tasks: model.plan(spec, owner) };
+  return { render: spec, modelWeights: weights, fps, modelDigest: model.digest, tasks: model.plan(spec, owner) };
 }
 
 function webhookOf({ webhook }: JobRequest): SubmitJob["webhook"] {

@@ -14,6 +14,8 @@ export type PlanOwner = { readonly jobId: string; readonly tenant: string; reado
 export type ServedModel = {
   readonly facts: ModelFacts;
   readonly manifest: ModelManifest;
+  /** Of what plans are made from (hex SHA-256): another digest is another model. */
+  readonly digest: string;
   /** Name of the pool that renders it. */
   readonly pool: string;
   /** Why no worker of that pool can ever run it; undefined: it can. */

@@ -9,6 +9,8 @@ export type Slots = {
   use<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T>;
   /** Runs the work when a slot is free now, else throws this code. */
   useNow<T>(refusal: ErrorCode, work: () => Promise<T>): Promise<T>;
+  /** Takes a slot that is free now, else throws this code; the answer gives it back, once. */
+  holdNow(refusal: ErrorCode): () => void;
 };
 
 const retryAfterMs = 1_000;
@@ -29,6 +31,10 @@ export function createSlots(count: number): Slots {
     }
     return waitForTurn(waiting, signal);
   };
+  const takeNow = (refusal: ErrorCode): void => {
+    if (free === 0) throw new FarmError(refusal, { details: { retryAfterMs } });
+    free -= 1;
+  };
   const run = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -42,9 +48,16 @@ export function createSlots(count: number): Slots {
       return await run(work);
     },
     async useNow(refusal, work) {
-      if (free === 0) throw new FarmError(refusal, { details: { retryAfterMs } });
-      free -= 1;
+      takeNow(refusal);
       return await run(work);
+    },
+    holdNow(refusal) {
+      takeNow(refusal);
+      let isHeld = true;
+      return () => {
+        if (isHeld) release();
+        isHeld = false;
+      };
     },
   };
 }

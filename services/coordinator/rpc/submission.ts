@@ -14,10 +14,13 @@ import { type CheckDependencies, type CheckedRenders } from "./check-renders.ts"
 import type { Call } from "./method.ts";
 import { type JobToPlan, planJob, type PlanDependencies, type Body } from "./plan-job.ts";
 
+/** How long a full farm asks to be left alone: renders take minutes. */
+const fullRetryMs = 15_000;
+
 /** What submitting works with; clock and chance are handed in. */
 export type SubmitDependencies = CheckDependencies &
   PlanDependencies & {
-    readonly store: Pick<JobStore, "submitJob" | "findSubmitted" | "getJob"> & Pick<BooksStore, "usedUpBudget">;
+    readonly store: Pick<JobStore, "submitJob" | "submitManifest" | "findSubmitted" | "getJob"> & Pick<BooksStore, "usedUpBudget">;
     /** Whether the operator allows to tell this address. */
     readonly checkWebhook: (url: string) => FieldViolation | undefined;
     /** Called after the commit. */
@@ -40,11 +43,15 @@ export async function findRepeated(
   request: JobRequest,
   { tenant, bodyDigest }: Body,
 ): Promise<JobView | undefined> {
-  if (request.idempotencyKey === "") return undefined;
-  const first = await store.findSubmitted(tenant, request.idempotencyKey);
+  const first = await findSubmittedJob({ store }, request, tenant);
   if (first === undefined) return undefined;
   if (first.bodyDigest !== bodyDigest) throw conflict();
   return await store.getJob(tenant, first.jobId);
+}
+
+/** The job that was made under the request's key, whatever its body was. */
+export async function findSubmittedJob({ store }: Pick<SubmitDependencies, "store">, request: JobRequest, tenant: string) {
+  return request.idempotencyKey === "" ? undefined : await store.findSubmitted(tenant, request.idempotencyKey);
 }
 
 /** What storing came to: the job, or uploads that went away in between, which the caller blames on the renders that name them. */
@@ -71,15 +78,21 @@ export async function store(dependencies: SubmitDependencies, toPlan: JobToPlan,
   return settle(dependencies, await dependencies.store.submitJob(job));
 }
 
-function settle({ onCommitted }: SubmitDependencies, outcome: SubmitOutcome): Stored {
+/** Tells others of what was stored; throws IDEMPOTENCY_CONFLICT and FARM_FULL. */
+export function settle({ onCommitted }: Pick<SubmitDependencies, "onCommitted">, outcome: SubmitOutcome): Stored {
   switch (outcome.kind) {
     case "stored":
-      onCommitted({ ready: outcome.ready, touchedJobIds: [outcome.job.jobId] });
+      onCommitted({ ready: outcome.ready, touchedJobIds: [outcome.job.jobId], hasWaiting: outcome.isWaiting });
       return { kind: "stored", job: outcome.job };
     case "repeated":
       return { kind: "repeated", job: outcome.job };
     case "conflict":
       throw conflict();
+    case "full":
+      throw new FarmError("FARM_FULL", {
+        message: `the farm takes no more: it has ${outcome.most} ${outcome.what}, or would have with these`,
+        details: { retryAfterMs: fullRetryMs },
+      });
     case "invalid":
       return { kind: "invalid", missing: outcome.missing };
   }
@@ -99,7 +112,8 @@ export async function withChecked<T>(checked: CheckedRenders, work: () => Promis
   }
 }
 
-function conflict(): FarmError {
+/** That another body was sent under the key. */
+export function conflict(): FarmError {
   const remedy = "choose a new key, or repeat the first body unchanged";
   return new FarmError("IDEMPOTENCY_CONFLICT", {
     details: { fields: [{ field: "idempotency_key", reason: "was used with another body", remedy }] },

@@ -4,6 +4,7 @@
 import type { JobRequest, MediaSource, RenderRequest } from "../../domain/render-request.ts";
 import type { MediaReference, RenderSpec } from "../../domain/render-spec.ts";
 import {
+  type ManifestHeader,
   MediaReference as WireMedia,
   RenderSpec as WireRender,
   type SubmitRenderRequest,
@@ -12,7 +13,7 @@ import {
 import { choiceOf, frameSelections, jobClasses, outputKinds, reuses, schedulers } from "./wire-names.ts";
 
 /** What a request says of the job, whatever it renders. */
-export function jobRequestFromProto(request: SubmitRenderRequest | SubmitRendersRequest): JobRequest {
+export function jobRequestFromProto(request: SubmitRenderRequest | SubmitRendersRequest | ManifestHeader): JobRequest {
   const { idempotencyKey, priority, deadline, webhook } = request;
   return {
     idempotencyKey,

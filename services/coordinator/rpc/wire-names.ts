@@ -168,6 +168,7 @@ export const constraintKinds = {
   about_to_start: ConstraintKind.CONSTRAINT_KIND_ABOUT_TO_START,
   running: ConstraintKind.CONSTRAINT_KIND_RUNNING,
   over_budget: ConstraintKind.CONSTRAINT_KIND_OVER_BUDGET,
+  window: ConstraintKind.CONSTRAINT_KIND_WINDOW,
 } as const satisfies WireNames<ConstraintName, ConstraintKind>;
 
 /** What a number of the wire means. */

@@ -17,4 +17,6 @@ export type Aftermath = {
   readonly touchedJobIds: readonly string[];
   /** Attempts that nobody wants any more: a job of theirs was cancelled or failed. */
   readonly pushes?: readonly LevelPush[];
+  /** Renders were stored that wait for the window of their pool: the duty `expand` has something to do. */
+  readonly hasWaiting?: boolean;
 };

@@ -11,7 +11,7 @@ import type { DutyStore } from "./store-contract.ts";
 
 /** Condemns and collects; the decision whether an artifact is needed is the database's. */
 export function createCollection({ pool, settings }: StoreContext): Pick<DutyStore, "condemnArtifacts" | "collectArtifact"> {
-  const options = toPayload({ ...settings.retention, leaseMs: settings.leaseMs });
+  const options = toPayload({ ...settings.retention, ...settings.room, leaseMs: settings.leaseMs });
   return {
     condemnArtifacts: async (dutyEpoch) => (await callFunction<string[] | null>(pool, condemnStatement, [dutyEpoch, options])) ?? [],
     collectArtifact: (sha256, remove) =>

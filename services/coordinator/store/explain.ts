@@ -2,6 +2,7 @@
  * The snapshot from which domain/explain says why tasks wait.
  */
 import type { ExplainFacts, OpenTask } from "../../domain/explain.ts";
+import type { WaitingPool } from "../../domain/explain-window.ts";
 import { runStatement } from "../../platform/database/pool.ts";
 import { explainFactsStatement } from "./sql/explain.ts";
 import type { StoreContext } from "./store-context.ts";
@@ -11,7 +12,8 @@ import type { TenantScope } from "./store-contract.ts";
 const mostTasks = 200;
 
 type Explained = { readonly scope: TenantScope; readonly jobId: string; readonly position: number | undefined };
-type FactsRow = Omit<ExplainFacts, "tasks" | "deadline" | "pools"> & {
+type FactsRow = Omit<ExplainFacts, "tasks" | "deadline" | "pools" | "waiting"> & {
+  readonly waiting: readonly Omit<WaitingPool, "window">[];
   readonly deadline: "at_risk" | "missed" | null;
   readonly tasks: readonly (Omit<OpenTask, "workerName" | "keptStep" | "slotOn" | "overBudget"> & {
     readonly overBudget: string | null;
@@ -29,9 +31,10 @@ export async function explainFacts(
   const values = [jobId, scope ?? null, position ?? null, mostTasks];
   const [row] = await runStatement<FactsRow>(pool, explainFactsStatement, values);
   if (row === undefined) return undefined;
-  const { tasks, deadline, ...rest } = row;
+  const { tasks, deadline, waiting, ...rest } = row;
   return {
     ...rest,
+    waiting: waiting.map((one) => ({ ...one, window: settings.limits.openRenders })),
     pools: Object.keys(settings.pools),
     deadline: deadline ?? undefined,
     tasks: tasks.map(({ workerName, keptStep, slotOn, overBudget, ...task }) => ({

@@ -62,7 +62,8 @@ function attemptFromRow({ startedAt, endedAt, logTail, ...row }: AttemptRow): At
 }
 
 async function retryTask({ pool, settings }: StoreContext, scope: TenantScope, taskId: number): Promise<RetryTaskOutcome | undefined> {
-  const values = [scope ?? null, taskId, mostRetried, Object.keys(settings.pools)];
+  const limits = toPayload({ openRenders: settings.limits.openRenders, most: mostRetried, atOnce: mostRetried });
+  const values = [scope ?? null, taskId, limits, Object.keys(settings.pools)];
   const retried = await callLongFunction<Retried | null>(pool, retryTaskStatement, values);
   switch (retried?.kind) {
     case undefined:

@@ -26,11 +26,14 @@ export type PlannedRender = {
   readonly render: RenderSpec;
   readonly modelWeights: string;
   readonly fps: number;
+  /** What its model was when it was asked for; a render that waits is not made with another. */
+  readonly modelDigest?: string;
   /** In dependency order; keys computed by domain/content-key. */
   readonly tasks: readonly PlannedTask[];
 };
 
-export type SubmitJob = {
+/** What a job is, whatever it renders. */
+export type JobToStore = {
   readonly jobId: string;
   readonly tenant: string;
   readonly idempotencyKey: string | undefined;
@@ -41,17 +44,34 @@ export type SubmitJob = {
   readonly deadline: Date | undefined;
   readonly reuse: Reuse;
   readonly webhook: WebhookTarget | undefined;
+};
+
+export type SubmitJob = JobToStore & {
   /** 1 to 1,000; a render's position is its index. */
   readonly renders: readonly PlannedRender[];
+};
+
+/** A render of a manifest: it is planned when the window of its pool has room for it. */
+export type ManifestRender = Omit<PlannedRender, "tasks" | "modelDigest"> & { readonly modelDigest: string; readonly pool: string };
+
+/** A job whose renders come in parts, in order of position. */
+export type Manifest = JobToStore & {
+  readonly renderTotal: number;
+  /** Begins at the first part each time that it is called: a transaction that lost a race is run again. */
+  readonly parts: () => AsyncIterable<readonly ManifestRender[]>;
 };
 
 /** An upload that a render names and the tenant has not (any more). */
 export type MissingUpload = { readonly position: number; readonly violation: FieldViolation };
 
+/** Too much waits already: nothing was stored. */
+export type Full = { readonly kind: "full"; /** E.g. "waiting renders of the tenant". */ readonly what: string; readonly most: number };
+
 export type SubmitOutcome =
-  | { readonly kind: "stored"; readonly job: JobView; readonly ready: readonly ReadyCount[] }
+  | { readonly kind: "stored"; readonly job: JobView; readonly ready: readonly ReadyCount[]; readonly isWaiting: boolean }
   | { readonly kind: "repeated"; readonly job: JobView }
   | { readonly kind: "conflict" }
+  | Full
   /** Nothing was stored. Fields are relative to the render: `image`, `references[1]`. */
   | { readonly kind: "invalid"; readonly missing: readonly MissingUpload[] };
 
@@ -214,7 +234,10 @@ export type UpdateOutcome = { readonly kind: "updated"; readonly job: JobView; r
 
 /** Jobs: what clients submit, read and steer. A job outside the scope is undefined, as one that never was. */
 export type JobStore = {
+  /** Expands renders that fit into their pools' windows; others wait. */
   submitJob(job: SubmitJob): Promise<SubmitOutcome>;
+  /** Stores all renders, or nothing; they wait for their pools' windows. */
+  submitManifest(manifest: Manifest): Promise<SubmitOutcome>;
   /** The job that this idempotency key of the tenant made, so that a repeat is answered before anything is checked anew. */
   findSubmitted(tenant: string, idempotencyKey: string): Promise<{ readonly jobId: string; readonly bodyDigest: string } | undefined>;
   getJob(scope: TenantScope, jobId: string): Promise<JobView | undefined>;
@@ -226,7 +249,7 @@ export type JobStore = {
   listEvents(jobId: string, afterNumber: number, limit: number): Promise<readonly EventView[]>;
   /** Idempotent: ends every open render (`position` undefined) or one; a position that the job has not is undefined too. */
   cancelJob(scope: TenantScope, jobId: string, position?: number): Promise<JobChange | undefined>;
-  /** Runs failed and cancelled renders again: all of the job's, or one. */
+  /** Runs failed and cancelled renders again: all of the job's, or one. Many wait for their pools' windows. */
   retryJob(scope: TenantScope, jobId: string, position?: number): Promise<RetryOutcome | undefined>;
   updateJob(scope: TenantScope, jobId: string, patch: JobPatch): Promise<UpdateOutcome | undefined>;
 };

@@ -36,7 +36,9 @@ export async function listJobs({ pool }: StoreContext, ask: JobListAsk): Promise
 
 type RenderName = { readonly scope: TenantScope; readonly jobId: string; readonly position: number };
 
-const ofScope = (scope: TenantScope): { readonly tenantId?: string } => (scope === undefined ? {} : { tenantId: scope });
+/** Of a tenant, or of any; not one that is being deleted. */
+const ofScope = (scope: TenantScope): { readonly tenantId?: string; readonly removedAt: null } =>
+  scope === undefined ? { removedAt: null } : { tenantId: scope, removedAt: null };
 
 /** One render with its graph. */
 export async function getRender(context: StoreContext, { scope, jobId, position }: RenderName): Promise<RenderView | undefined> {

@@ -7,19 +7,23 @@ import { runStatement } from "../../platform/database/pool.ts";
 import { type EventRow, eventFromRow } from "./event-view.ts";
 import { getJob, getRender, listJobs, listRenders } from "./job-list.ts";
 import { callLongFunction } from "./long-call.ts";
+import { missingOfManifest, storeManifest } from "./manifests.ts";
 import { cancelStatement } from "./sql/cancel.ts";
 import { listEventsStatement } from "./sql/events.ts";
 import { gonePoolStatement } from "./sql/failures.ts";
 import { retryStatement } from "./sql/retry.ts";
 import { submitStatement } from "./sql/submit.ts";
 import { updateJobStatement } from "./sql/update-job.ts";
-import { callFunction, read, type StoreContext, toPayload } from "./store-context.ts";
+import { bothOf, callFunction, noAftermath, read, type StoreContext, toPayload } from "./store-context.ts";
 import type {
   Aftermath,
+  Full,
   JobChange,
   JobPatch,
   JobStore,
   JobView,
+  Manifest,
+  MissingUpload,
   RetryOutcome,
   SubmitJob,
   SubmitOutcome,
@@ -28,13 +32,27 @@ import type {
 } from "./store-contract.ts";
 import { missingUploads, submitPayload } from "./submit-payload.ts";
 
+/** Of one statement; the whole is repeated until none is left. */
+const mostCancelled = 5_000;
+const mostRetried = 5_000;
+/** Retried by one statement without waiting for the window, where that has room. */
+const mostRetriedAtOnce = 1_000;
+const mostFaults = 50;
+
 type Submitted =
-  | { readonly kind: "stored"; readonly jobId: string; readonly aftermath: Aftermath }
+  | { readonly kind: "stored"; readonly jobId: string; readonly isWaiting?: boolean; readonly aftermath: Aftermath }
   | { readonly kind: "repeated" | "conflict"; readonly jobId: string }
+  | Full
   | { readonly kind: "invalid"; readonly missing: readonly string[] };
 
 type Retried =
-  | { readonly kind: "retried"; readonly renders: number; readonly aftermath: Aftermath }
+  | {
+      readonly kind: "retried";
+      readonly renders: number;
+      readonly isWaiting: boolean;
+      readonly left: boolean;
+      readonly aftermath: Aftermath;
+    }
   | { readonly kind: "nothing" }
   | {
       readonly kind: "invalid";
@@ -42,6 +60,7 @@ type Retried =
       readonly renders: readonly { readonly position: number; readonly spec: RenderSpec }[];
     };
 
+type Cancelled = { readonly left: boolean; readonly aftermath: Aftermath };
 type Updated = { readonly kind: "updated"; readonly aftermath: Aftermath } | { readonly kind: "ended" };
 
 /** A job of the scope, or one of its renders. */
@@ -52,6 +71,7 @@ export function createJobs(context: StoreContext): JobStore {
   const { pool, prisma } = context;
   return {
     submitJob: (job) => submitJob(context, job),
+    submitManifest: (manifest) => submitManifest(context, manifest),
     getJob: (scope, jobId) => getJob(context, scope, jobId),
     listJobs: (ask) => listJobs(context, ask),
     getRender: (scope, jobId, position) => getRender(context, { scope, jobId, position }),
@@ -72,42 +92,69 @@ export function createJobs(context: StoreContext): JobStore {
 }
 
 async function submitJob(context: StoreContext, job: SubmitJob): Promise<SubmitOutcome> {
-  const submitted = await callLongFunction<Submitted>(context.pool, submitStatement, [toPayload(submitPayload(job))]);
+  const values = [toPayload(submitPayload(job)), toPayload(context.settings.limits)];
+  return await outcomeOf(context, await callLongFunction<Submitted>(context.pool, submitStatement, values), (missing) => {
+    const renders = job.renders.map(({ render }, position) => ({ position, spec: render }));
+    return Promise.resolve(missingUploads(renders, missing));
+  });
+}
+
+async function submitManifest(context: StoreContext, manifest: Manifest): Promise<SubmitOutcome> {
+  const stored = await storeManifest(context, manifest);
+  return await outcomeOf(context, stored, (missing) => missingOfManifest(manifest, missing, mostFaults));
+}
+
+async function outcomeOf(
+  context: StoreContext,
+  submitted: Submitted,
+  blame: (missing: readonly string[]) => Promise<readonly MissingUpload[]>,
+): Promise<SubmitOutcome> {
   switch (submitted.kind) {
-    case "stored":
-      return { kind: "stored", job: await mustGetJob(context, submitted.jobId), ready: submitted.aftermath.ready };
+    case "stored": {
+      const { ready } = submitted.aftermath;
+      return { kind: "stored", job: await mustGetJob(context, submitted.jobId), ready, isWaiting: submitted.isWaiting === true };
+    }
     case "repeated":
       return { kind: "repeated", job: await mustGetJob(context, submitted.jobId) };
     case "conflict":
       return { kind: "conflict" };
-    case "invalid": {
-      const renders = job.renders.map(({ render }, position) => ({ position, spec: render }));
-      return { kind: "invalid", missing: missingUploads(renders, submitted.missing) };
-    }
+    case "full":
+      return submitted;
+    case "invalid":
+      return { kind: "invalid", missing: await blame(submitted.missing) };
   }
 }
 
 async function cancelJob(context: StoreContext, { scope, jobId, position }: Named): Promise<JobChange | undefined> {
-  const values = [scope ?? null, jobId, position ?? null];
-  const aftermath = await callLongFunction<Aftermath | null>(context.pool, cancelStatement, values);
-  return aftermath === null ? undefined : { job: await mustGetJob(context, jobId), aftermath };
+  const values = [scope ?? null, jobId, position ?? null, mostCancelled];
+  let aftermath = noAftermath;
+  for (let left = true; left;) {
+    const cancelled = await callLongFunction<Cancelled | null>(context.pool, cancelStatement, values);
+    if (cancelled === null) return undefined;
+    aftermath = bothOf(aftermath, cancelled.aftermath);
+    ({ left } = cancelled);
+  }
+  return { job: await mustGetJob(context, jobId), aftermath };
 }
 
 async function retryJob(context: StoreContext, { scope, jobId, position }: Named): Promise<RetryOutcome | undefined> {
   const named = [scope ?? null, jobId, position ?? null];
   const gone = await callFunction<string | null>(context.pool, gonePoolStatement, [...named, Object.keys(context.settings.pools)]);
   if (gone !== null) return { kind: "pool_gone", pool: gone };
-  const retried = await callLongFunction<Retried | null>(context.pool, retryStatement, named);
-  switch (retried?.kind) {
-    case undefined:
-      return undefined;
-    case "retried":
-      return { ...retried, job: await mustGetJob(context, jobId) };
-    case "nothing":
-      return { ...retried, job: await mustGetJob(context, jobId) };
-    case "invalid":
-      return { kind: "invalid", missing: missingUploads(retried.renders, retried.missing) };
+  const { openRenders } = context.settings.limits;
+  const limits = toPayload({ openRenders, most: mostRetried, atOnce: mostRetriedAtOnce });
+  let done = { renders: 0, aftermath: noAftermath };
+  for (;;) {
+    const retried = await callLongFunction<Retried | null>(context.pool, retryStatement, [...named, limits]);
+    if (retried === null) return undefined;
+    if (retried.kind === "invalid") return { kind: "invalid", missing: missingUploads(retried.renders, retried.missing) };
+    if (retried.kind === "nothing") break;
+    const { aftermath, isWaiting, left, renders } = retried;
+    done = { renders: done.renders + renders, aftermath: bothOf(done.aftermath, { ...aftermath, hasWaiting: isWaiting }) };
+    if (!left) break;
   }
+  const job = await mustGetJob(context, jobId);
+  return done.renders === 0 ? { kind: "nothing", job } : { kind: "retried", ...done, job };
 }
 
 type Update = { readonly scope: TenantScope; readonly jobId: string; readonly patch: JobPatch };

@@ -1,5 +1,5 @@
 /**
- * Calls of functions that may touch every task of a job of a thousand renders: with more time than a pool gives to a statement.
+ * Calls of functions that may touch every task of a thousand renders: with more time than a pool gives to a statement.
  */
 import { FarmError } from "../../domain/errors.ts";
 import { type Connection, inTransaction, type NamedStatement, type Pool } from "../../platform/database/pool.ts";
@@ -13,7 +13,8 @@ export async function callLongFunction<T>(pool: Pool, statement: NamedStatement,
   });
 }
 
-async function callWithin<T>(connection: Connection, statement: NamedStatement, values: readonly unknown[]): Promise<T> {
+/** The same in a transaction that the caller has begun. */
+export async function callWithin<T>(connection: Connection, statement: NamedStatement, values: readonly unknown[]): Promise<T> {
   await connection.query(`set local statement_timeout = ${timeoutMs}`);
   // The server's limit comes first; this one is for a server that does not answer at all.
   const query = { ...statement, values: [...values], query_timeout: timeoutMs + 2_000 };

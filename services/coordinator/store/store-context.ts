@@ -12,11 +12,19 @@ import type { Aftermath } from "./store-contract.ts";
 /** How long rows and bytes are kept that nothing open needs. */
 export type Retention = {
   readonly keepIntermediatesMs: number;
+  /** What a dead letter was made from. */
+  readonly keepDeadLettersMs: number;
   readonly keepSessionsMs: number;
   readonly keepEventsMs: number;
   readonly keepUsageMs: number;
   /** Of tasks that are over; a job older than that shows no times. */
   readonly keepAttemptsMs: number;
+  /** Of jobs that have ended, with everything of theirs. */
+  readonly keepJobsMs: number;
+  /** Of uploads that no kept job starts from. */
+  readonly keepUploadsMs: number;
+  /** How long after the last render that used it a task is looked at, and looked at again. */
+  readonly keepUnusedTasksMs: number;
   /** No put of an artifact takes longer. */
   readonly longestUploadMs: number;
 };
@@ -31,6 +39,26 @@ export type OrderSettings = OrderPolicy & {
   readonly halfLifeMs: number;
 };
 
+/** What stays below a bound, so that nothing grows without one (decision 0013). */
+export type Limits = {
+  /** The window of a pool: renders that are expanded and have not ended. */
+  readonly openRenders: number;
+  readonly waitingRenders: number;
+  readonly waitingRendersOfTenant: number;
+  readonly openJobs: number;
+  readonly openJobsOfTenant: number;
+};
+
+/** How many bytes the artifact store may hold before finished ones go before their age. */
+export type Room = {
+  /** Undefined: as many as there are. */
+  readonly highBytes: number | undefined;
+  /** Down to here they are condemned. */
+  readonly lowBytes: number;
+  /** Whether results of finished renders may go too, after everything else. */
+  readonly collectResults: boolean;
+};
+
 export type StoreSettings = {
   readonly leaseMs: number;
   /** Pool name → the profile that its workers must have. */
@@ -41,6 +69,8 @@ export type StoreSettings = {
   readonly canaryDriftMs: number;
   readonly retention: Retention;
   readonly order: OrderSettings;
+  readonly limits: Limits;
+  readonly room: Room;
 };
 
 export type StoreContext = {
@@ -53,6 +83,16 @@ export type StoreContext = {
 };
 
 export const noAftermath: Aftermath = { ready: [], touchedJobIds: [], pushes: [] };
+
+/** What two commits changed. */
+export function bothOf(left: Aftermath, right: Aftermath): Aftermath {
+  return {
+    ready: [...left.ready, ...right.ready],
+    touchedJobIds: [...new Set([...left.touchedJobIds, ...right.touchedJobIds])],
+    pushes: [...(left.pushes ?? []), ...(right.pushes ?? [])],
+    hasWaiting: left.hasWaiting === true || right.hasWaiting === true,
+  };
+}
 
 /** The retry table as the SQL functions read it. */
 export const retryPolicy: Readonly<Record<ErrorClass, RetryRule>> = retryTable;

@@ -7,6 +7,7 @@ import type { BooksStore } from "./books-contract.ts";
 import type { ControlStore } from "./control-contract.ts";
 import type { DispatchStore } from "./dispatch-contract.ts";
 import type { DutyStore } from "./duty-contract.ts";
+import type { ExpansionStore } from "./expansion-contract.ts";
 import type { FailureStore, HealthStore } from "./health-contract.ts";
 import type { JobStore } from "./job-contract.ts";
 import type { MediaStore } from "./media-contract.ts";
@@ -17,6 +18,7 @@ import type { WebhookStore } from "./webhook-contract.ts";
 
 export type * from "./aftermath-contract.ts";
 export type * from "./books-contract.ts";
+export type * from "./expansion-contract.ts";
 export type * from "./job-contract.ts";
 export type * from "./media-contract.ts";
 export type * from "./dispatch-contract.ts";
@@ -32,6 +34,7 @@ export type Store = JobStore &
   MediaStore &
   DispatchStore &
   DutyStore &
+  ExpansionStore &
   OverviewStore &
   ControlStore &
   TenantStore &

@@ -11,6 +11,7 @@ import { createBooks } from "./books.ts";
 import { createControls } from "./controls.ts";
 import { createDispatch } from "./dispatch.ts";
 import { createDuties } from "./duties.ts";
+import { createExpansion } from "./expansion.ts";
 import { createFailures } from "./failures.ts";
 import { createHealth } from "./health.ts";
 import { createJobs } from "./jobs.ts";
@@ -18,7 +19,7 @@ import { createMedia } from "./media.ts";
 import { createOverview } from "./overview.ts";
 import { createPreemption } from "./preemption.ts";
 import { claimFarmStatement } from "./sql/overview.ts";
-import type { OrderSettings, Retention, StoreContext, StoreSettings } from "./store-context.ts";
+import type { Limits, OrderSettings, Retention, Room, StoreContext, StoreSettings } from "./store-context.ts";
 import type { Store } from "./store-contract.ts";
 import { createTenants } from "./tenants.ts";
 import { createWebhooks } from "./webhooks.ts";
@@ -35,6 +36,8 @@ export type StoreOptions = {
   readonly canaryDriftMs?: number;
   readonly retention?: Partial<Retention>;
   readonly order?: Partial<OrderSettings>;
+  readonly limits?: Partial<Limits>;
+  readonly room?: Partial<Room>;
   /** A draw from [0, 1), for back-off; Math.random when absent. */
   readonly jitter?: () => number;
 };
@@ -44,10 +47,14 @@ const dayMs = 24 * 60 * minuteMs;
 
 export const defaultRetention: Retention = {
   keepIntermediatesMs: 7 * dayMs,
+  keepDeadLettersMs: 30 * dayMs,
   keepSessionsMs: dayMs,
   keepEventsMs: 30 * dayMs,
   keepUsageMs: 400 * dayMs,
   keepAttemptsMs: 90 * dayMs,
+  keepJobsMs: 400 * dayMs,
+  keepUploadsMs: 30 * dayMs,
+  keepUnusedTasksMs: 60 * minuteMs,
   longestUploadMs: 60 * minuteMs,
 };
 
@@ -59,6 +66,16 @@ export const defaultOrder: OrderSettings = {
   leastChargeMs: 1_000,
   halfLifeMs: 60 * minuteMs,
 };
+
+export const defaultLimits: Limits = {
+  openRenders: 1_000,
+  waitingRenders: 2_000_000,
+  waitingRendersOfTenant: 500_000,
+  openJobs: 100_000,
+  openJobsOfTenant: 20_000,
+};
+
+const unbounded: Room = { highBytes: undefined, lowBytes: 0, collectResults: false };
 
 /** Opens the store on a migrated database. Throws CONFIG_INVALID when the database is another farm's. */
 export async function openStore(options: StoreOptions): Promise<Store> {
@@ -74,6 +91,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createMedia(context),
     ...createDispatch(context),
     ...createDuties(context),
+    ...createExpansion(context),
     ...createOverview(context),
     ...createControls(context),
     ...createTenants(context),
@@ -97,5 +115,7 @@ function settingsOf(options: StoreOptions): StoreSettings {
     canaryDriftMs: options.canaryDriftMs ?? 1_000,
     retention: { ...defaultRetention, ...options.retention },
     order: { ...defaultOrder, ...options.order },
+    limits: { ...defaultLimits, ...options.limits },
+    room: { ...unbounded, ...options.room },
   };
 }

@@ -8,8 +8,21 @@ import type { RenderSpec } from "../../domain/render-spec.ts";
 import type { PlannedTask } from "../../domain/planned-task.ts";
 import type { MissingUpload, SubmitJob } from "./store-contract.ts";
 
-/** Each key once, in dependency order: plans are, and a task's producers come before it in its own. Its label and artifacts are not read. */
-export function submitPayload({ renders, ...job }: SubmitJob): object {
+type Planned = { readonly tasks: readonly PlannedTask[] };
+
+/** What renders share. */
+export type SharedTasks = {
+  /** Each key once, in dependency order: plans are, and a task's producers come before it in its own. Its label and artifacts are not read. */
+  readonly tasks: readonly PlannedTask[];
+  readonly uploads: readonly string[];
+  /** What a render uses, by place in `tasks`. */
+  readonly usesOf: (
+    render: Planned,
+  ) => readonly { readonly task: number | undefined; readonly label: string; readonly artifacts: readonly string[] }[];
+};
+
+/** The tasks of renders, each once. */
+export function sharedTasks(renders: readonly Planned[]): SharedTasks {
   const places = new Map<string, number>();
   const tasks: PlannedTask[] = [];
   for (const task of renders.flatMap((render) => render.tasks)) {
@@ -18,15 +31,23 @@ export function submitPayload({ renders, ...job }: SubmitJob): object {
     tasks.push(task);
   }
   return {
-    ...job,
-    uploads: uploadsOf(tasks),
     tasks,
-    renders: renders.map(({ render, modelWeights, fps, tasks: planned }) => ({
-      spec: render,
-      modelWeights,
-      fps,
-      uses: planned.map(({ contentKey, label, artifacts }) => ({ task: places.get(contentKey), label, artifacts })),
-    })),
+    uploads: uploadsOf(tasks),
+    usesOf: (render) => render.tasks.map(({ contentKey, label, artifacts }) => ({ task: places.get(contentKey), label, artifacts })),
+  };
+}
+
+/** A render is counted in the pool of its tasks. */
+export function submitPayload({ renders, ...job }: SubmitJob): object {
+  const { tasks, uploads, usesOf } = sharedTasks(renders);
+  return {
+    ...job,
+    uploads,
+    tasks,
+    renders: renders.map((planned) => {
+      const { render, modelWeights, fps, modelDigest } = planned;
+      return { spec: render, modelWeights, fps, modelDigest, pool: planned.tasks[0]?.pool, uses: usesOf(planned) };
+    }),
   };
 }
 
@@ -40,7 +61,8 @@ export function missingUploads(
   renders: readonly { readonly position: number; readonly spec: RenderSpec }[],
   missing: readonly string[],
 ): readonly MissingUpload[] {
-  return renders.flatMap(({ position, spec }) => violations(spec, new Set(missing)).map((violation) => ({ position, violation })));
+  const gone = new Set(missing);
+  return renders.flatMap(({ position, spec }) => violations(spec, gone).map((violation) => ({ position, violation })));
 }
 
 function violations({ image, references }: RenderSpec, missing: ReadonlySet<string>): readonly FieldViolation[] {

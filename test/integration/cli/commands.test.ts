@@ -15,6 +15,7 @@ import { type MethodName, scriptedJob, scriptedUploads, type ScriptedFarm, start
 const commandOf: Readonly<Record<MethodName, readonly string[]>> = {
   submitRender: ["render", "--model", "demo", "--image", "demo/image.png", "--prompt", "p", "--detach"],
   submitRenders: ["render", "--file", "demo/renders.yaml", "--dry-run"],
+  submitManifest: ["render", "--file", "test/fixtures/batch/many.yaml", "--dry-run"],
   getJob: ["job", "job-1"],
   listJobs: ["jobs"],
   getRender: ["job", "job-1", "--render", "2"],

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { ProducedArtifact, Store } from "../../../services/coordinator/store/store-contract.ts";
 import { useWorld } from "../../support/store-suite.ts";
-import { createWorker, diamond, job, sha256, submit, type Worker, type World } from "../../support/store-world.ts";
+import { createWorker, diamond, job, sha256, submit, task, type Worker, type World } from "../../support/store-world.ts";
 
 const world = useWorld({ retention: { keepIntermediatesMs: 0, longestUploadMs: 0 }, leaseMs: 0 });
 
@@ -129,4 +129,82 @@ test("what a beat announces is left alone, and a failed removal keeps the row", 
   expect(await stored(world())).toBe(1);
   expect(await collect(store)).toEqual([artifact.sha256]);
   expect(await stored(world())).toBe(0);
+});
+
+const everything = {
+  scope: "local",
+  filter: {
+    states: [],
+    jobClass: undefined,
+    model: undefined,
+    createdAfter: undefined,
+    createdBefore: undefined,
+    idempotencyKey: undefined,
+  },
+  order: { by: "create_time" as const, descending: true },
+  after: undefined,
+  limit: 9,
+};
+
+/** Collects as if the store may hold so many bytes; each output has three. */
+async function collectDownTo(room: { readonly highBytes: number; readonly lowBytes: number; readonly collectResults?: boolean }) {
+  const retention = { keepIntermediatesMs: 7 * 24 * 3600 * 1000, longestUploadMs: 0 };
+  return await collect(await world().openAnother({ retention, room }));
+}
+
+test("too many bytes go before their age, the least recently needed first, down to the low mark", async () => {
+  const { store, sql } = world();
+  await submit(store, diamond());
+  await finish(createWorker(store));
+  await sql("update artifact set needed_at = now() - interval '1 hour' where sha256 in (select sha256 from task_output o join task t on t.id = o.task_id where t.content_key = $1)", [sha256("right")]); // prettier-ignore
+  expect(await collectDownTo({ highBytes: 15, lowBytes: 15 })).toEqual([]);
+  expect(await collectDownTo({ highBytes: 14, lowBytes: 12 })).toHaveLength(1);
+  expect(await sql("select is_retired from task where content_key = $1", [sha256("right")])).toEqual([{ is_retired: true }]);
+  expect(await collectDownTo({ highBytes: 11, lowBytes: 0 })).toHaveLength(3);
+  expect(await stored(world())).toBe(1);
+});
+
+test("results of finished renders go for their room only where that is set", async () => {
+  const { store } = world();
+  const jobId = await submit(store, [task("only", { artifacts: ["mp4"] })]);
+  const worker = createWorker(store);
+  await worker.succeed(await worker.claim(), ["mp4"]);
+  expect(await collectDownTo({ highBytes: 1, lowBytes: 0 })).toEqual([]);
+  expect(await collectDownTo({ highBytes: 1, lowBytes: 0, collectResults: true })).toHaveLength(1);
+  expect(await store.artifactOfRender("local", { jobId, position: 0, name: "mp4" })).toBeUndefined();
+});
+
+test("what an open task takes stays however full the store is", async () => {
+  const { store } = world();
+  await submit(store, diamond());
+  const worker = createWorker(store);
+  await worker.succeed(await worker.claim(), ["out"]);
+  expect(await collectDownTo({ highBytes: 0, lowBytes: 0, collectResults: true })).toEqual([]);
+  await finish(worker);
+  expect(await store.listJobs(everything)).toMatchObject({ jobs: [{ state: "succeeded" }] });
+});
+
+test("what was condemned for its room is rescued by a submit, and computed again in a new generation once it is gone", async () => {
+  const { store, sql, openAnother } = world();
+  await submit(store, diamond());
+  const worker = createWorker(store);
+  await finish(worker);
+  const full = await openAnother({
+    retention: { keepIntermediatesMs: 7 * 24 * 3600 * 1000, longestUploadMs: 0 },
+    room: { highBytes: 4, lowBytes: 3 },
+  });
+  const condemned = await condemn(full);
+  expect(condemned).toHaveLength(4);
+  const next = [...diamond().slice(0, 3), task("another last", { after: ["middle"], artifacts: ["mp4"] })];
+  await submit(store, next);
+  const fates = await Promise.all(condemned.map((hash) => full.collectArtifact(hash, () => Promise.resolve())));
+  expect(fates.sort()).toEqual(["collected", "kept", "kept", "kept"]);
+  await finish(worker);
+  await collect(full);
+  await submit(store, diamond());
+  const again = await worker.claim();
+  expect(await sql("select generation from task where id = $1", [again.taskId])).toEqual([{ generation: 2 }]);
+  await worker.succeed(again, ["out"]);
+  await finish(worker);
+  expect(await sql("select 1 from job where state <> 'succeeded'")).toEqual([]);
 });

@@ -1,11 +1,25 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { ClaimView } from "../../../services/coordinator/store/store-contract.ts";
+import type { ClaimView, PlannedRender } from "../../../services/coordinator/store/store-contract.ts";
+import { decideExpansion } from "../../../services/domain/expansion.ts";
+import type { PlannedTask } from "../../../services/domain/planned-task.ts";
 import { canTaskMove, type TaskState } from "../../../services/domain/task-state.ts";
 import { useWorld } from "../../support/store-suite.ts";
-import { createWorker, diamond, failure, submit, submitBatch, success, task, type Worker, type World } from "../../support/store-world.ts";
+import {
+  createWorker,
+  diamond,
+  failure,
+  plannedRender,
+  submit,
+  submitBatch,
+  success,
+  task,
+  type Worker,
+  type World,
+} from "../../support/store-world.ts";
 
-const world = useWorld();
+const window = 5;
+const world = useWorld({ limits: { openRenders: window } });
 
 /** One thing that happens; numbers choose among what is there. */
 type Operation = {
@@ -23,6 +37,7 @@ type Operation = {
     | "restart"
     | "lapse"
     | "checkpoint"
+    | "expand"
     | "duties";
   readonly pick: number;
 };
@@ -48,6 +63,8 @@ const operation: fc.Arbitrary<Operation> = fc.record({
     "lapse",
     "checkpoint",
     "checkpoint",
+    "expand",
+    "expand",
     "duties",
   ),
   pick: fc.nat(1_000),
@@ -63,10 +80,30 @@ type Farm = {
 
 const chosen = <T>(from: readonly T[], pick: number): T | undefined => from[pick % Math.max(1, from.length)];
 
+/** What each render that is submitted here is planned as, by its prompt. */
+const plans = new Map<string, readonly PlannedTask[]>();
+
+function planned(tasks: readonly PlannedTask[]): PlannedRender {
+  const prompt = tasks.map(({ contentKey }) => contentKey).join(" ");
+  plans.set(prompt, tasks);
+  return plannedRender(tasks, { prompt });
+}
+
+/** What the duty does with renders that wait. */
+async function expand({ store }: World): Promise<void> {
+  const epoch = (await store.holdDuty("expand", "test", 60_000))?.epoch ?? 0;
+  const renders = await store.waitingRenders(decideExpansion((await store.expansionFacts()).pools, window, 3));
+  const again = renders.filter(({ isPlanned }) => isPlanned);
+  const fresh = renders.filter(({ isPlanned }) => !isPlanned).map((render) => ({ render, tasks: plans.get(render.spec.prompt) ?? [] }));
+  if (again.length > 0) await store.expandAgain(epoch, "local", again);
+  if (fresh.length > 0) await store.expandRenders(epoch, { tenant: "local", pool: "pool", renders: fresh });
+}
+
 async function runDuties({ store, sql }: World): Promise<void> {
   await sql("update task set delayed_until = now() where state = 'delayed'");
   await sql("delete from canary");
   await sql("insert into canary (last_at, unbroken_since) values (now(), now() - interval '1 minute')");
+  await expand(world());
   const epochOf = async (name: string): Promise<number> => (await store.holdDuty(name, "test", 60_000))?.epoch ?? 0;
   await store.promoteDelayed(await epochOf("promotion"));
   await store.reap(await epochOf("reaper"));
@@ -91,12 +128,12 @@ async function perform(farm: Farm, { kind, pick }: Operation): Promise<void> {
     case "submit": {
       const domain = `${pick % 3}`;
       const plan = [diamond(domain), [task("left", { domain }), task("other", { domain, after: ["left"] })]][pick % 2] ?? [];
-      farm.jobs.push(await submit(store, plan, { priority: pick % 7 }));
+      farm.jobs.push(await submit(store, plan, { priority: pick % 7, renders: [planned(plan)] }));
       return;
     }
     case "batch": {
-      const plans = [diamond(`${pick % 3}`), diamond(`${pick % 2}`), [task("left", { domain: "0" }), task(`own ${pick % 5}`)]];
-      farm.jobs.push(await submitBatch(store, plans, { priority: pick % 7 }));
+      const batch = [diamond(`${pick % 3}`), diamond(`${pick % 2}`), [task("left", { domain: "0" }), task(`own ${pick % 5}`)]];
+      farm.jobs.push(await submitBatch(store, batch, { priority: pick % 7, renders: batch.map(planned) }));
       return;
     }
     case "cancel":
@@ -134,6 +171,8 @@ async function perform(farm: Farm, { kind, pick }: Operation): Promise<void> {
       if (held !== undefined) await held.worker.checkpoint(held.claim, 1 + (pick % 40));
       return;
     }
+    case "expand":
+      return expand(world());
     case "duties":
       return runDuties(world());
   }
@@ -157,13 +196,17 @@ async function checkInvariants({ sql }: World): Promise<void> {
     union all select 'lost job', j.id from job j where j.state in ('queued', 'running') and not exists (
       select 1 from render r join task_user u on u.render_id = r.id join task t on t.id = u.task_id
       where r.job_id = j.id and u.is_wanted and t.state in ('blocked', 'ready', 'running', 'delayed'))
+      and not exists (select 1 from render r where r.job_id = j.id and r.is_waiting)
+    union all select 'waiting miscounted', coalesce(a.job_id, w.job_id)
+      from (select r.job_id, r.pool, count(*) as renders from render r where r.is_waiting group by r.job_id, r.pool) a
+      full join waiting w on w.job_id = a.job_id and w.pool = a.pool where a.renders is distinct from w.renders
     union all select 'wanted by an ended render', u.render_id::text from task_user u join render r on r.id = u.render_id
-      where u.is_wanted <> (r.state in ('queued', 'running'))
+      where u.is_wanted <> (r.state in ('queued', 'running') and not r.is_waiting)
     union all select 'render of another state', r.id::text from render r join lateral (
         select bool_or(t.state in ('failed', 'cancelled')) as is_dead, bool_and(t.state = 'succeeded') as is_done
         from task_user u join task t on t.id = u.task_id where u.render_id = r.id) tasks on true
-      where r.state in ('queued', 'running') and (tasks.is_dead or tasks.is_done)
-    union all select 'lost render', r.id::text from render r where r.state in ('queued', 'running') and not exists (
+      where r.state in ('queued', 'running') and not r.is_waiting and (tasks.is_dead or tasks.is_done)
+    union all select 'lost render', r.id::text from render r where r.state in ('queued', 'running') and not r.is_waiting and not exists (
       select 1 from task_user u join task t on t.id = u.task_id
       where u.render_id = r.id and u.is_wanted and t.state in ('blocked', 'ready', 'running', 'delayed'))
     union all select 'miscounted job', j.id from job j
@@ -235,7 +278,8 @@ test("many things at once through two coordinators lose no job and make no resul
   const jobs: string[] = [];
   const submitter = async (index: number): Promise<void> => {
     for (let count = 0; count < 8; count += 1) {
-      const jobId = await submit(index % 2 === 0 ? store : another, diamond(`${(index + count) % 4}`));
+      const plan = diamond(`${(index + count) % 4}`);
+      const jobId = await submit(index % 2 === 0 ? store : another, plan, { renders: [planned(plan)] });
       jobs.push(jobId);
       if (count % 3 === 0) await another.cancelJob("local", jobId);
     }
@@ -243,6 +287,7 @@ test("many things at once through two coordinators lose no job and make no resul
   const work = async (index: number): Promise<void> => {
     const worker = createWorker(index % 2 === 0 ? store : another, { name: `w${index}` });
     for (let count = 0; count < 25; count += 1) {
+      if (index === 0) await expand(world());
       const { claim } = await worker.next();
       if (claim === undefined) continue;
       if ((index + count) % 6 === 0) await worker.fail(claim, "RUNTIME_DIED");

@@ -24,6 +24,7 @@ function announcing(idle: (lookUp: LookUp) => readonly string[]) {
     hub: { touch: (jobIds) => void touched.push(...jobIds) },
     logger: createLogger({ name: "test", level: "silent" }),
     secondLookMs: 1,
+    onWaiting: () => undefined,
     onEvents: () => undefined,
   });
   const nextLookUp = (): Promise<void> => new Promise((resolve) => waiting.push(resolve));

@@ -15,8 +15,8 @@ function gatedRun() {
   return { calls, run };
 }
 
-function batcherOf(run: (asks: readonly Ask[]) => Promise<readonly number[]>, maxAsks = 10) {
-  return createBatcher<Ask, number>({ run, keyOf: ({ session }) => session, maxAsks });
+function batcherOf(run: (asks: readonly Ask[]) => Promise<readonly number[]>, maxAsks = 10, maxWaiting = 100) {
+  return createBatcher<Ask, number>({ run, keyOf: ({ session }) => session, maxAsks, maxWaiting });
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -34,6 +34,20 @@ describe("a batcher", () => {
     expect(calls.map(({ asks }) => asks.length)).toEqual([1, 2]);
     calls[1]?.finish();
     expect(await Promise.all(rest)).toEqual([20, 30]);
+  });
+
+  it("refuses an ask that finds too many before it, and takes one again when those have gone", async () => {
+    const { calls, run } = gatedRun();
+    const batcher = batcherOf(run, 10, 1);
+    const taken = [batcher.ask({ session: "a", value: 1 }), batcher.ask({ session: "b", value: 2 })];
+    await expect(batcher.ask({ session: "c", value: 3 })).rejects.toMatchObject({ code: "FARM_BUSY" });
+    calls[0]?.finish();
+    await turn();
+    const later = batcher.ask({ session: "c", value: 3 });
+    calls[1]?.finish();
+    await turn();
+    calls[2]?.finish();
+    expect(await Promise.all([...taken, later])).toEqual([10, 20, 30]);
   });
 
   it("never puts two asks of one session into one statement, and keeps their order", async () => {

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { createWatchHub } from "../../../services/coordinator/events/watch-hub.ts";
+import { createSlots } from "../../../services/coordinator/rpc/slots.ts";
 import { createWatchJob } from "../../../services/coordinator/events/watch-job.ts";
 import type { EventView, JobView } from "../../../services/coordinator/store/store-contract.ts";
 import { FarmError } from "../../../services/domain/errors.ts";
@@ -49,7 +50,7 @@ function watchWhileAway(options: { readonly failures: number; readonly pollMs: n
   };
   const caller = new AbortController();
   const call = { caller: { tenant: "local", role: "admin" }, signal: caller.signal } as const;
-  const updates = createWatchJob({ store, hub, pollMs: options.pollMs })({ jobId, afterEventNumber: 0n }, call);
+  const updates = createWatchJob({ store, hub, pollMs: options.pollMs, watches: createSlots(1) })({ jobId, afterEventNumber: 0n }, call);
   return { updates, reads, caller, hub };
 }
 
@@ -98,7 +99,7 @@ function watchOf(events: readonly EventView[], isOver: () => boolean) {
   };
   const caller = new AbortController();
   const call = { caller: { tenant: "local", role: "member" }, signal: caller.signal } as const;
-  return { updates: createWatchJob({ store, hub, pollMs: 1 })({ jobId, afterEventNumber: 0n }, call), caller };
+  return { updates: createWatchJob({ store, hub, pollMs: 1, watches: createSlots(1) })({ jobId, afterEventNumber: 0n }, call), caller };
 }
 
 const numbered = (kind: string, number: number, jobState: EventView["jobState"]): EventView => ({ ...end, number, kind, jobState });

@@ -38,7 +38,7 @@ export const sweepStatement: NamedStatement = { name: "vf_sweep", text: "select 
 /** $1: epoch, $2: {keepSessionsMs, keepEventsMs, keepUsageMs, keepAttemptsMs}, $3: most rows of a table. Result: rows deleted. */
 export const pruneStatement: NamedStatement = { name: "vf_prune", text: "select vf_prune($1, $2::jsonb, $3) as result" };
 
-/** $1: epoch, $2: {longestUploadMs, leaseMs, keepIntermediatesMs}. Result: hashes whose waiting time is over. */
+/** $1: epoch, $2: {longestUploadMs, leaseMs, keepIntermediatesMs, keepDeadLettersMs}. Result: hashes whose waiting time is over. */
 export const condemnStatement: NamedStatement = { name: "vf_condemn", text: "select vf_condemn($1, $2::jsonb) as result" };
 
 /** $1: sha256, $2: as of condemn. Result: whether to delete; the row stays locked until the transaction ends. */

@@ -30,8 +30,8 @@ export const listFailuresStatement: NamedStatement = {
     order by t.ended_at desc, t.id desc limit $8`,
 };
 
-/** $1: tenant or null, $2: task, $3: most renders, $4: the farm's pools. Result: as of vf_retry_task. */
-export const retryTaskStatement: NamedStatement = { name: "vf_retry_task", text: "select vf_retry_task($1, $2, $3, $4::text[]) as result" };
+/** $1: tenant or null, $2: task, $3: {openRenders, most, atOnce} as of vf_retry, $4: the farm's pools. Result: as of vf_retry_task. */
+export const retryTaskStatement: NamedStatement = { name: "vf_retry_task", text: "select vf_retry_task($1, $2, $3::jsonb, $4::text[]) as result" };
 
 /**
  * $1: tenant or null, $2: job, $3: position or null, $4: the farm's pools. Result: a pool that a retry of the job would plan into and that is

@@ -24,7 +24,7 @@ const joins = `left join webhook w on w.job_id = j.id
 /** $1: job, $2: tenant, null: anyone's. */
 export const getJobStatement: NamedStatement = {
   name: "vf_get_job",
-  text: `select ${columns} from job j ${joins} where j.id = $1 and ($2::text is null or j.tenant_id = $2)`,
+  text: `select ${columns} from job j ${joins} where j.id = $1 and j.removed_at is null and ($2::text is null or j.tenant_id = $2)`,
 };
 
 /** What is compared, as the indexes have it; its text (microseconds for times); and back from the text. */
@@ -67,7 +67,7 @@ export function listJobsStatement(ask: JobListAsk): { readonly text: string; rea
     conditions.push(`(${key}, j.id) ${order.descending ? "<" : ">"} (${value}, ${bind(after.jobId)})`);
   }
   const direction = order.descending ? "desc" : "asc";
-  const where = ["j.state = s.state", ...conditions].join(" and ");
+  const where = ["j.state = s.state", "j.removed_at is null", ...conditions].join(" and ");
   const page = `select p.id, p.key from unnest(${states}::text[]) s(state) cross join lateral (
       select j.id, ${key} as key from job j where ${where} order by ${key} ${direction}, j.id ${direction} limit ${limit}) p
     order by p.key ${direction}, p.id ${direction} limit ${limit}`;

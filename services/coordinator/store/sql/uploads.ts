@@ -71,7 +71,7 @@ export const renderResultStatement: NamedStatement = {
   text: `select a.sha256, a.size_bytes::double precision as "sizeBytes", a.media_type as "mediaType"
     from render r join job j on j.id = r.job_id join task_user u on u.render_id = r.id
     join task_output o on o.task_id = u.task_id and o.name = $4 join artifact a on a.sha256 = o.sha256
-    where r.job_id = $2 and r.position = $3 and r.state = 'succeeded' and ($1::text is null or j.tenant_id = $1) and $4 = any (u.artifacts)
+    where r.job_id = $2 and j.removed_at is null and r.position = $3 and r.state = 'succeeded' and ($1::text is null or j.tenant_id = $1) and $4 = any (u.artifacts)
     limit 1`,
 };
 
@@ -81,5 +81,5 @@ export const renderInputStatement: NamedStatement = {
   text: `select a.sha256, a.size_bytes::double precision as "sizeBytes", u.media_type as "mediaType"
     from render r join job j on j.id = r.job_id join upload u on u.tenant_id = j.tenant_id and u.sha256 = r.spec #>> $4::text[]
     join artifact a on a.sha256 = u.sha256 and a.is_stored
-    where r.job_id = $2 and r.position = $3 and ($1::text is null or j.tenant_id = $1)`,
+    where r.job_id = $2 and j.removed_at is null and r.position = $3 and ($1::text is null or j.tenant_id = $1)`,
 };
