@@ -5,7 +5,7 @@ import { type Pool, runStatement } from "../../platform/database/pool.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
 import { callLongFunction } from "./long-call.ts";
 import { listFailuresStatement, retryTaskStatement } from "./sql/failures.ts";
-import type { StoreContext } from "./store-context.ts";
+import { type StoreContext, toPayload } from "./store-context.ts";
 import type { AttemptView, DeadLetterView, FailureListAsk, FailureStore, RetryTaskOutcome, TenantScope } from "./store-contract.ts";
 import { missingUploads } from "./submit-payload.ts";
 

@@ -44,6 +44,7 @@ describe("a tenant's budget", () => {
     const jobId = await submit(
       store,
       ["a", "b", "c", "d"].map((name) => task(name)),
+      { priority: 1 },
     );
     const other = await submit(store, [task("other", { domain: "o" })], { tenant: "other" });
     await store.setBudget(limit(), "ops");

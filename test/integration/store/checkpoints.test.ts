@@ -12,7 +12,13 @@ const stepsKept = async (): Promise<readonly number[]> => (await kept()).map(({ 
 const checkpointIn = ({ inputs }: ClaimView): string | undefined => inputs.find(({ name }) => name === "checkpoint")?.sha256;
 
 /** Gives a claim back as a drained worker does. */
-const giveBack = (worker: Worker, claim: ClaimView) => worker.fail(claim, "STAGE_CANCELLED");
+async function giveBack(worker: Worker, claim: ClaimView): Promise<void> {
+  const { store } = world();
+  const { workerId } = worker.ask().worker;
+  await store.drainWorker(workerId, { by: "ops", reason: "" }, 0);
+  await worker.fail(claim, "STAGE_CANCELLED");
+  await store.uncordonWorker(workerId);
+}
 
 async function collect(store: Store): Promise<readonly string[]> {
   const held = await store.holdDuty("collection", "test", 60_000);

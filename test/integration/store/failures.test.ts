@@ -97,7 +97,7 @@ test("a worker that a task avoids gets it when no other live worker could run it
 
 test("three unexplained ends are suspected poison, and the job says what happened last", async () => {
   const { store } = world();
-  const jobId = await submit(store, diamond());
+  const jobId = await submit(store, diamond(), { priority: 1 });
   const other = await submit(store, [task("unrelated")]);
   for (const name of ["a", "b", "c"]) {
     const worker = createWorker(store, { name });

@@ -83,7 +83,7 @@ test("the farm's overview counts open tasks by pool and stage, and open jobs of 
 
 test("usage is added up by any keys, the most expensive first, and what failed is wasted", async () => {
   const { store } = world();
-  const first = await submit(store, [task("a", { domain: "one" }), task("b", { domain: "one" })], { tenant: "one" });
+  const first = await submit(store, [task("a", { domain: "one" }), task("b", { domain: "one" })], { tenant: "one", priority: 1 });
   await submit(store, [task("c", { domain: "two" })], { tenant: "two" });
   const [w1, w2] = [createWorker(store), createWorker(store, { name: "w2" })];
   await w1.succeed(await w1.claim());

@@ -62,7 +62,8 @@ test("a task that several renders of a job share is told of once, without a posi
 
 test("a shared task that fails fails every render that uses it at once", async () => {
   const { store } = world();
-  const jobId = await submitBatch(store, [...["a", "b"].map(behindShared), [task("alone")]]);
+  const alone = [task("alone"), task("then", { after: ["alone"] }), task("last", { after: ["then"] })];
+  const jobId = await submitBatch(store, [...["a", "b"].map(behindShared), alone]);
   const worker = createWorker(store);
   await worker.fail(await worker.claim(), "STAGE_INPUT_INVALID");
   expect(await statesOf(world(), jobId)).toEqual(["failed", "failed", "queued"]);

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { useWorld } from "../../support/store-suite.ts";
 import { createWorker, diamond, job, sha256, submit, task } from "../../support/store-world.ts";
 
-const world = useWorld();
+const world = useWorld({ order: { floors: [0, 0] } });
 
 test("one idempotency key makes one job, however many submit it at once through two coordinators", async () => {
   const { store, openAnother, sql } = world();
