@@ -82,8 +82,9 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
       duties.inc({ duty, outcome });
       countIllegal(code);
     },
-    onReap({ kind, sessions, massLapse }) {
+    onReap({ kind, sessions, refused, massLapse }) {
       lost.inc(sessions);
+      illegal.inc(refused);
       if (kind === "held_back") heldBack.inc();
       if (massLapse) massLapses.inc();
     },

@@ -239,11 +239,14 @@ export function description({
 
 const times = { deviceMs: 10, loadMs: 1, computeMs: 8, fetchMs: 1, finishMs: 1 };
 
-/** A report of success with the given outputs; equal tasks produce equal bytes. */
-export function success(claim: ClaimView, names: readonly string[] = ["out", "mp4"]): AttemptReport {
+/** What a task's output hashes to: equal tasks produce equal bytes. */
+export const outputHash = (taskId: number, name: string): string => sha256(`${taskId} ${name}`);
+
+/** A report of success with the given outputs. */
+export function success(claim: Pick<ClaimView, "attemptId" | "taskId">, names: readonly string[] = ["out", "mp4"]): AttemptReport {
   const outputs = names.map((name): ProducedArtifact => ({
     name,
-    sha256: sha256(`${claim.taskId} ${name}`),
+    sha256: outputHash(claim.taskId, name),
     sizeBytes: 3,
     mediaType: "text/plain",
   }));
@@ -251,12 +254,12 @@ export function success(claim: ClaimView, names: readonly string[] = ["out", "mp
 }
 
 /** What a task's run is at a step: the same whoever ran it. */
-export function checkpointOf({ taskId }: ClaimView, step: number): KeptCheckpoint {
+export function checkpointOf({ taskId }: Pick<ClaimView, "taskId">, step: number): KeptCheckpoint {
   return { step, sha256: sha256(`${taskId} at ${step}`), sizeBytes: 5 };
 }
 
 /** A report of failure. */
-export function failure(claim: ClaimView, code: string, badInputs: readonly string[] = []): AttemptReport {
+export function failure(claim: Pick<ClaimView, "attemptId">, code: string, badInputs: readonly string[] = []): AttemptReport {
   const abandoned = code === "STAGE_CANCELLED";
   return { attemptId: claim.attemptId, outcome: { kind: "failure", code, message: `${code}!`, abandoned, badInputs }, ...times };
 }

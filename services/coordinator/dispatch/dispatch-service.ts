@@ -6,7 +6,7 @@
  * before it, is answered with a refusal. Asks batch: while one claim
  * of a pool is in the store, the asks that arrive wait and go together; beats never wait for claims.
  */
-import { type ErrorCode, FarmError, toFarmError } from "../../domain/errors.ts";
+import { FarmError, toFarmError } from "../../domain/errors.ts";
 import {
   BeatRequest,
   BeatResponse,
@@ -48,8 +48,8 @@ export type DispatchOptions = {
 export type DispatchObserver = {
   onNext(ask: NextAsk, outcome: NextOutcome): void;
   onReport(ask: ReportAsk, answer: ReportAnswer): void;
-  /** An ask that got no answer. */
-  onFailure(code: ErrorCode): void;
+  /** An ask that was refused, or got no answer. */
+  onFailure(code: string): void;
 };
 
 const maxAsks = 64;
@@ -119,6 +119,7 @@ async function answerNext(payload: Uint8Array, pool: string, { batchers, observe
   const outcome = await unlessBusy(batchers.next.ask(ask));
   if (outcome instanceof FarmError) return NextResponse.encode({ outcome: refusalOf(outcome) }).finish();
   observer.onNext(ask, outcome);
+  noteRefusal(outcome, observer);
   return NextResponse.encode(nextOutcomeToProto(outcome)).finish();
 }
 
@@ -128,10 +129,11 @@ async function answerReport(payload: Uint8Array, { batchers, observer }: Answeri
   const answer = await unlessBusy(batchers.report.ask(ask));
   if (answer instanceof FarmError) return ReportResponse.encode({ outcome: refusalOf(answer) }).finish();
   observer.onReport(ask, answer);
+  noteRefusal(answer, observer);
   return ReportResponse.encode(reportAnswerToProto(answer)).finish();
 }
 
-async function answerBeat(payload: Uint8Array, { batchers, store }: Answering): Promise<Uint8Array> {
+async function answerBeat(payload: Uint8Array, { batchers, store, observer }: Answering): Promise<Uint8Array> {
   const request = readAsk(() => BeatRequest.decode(payload));
   if (request instanceof FarmError) return BeatResponse.encode({ outcome: refusalOf(request) }).finish();
   if (request.canary) return answerCanary(request, store);
@@ -139,7 +141,13 @@ async function answerBeat(payload: Uint8Array, { batchers, store }: Answering): 
   if (ask instanceof FarmError) return BeatResponse.encode({ outcome: refusalOf(ask) }).finish();
   const answer = await unlessBusy(batchers.beat.ask(ask));
   if (answer instanceof FarmError) return BeatResponse.encode({ outcome: refusalOf(answer) }).finish();
+  noteRefusal(answer, observer);
   return BeatResponse.encode(beatAnswerToProto(answer)).finish();
+}
+
+/** An ask that fails alone, of a call with others, is answered with why. */
+function noteRefusal(outcome: NextOutcome | ReportAnswer | BeatAnswer, observer: DispatchObserver): void {
+  if (outcome.kind === "refused") observer.onFailure(outcome.code);
 }
 
 async function answerCanary(request: BeatRequest, store: Pick<DutyStore, "recordCanary">): Promise<Uint8Array> {

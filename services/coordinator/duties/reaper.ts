@@ -25,7 +25,8 @@ export function createReaper({ store, intervalMs, logger, onCommitted, onReap }:
     async run(epoch) {
       const outcome = await store.reap(epoch);
       onReap(outcome);
-      const { kind, sessions, attempts, reason, massLapse } = outcome;
+      const { kind, sessions, attempts, refused, reason, massLapse } = outcome;
+      if (refused > 0) logger.error({ refused }, "sessions could not be ended: a state change was refused as illegal");
       if (massLapse)
         logger.error({ sessions, attempts, reason }, "much of a pool lapsed at once: look at the network, NATS and the workers");
       if (kind === "reaped")

@@ -2,6 +2,7 @@
  * Duties: each reads a snapshot, decides with a pure function where there is something to decide, and applies
  * it in one transaction that checks the duty's epoch.
  */
+import { toFarmError } from "../../domain/errors.ts";
 import { decideReap, type Lapses, type ReapDecision } from "../../domain/reaping.ts";
 import { runStatement } from "../../platform/database/pool.ts";
 import { createCollection } from "./collection.ts";
@@ -30,6 +31,7 @@ const nothingReaped: ReapOutcome = {
   reason: undefined,
   sessions: 0,
   attempts: 0,
+  refused: 0,
   massLapse: false,
   aftermath: noAftermath,
 };
@@ -84,10 +86,55 @@ async function reap({ pool, settings }: StoreContext, dutyEpoch: number): Promis
   const told = { ...nothingReaped, ...toldOf(decision) };
   const sessionIds = decision.kind === "reap" ? decision.sessionIds : [];
   if (sessionIds.length === 0 && snapshot.unnamed === 0) return told;
-  const values = [dutyEpoch, [...sessionIds], toPayload(retryPolicy), settings.leaseMs];
-  const reaped = await callFunction<Reaped | null>(pool, reapStatement, values);
+  const reaped = await reapSessions((ids) => {
+    return callFunction<Reaped | null>(pool, reapStatement, [dutyEpoch, [...ids], toPayload(retryPolicy), settings.leaseMs]);
+  }, sessionIds);
   if (reaped === null) return { ...nothingReaped, kind: "held_back", reason: "another process holds the duty" };
   return { ...told, ...reaped, kind: reaped.sessions + reaped.attempts > 0 ? "reaped" : told.kind };
+}
+
+type ReapCall = (sessionIds: readonly string[]) => Promise<Reaped | null>;
+
+const isIllegal = (thrown: unknown): boolean => toFarmError(thrown).code === "TRANSITION_ILLEGAL";
+
+/** Ends sessions; when a move is refused, each by itself, so that one which cannot end does not keep the others' work. */
+async function reapSessions(call: ReapCall, sessionIds: readonly string[]): Promise<(Reaped & { readonly refused: number }) | null> {
+  try {
+    const reaped = await call(sessionIds);
+    return reaped === null ? null : { ...reaped, refused: 0 };
+  } catch (thrown) {
+    if (!isIllegal(thrown) || sessionIds.length < 2) throw thrown;
+    const ended: Reaped[] = [];
+    for (const sessionId of sessionIds) {
+      const reaped = await unlessIllegal(call([sessionId]));
+      if (reaped === null) return null;
+      if (reaped !== undefined) ended.push(reaped);
+    }
+    return { ...together(ended), refused: sessionIds.length - ended.length };
+  }
+}
+
+/** Undefined when a move was refused. */
+async function unlessIllegal<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (thrown) {
+    if (!isIllegal(thrown)) throw thrown;
+    return undefined;
+  }
+}
+
+function together(reaped: readonly Reaped[]): Reaped {
+  const sum = (numbers: readonly number[]): number => numbers.reduce((left, right) => left + right, 0);
+  return {
+    sessions: sum(reaped.map(({ sessions }) => sessions)),
+    attempts: sum(reaped.map(({ attempts }) => attempts)),
+    aftermath: {
+      ready: reaped.flatMap(({ aftermath }) => aftermath.ready),
+      touchedJobIds: [...new Set(reaped.flatMap(({ aftermath }) => aftermath.touchedJobIds))],
+      pushes: reaped.flatMap(({ aftermath }) => aftermath.pushes ?? []),
+    },
+  };
 }
 
 function toldOf(decision: ReapDecision): Pick<ReapOutcome, "kind" | "reason" | "massLapse"> {

@@ -10,6 +10,8 @@ export type ReapOutcome = {
   readonly reason: string | undefined;
   readonly sessions: number;
   readonly attempts: number;
+  /** Sessions that were left because a move that ending them takes was refused as illegal; each is a bug. */
+  readonly refused: number;
   /** True when much of a pool lapsed at once: raise an alert. */
   readonly massLapse: boolean;
   readonly aftermath: Aftermath;

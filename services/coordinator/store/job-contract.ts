@@ -2,6 +2,8 @@
  * What clients ask of the store about jobs.
  */
 import type { FieldViolation } from "../../domain/errors.ts";
+import type { JobState } from "../../domain/job-state.ts";
+import type { RenderState } from "../../domain/render-state.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
 import type { PlannedTask } from "../../domain/planned-task.ts";
 import type { TaskState } from "../../domain/task-state.ts";
@@ -11,9 +13,7 @@ export type JobClass = "production" | "benchmark";
 
 export type Reuse = "all" | "inputs" | "none";
 
-export type JobState = "queued" | "running" | "succeeded" | "failed" | "cancelled";
-
-export type { TaskState };
+export type { JobState, RenderState, TaskState };
 
 /** Whose jobs a caller may see: one tenant's, or everybody's when undefined. */
 export type TenantScope = string | undefined;
@@ -98,9 +98,6 @@ export type TaskView = {
 };
 
 export type FailureView = { readonly code: string; readonly message: string; readonly stage: string };
-
-/** A render's own states are those of a job. */
-export type RenderState = JobState;
 
 /** A render without its graph. */
 export type RenderSummary = {

@@ -1,0 +1,192 @@
+/**
+ * What clients, operators and duties do in a play.
+ */
+import { reapStatement } from "../../../services/coordinator/store/sql/duties.ts";
+import type { HoldTarget, SubmitJob } from "../../../services/coordinator/store/store-contract.ts";
+import { retryTable } from "../../../services/domain/retry.ts";
+import type { PlannedTask } from "../../../services/domain/planned-task.ts";
+import { batch, diamond, sha256, task } from "../store-world.ts";
+import {
+  collect as collectModel,
+  promote as promoteModel,
+  reap as reapModel,
+  reapLate as reapLateModel,
+  soundCanary,
+} from "./model-duties.ts";
+import { cancel as cancelModel, named, retry as retryModel, settleJobs, submit as submitModel } from "./model-jobs.ts";
+import { liveSessions, type Play, same, storeOf } from "./play.ts";
+import { isOpenRender } from "../../../services/domain/render-state.ts";
+import { chosen, type Operation, type Picks } from "./worker-operations.ts";
+
+const noName = { by: "test", reason: "" };
+
+/** Tasks of one sharing domain; the second is another tenant's. */
+function plansOf(pick: number): readonly (readonly PlannedTask[])[] {
+  const domain = `${pick % 2}`;
+  const left = task("left", { domain, shape: "prepare/-" });
+  const square = diamond(domain).map((each) => (each.label === "left" ? left : each));
+  const pair = [left, task("other", { domain, after: ["left"], artifacts: ["out"] })];
+  const own = [task(`own ${pick % 5}`, { domain, artifacts: ["mp4"] })];
+  return [[square], [pair], [square, pair, own], [pair, own], [own, own]][Math.floor(pick / 2) % 5] ?? [];
+}
+
+function jobOf(play: Play, [what, how]: Picks): SubmitJob {
+  play.jobs += 1;
+  return batch(plansOf(what), {
+    jobId: `j${play.jobs}`,
+    tenant: what % 2 === 1 ? "guest" : "local",
+    idempotencyKey: `key ${play.jobs}`,
+    bodyDigest: sha256(`${play.jobs}`),
+    priority: how % 5,
+    jobClass: how % 4 === 0 ? "benchmark" : "production",
+  });
+}
+
+const submit: Operation = async (play, picks) => {
+  const job = jobOf(play, picks);
+  play.log.push(
+    `job ${job.jobId} of ${job.tenant}: ${job.renders.map(({ tasks }) => tasks.map(({ label }) => label).join("+")).join(" | ")}`,
+  );
+  const outcome = await storeOf(play)?.submitJob(job);
+  submitModel(play.model, job);
+  if (outcome !== undefined) same("submit", outcome.kind, "stored");
+  // A client that heard no answer asks again; another body under the same key is refused.
+  if (picks[2] % 6 > 1) return;
+  const repeat = await storeOf(play)?.submitJob(picks[2] % 6 === 0 ? job : { ...job, jobId: "other", bodyDigest: sha256("other") });
+  if (repeat !== undefined) same("submit again", repeat.kind, picks[2] % 6 === 0 ? "repeated" : "conflict");
+};
+
+/** A job, and one of its renders or all of them. */
+function target({ model }: Play, [which, how]: Picks): { readonly jobId: string; readonly position: number | undefined } {
+  return { jobId: chosen(model.jobs, which)?.id ?? "none", position: how % 2 === 0 ? undefined : how % 4 };
+}
+
+const cancel: Operation = async (play, picks) => {
+  const { jobId, position } = target(play, picks);
+  const renders = named(play.model, jobId, position);
+  play.log.push(`cancel ${jobId}/${position ?? "*"}`);
+  const outcome = await storeOf(play)?.cancelJob(undefined, jobId, position);
+  if (play.real !== undefined) same("cancel", outcome !== undefined, renders !== undefined);
+  cancelModel(play.model, renders ?? []);
+};
+
+const retry: Operation = async (play, picks) => {
+  const { jobId, position } = target(play, picks);
+  const renders = named(play.model, jobId, position);
+  play.log.push(`retry ${jobId}/${position ?? "*"}`);
+  const outcome = await storeOf(play)?.retryJob(undefined, jobId, position);
+  const again = retryModel(play.model, renders ?? []);
+  if (play.real === undefined) return;
+  same("retry", outcome?.kind, renders === undefined ? undefined : again.length > 0 ? "retried" : "nothing");
+  if (outcome?.kind === "retried") same("renders that run again", outcome.renders, again.length);
+};
+
+const update: Operation = async (play, picks) => {
+  const { jobId } = target(play, picks);
+  const job = play.model.jobs.find(({ id }) => id === jobId);
+  const priority = picks[2] % 7;
+  play.log.push(`${jobId} gets priority ${priority}`);
+  const outcome = await storeOf(play)?.updateJob(undefined, jobId, { priority });
+  const isOpen = job !== undefined && isOpenRender(job.state);
+  if (job !== undefined && isOpen) job.priority = priority;
+  if (play.real !== undefined) same("update", outcome?.kind, job === undefined ? undefined : isOpen ? "updated" : "ended");
+};
+
+/** The duty's epoch; it is held for as long as a play lasts. */
+async function epochOf(play: Play, duty: string): Promise<number> {
+  const known = play.epochs.get(duty) ?? (await storeOf(play)?.holdDuty(duty, "test", 3_600_000))?.epoch ?? 0;
+  play.epochs.set(duty, known);
+  return known;
+}
+
+const reap: Operation = async (play, [how]) => {
+  const canary = how % 5 === 0 ? undefined : soundCanary;
+  play.log.push(`reap ${canary === undefined ? "without a canary" : ""}`);
+  await play.real?.world.sql("delete from canary");
+  if (canary !== undefined) {
+    await play.real?.world.sql("insert into canary (last_at, unbroken_since) values (now(), now() - interval '10 days')");
+  }
+  const outcome = await storeOf(play)?.reap(await epochOf(play, "reaper"));
+  const ended = reapModel(play.model, canary);
+  if (outcome !== undefined) same("reaped", { sessions: outcome.sessions, attempts: outcome.attempts }, ended);
+};
+
+/** Applies what was decided from a snapshot in which every lease was over. */
+const reapLate: Operation = async (play) => {
+  play.log.push("reap, from an older snapshot");
+  const sessions = liveSessions(play.model);
+  const values = [await epochOf(play, "reaper"), sessions.map(({ id }) => id), JSON.stringify(retryTable), 3_600_000];
+  const [row] = (await play.real?.world.sql<{ result: object }>(reapStatement.text, values)) ?? [];
+  const ended = reapLateModel(play.model, sessions);
+  if (row !== undefined) same("reaped", { ...row.result, aftermath: undefined }, { ...ended, aftermath: undefined });
+};
+
+const promote: Operation = async (play) => {
+  play.log.push("back-offs are over");
+  await play.real?.world.sql("update task set delayed_until = now() - interval '1 second' where state = 'delayed'");
+  await storeOf(play)?.promoteDelayed(await epochOf(play, "promotion"));
+  promoteModel(play.model);
+};
+
+const collect: Operation = async (play) => {
+  play.log.push("collect");
+  const store = storeOf(play);
+  await play.real?.world.sql("update artifact set condemned_at = condemned_at - interval '2 days'");
+  for (const hash of (await store?.condemnArtifacts(await epochOf(play, "collection"))) ?? []) {
+    await store?.collectArtifact(hash, () => Promise.resolve());
+  }
+  collectModel(play.model);
+};
+
+/** Repairs what should never be: there is nothing. */
+const sweep: Operation = async (play) => {
+  play.log.push("sweep");
+  const swept = await storeOf(play)?.sweep(await epochOf(play, "sweep"));
+  if (swept !== undefined) same("repairs", swept.repaired, 0);
+  settleJobs(play.model);
+};
+
+const targets: readonly HoldTarget[] = [
+  { scope: "tenant", name: "guest" },
+  { scope: "tenant", name: "local" },
+  { scope: "pool", name: "pool" },
+  { scope: "farm", name: "" },
+];
+
+const hold: Operation = async (play, [which]) => {
+  const held = chosen(targets, which);
+  if (held === undefined) return;
+  play.log.push(`hold ${held.scope} ${held.name}`);
+  await storeOf(play)?.placeHold(held, noName);
+  play.model.holds.add(`${held.scope}/${held.name}`);
+};
+
+const release: Operation = async (play) => {
+  play.log.push("release all holds");
+  for (const held of targets) {
+    const outcome = await storeOf(play)?.releaseHold(held);
+    const wasHeld = play.model.holds.delete(`${held.scope}/${held.name}`);
+    if (play.real !== undefined) same("release", outcome !== undefined, wasHeld);
+  }
+};
+
+const cordon: Operation = async (play, [which, how]) => {
+  const name = chosen(play.agents, which)?.name ?? "";
+  const isDrained = how % 2 === 0;
+  play.log.push(`${isDrained ? "drain" : "cordon"} ${name}`);
+  const store = storeOf(play);
+  const outcome = await (isDrained ? store?.drainWorker(name, noName, 0) : store?.cordonWorker(name, noName));
+  const isKnown = play.model.workers.has(name);
+  if (play.real !== undefined) same("cordon", outcome !== undefined, isKnown);
+  if (isKnown) play.model.cordons.set(name, { isDrained });
+};
+
+const uncordon: Operation = async (play) => {
+  play.log.push("uncordon all workers");
+  for (const { name } of play.agents) {
+    await storeOf(play)?.uncordonWorker(name);
+    play.model.cordons.delete(name);
+  }
+};
+
+export const farmOperations = { submit, cancel, retry, update, reap, reapLate, promote, collect, sweep, hold, release, cordon, uncordon };

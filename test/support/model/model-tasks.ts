@@ -1,0 +1,117 @@
+/**
+ * What becomes of the model's tasks when their attempts end.
+ */
+import { type ErrorClass, errorTable, isErrorCode } from "../../../services/domain/errors.ts";
+import { decideRetry, retryTable } from "../../../services/domain/retry.ts";
+import type { AttemptEvent } from "../../../services/domain/task-state.ts";
+import { checkpointOf, outputHash } from "../store-world.ts";
+import { addUse, end, isWanted, missingOf, type ModelAttempt, type ModelTask, move, nextPlace, tick, type Model } from "./queue-model.ts";
+
+export type ModelFailure = {
+  readonly code: string;
+  /** Hashes of inputs that it found missing; a hash says what made it. */
+  readonly bad: readonly string[];
+  readonly event: "fail" | "lapse";
+};
+
+/** Workers whose attempts ended in a way that speaks against another try there. */
+const avoidedBy = (task: ModelTask): readonly string[] => [
+  ...new Set(
+    task.attempts
+      .filter(({ errorClass }) => errorClass !== undefined && retryTable[errorClass].avoidsWorker)
+      .map(({ session }) => session.worker),
+  ),
+];
+
+/** To be called when a task may have become ready. */
+function noteReady(task: ModelTask): void {
+  if (task.place === "ready") task.avoid = avoidedBy(task).toSorted();
+}
+
+/** Ends an attempt after which the task belongs where its users and inputs put it. */
+function endInto(attempt: ModelAttempt, event: AttemptEvent, otherwise: "retry_now" | "start_anew" | "give_back"): void {
+  end(attempt, event, nextPlace(attempt.task, otherwise));
+  noteReady(attempt.task);
+}
+
+/** A task that no attempt runs goes where it belongs. */
+export function settleTask(task: ModelTask, otherwise: "inputs_complete" | "back_off_over" | "lose_output"): void {
+  const event = nextPlace(task, otherwise);
+  if (event === "lose_input" && task.place === "blocked") return;
+  move(task, event);
+  noteReady(task);
+}
+
+export function giveBack(attempt: ModelAttempt): void {
+  endInto(attempt, "abandon", "give_back");
+}
+
+export function fail(model: Model, attempt: ModelAttempt, { code, bad, event }: ModelFailure): void {
+  const { task } = attempt;
+  const errorClass: ErrorClass = isErrorCode(code) ? errorTable[code].errorClass : "unexplained";
+  attempt.errorClass = errorClass;
+  if (!isWanted(task)) return endInto(attempt, event, "retry_now");
+  if (errorClass === "artifact" && losesCheckpoint(task, bad)) return endInto(attempt, event, "start_anew");
+  const count = (task.failures[errorClass] ?? 0) + 1;
+  task.failures[errorClass] = count;
+  const decision = decideRetry(errorClass, count, 0);
+  if (errorClass === "artifact") for (const producer of producersOf(task, bad)) reopenIfOlder(model, producer, attempt);
+  if (decision.kind === "fail") {
+    end(attempt, event, "exhaust");
+    task.failureCode = decision.code ?? code;
+    task.endedAt = tick(model);
+    return;
+  }
+  if (decision.delayMs === 0 || errorClass === "artifact") return endInto(attempt, event, "retry_now");
+  end(attempt, event, "retry_later");
+}
+
+/** Drops a checkpoint that is among the bad; true when it is the only one. */
+function losesCheckpoint(task: ModelTask, bad: readonly string[]): boolean {
+  if (task.checkpoint === undefined) return false;
+  const { sha256 } = checkpointOf({ taskId: task.id }, task.checkpoint);
+  if (!bad.includes(sha256)) return false;
+  task.checkpoint = undefined;
+  return bad.every((hash) => hash === sha256);
+}
+
+function producersOf({ inputs }: ModelTask, bad: readonly string[]): readonly ModelTask[] {
+  const producers = [...new Set(inputs.map(({ producer }) => producer))].toSorted((left, right) => left.id - right.id);
+  return producers.filter(({ id, outputs }) => outputs.some(({ name }) => bad.includes(outputHash(id, name))));
+}
+
+/** One that ended after the attempt began has been run again already. */
+function reopenIfOlder(model: Model, producer: ModelTask, attempt: ModelAttempt): void {
+  if (producer.place !== "succeeded" || producer.endedAt > attempt.startedAt) return;
+  producer.outputs = [];
+  const former = [...producer.uses];
+  for (const { render, position, isWanted: isUserOpen } of attempt.task.uses) {
+    if (!isUserOpen) continue;
+    const use = former.find((known) => known.render === render);
+    if (use === undefined) addUse({ task: producer, render, position, isAgain: true, artifacts: [], isWanted: true });
+    else use.isWanted = true;
+  }
+  producer.failures = {};
+  settleTask(producer, "lose_output");
+  for (const task of model.tasks.filter(({ inputs }) => inputs.some((input) => input.producer === producer))) {
+    if (task.place === "ready" || task.place === "delayed") move(task, "lose_input");
+  }
+}
+
+/** Its outputs are there: what waited for the last of them can run. */
+export function succeed(model: Model, attempt: ModelAttempt, names: readonly string[]): void {
+  const { task } = attempt;
+  end(attempt, "succeed", "succeed");
+  task.endedAt = tick(model);
+  task.outputs = names.map((name) => ({ name, isStored: true, isCondemned: false }));
+  for (const waiting of model.tasks) {
+    const waits = waiting.place === "blocked" && waiting.inputs.some(({ producer }) => producer === task);
+    if (waits && missingOf(waiting) === 0) settleTask(waiting, "inputs_complete");
+  }
+}
+
+/** Whether something needs an output that is not among the names. */
+export function lacksOutput(model: Model, task: ModelTask, names: readonly string[]): boolean {
+  const taken = model.tasks.some(({ inputs }) => inputs.some(({ producer }) => producer === task)) ? ["out"] : [];
+  return [...taken, ...[...task.uses].flatMap(({ artifacts }) => artifacts)].some((name) => !names.includes(name));
+}
