@@ -62,10 +62,6 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
   const massLapses = metrics.counter("vapfarm_mass_lapses_total", "Rounds in which much of a pool had lapsed at once");
   const repairs = metrics.counter("vapfarm_sweep_repairs_total", "Repairs of what should never be; each one is a bug");
   const illegal = metrics.counter("vapfarm_illegal_transitions_total", "State changes that were refused as illegal; each one is a bug");
-  const unsent = metrics.gauge("vapfarm_events_unsent", "Event rows not yet copied to JetStream, as the relay last saw them");
-  const webhooks = metrics.counter("vapfarm_webhook_tries_total", "Tries to deliver webhooks by outcome", ["outcome"]);
-  const unbalanced = metrics.gauge("vapfarm_books_unbalanced", "Recent attempts that are not the sum of their entries; each one is a bug");
-  const expanded = metrics.counter("vapfarm_expanded_renders_total", "Renders that waited and were expanded, or failed for their model");
   const countOutcomes = createOutcomeCounter(metrics);
   const { onHold, ...steering } = createSteeringMetrics(metrics);
   const countIllegal = (code: string | undefined): void => {
@@ -89,12 +85,9 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
       if (massLapse) massLapses.inc();
     },
     onRepaired: (count) => repairs.inc(count),
-    onExpanded: (renders) => expanded.inc(renders),
-    onUnsent: (rows) => unsent.set(rows),
-    onWebhookTry: (outcome) => webhooks.inc({ outcome }),
+    ...createRoundCounters(metrics),
     onJudged: createJudgeCounter(metrics),
     ...steering,
-    onUnbalanced: (attempts) => unbalanced.set(attempts),
     onFailure: countIllegal,
     onNext(ask, outcome) {
       if (outcome.kind === "answered" && !outcome.replayed) countOutcomes(ask.reports, outcome.reportOutcomes);
@@ -102,6 +95,20 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
     onReport(ask, answer) {
       if (answer.kind === "answered" && !answer.replayed) countOutcomes(ask.reports, answer.reportOutcomes);
     },
+  };
+}
+
+/** What single duties found in a round. */
+function createRoundCounters(metrics: Metrics): Pick<CoordinatorMetrics, "onExpanded" | "onUnsent" | "onWebhookTry" | "onUnbalanced"> {
+  const unsent = metrics.gauge("vapfarm_events_unsent", "Event rows not yet copied to JetStream, as the relay last saw them");
+  const webhooks = metrics.counter("vapfarm_webhook_tries_total", "Tries to deliver webhooks by outcome", ["outcome"]);
+  const unbalanced = metrics.gauge("vapfarm_books_unbalanced", "Recent attempts that are not the sum of their entries; each one is a bug");
+  const expanded = metrics.counter("vapfarm_expanded_renders_total", "Renders that waited and were expanded, or failed for their model");
+  return {
+    onExpanded: (renders) => expanded.inc(renders),
+    onUnsent: (rows) => unsent.set(rows),
+    onWebhookTry: (outcome) => webhooks.inc({ outcome }),
+    onUnbalanced: (attempts) => unbalanced.set(attempts),
   };
 }
 

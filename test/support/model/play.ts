@@ -94,6 +94,7 @@ export function askOf(agent: Agent, overrides: Partial<NextAsk> = {}): NextAsk {
     worker: description({ name: agent.name, shapes: agent.shapes, life: agent.life }),
     heldAttemptIds: [...agent.held],
     freeSlots: 1,
+    aheadSlots: 0,
     reports: [],
     leaving: false,
     ...overrides,
