@@ -1,5 +1,5 @@
 /**
- * The coordinator's settings: environment → validated, frozen values. Pure; the README's table is tested against this schema.
+ * The coordinator's settings: environment → validated, frozen values. Pure; the table of SETTINGS.md is tested against this schema.
  */
 import { z } from "zod";
 import {

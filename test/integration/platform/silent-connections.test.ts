@@ -23,7 +23,10 @@ afterAll(async () => {
 
 const ways = [
   ["a statement", (pool: ReturnType<typeof openPool>) => runStatement(pool, { name: "one", text: "select 1 as one" }, [])],
-  ["a transaction", (pool: ReturnType<typeof openPool>) => inTransaction(pool, async (one) => (await one.query<{ one: number }>("select 1 as one")).rows)],
+  [
+    "a transaction",
+    (pool: ReturnType<typeof openPool>) => inTransaction(pool, async (one) => (await one.query<{ one: number }>("select 1 as one")).rows),
+  ],
 ] as const;
 
 it.each(ways)("%s that meets a silent connection fails, and the next one meets a new one, however many were silent", async (_name, ask) => {

@@ -15,9 +15,9 @@ const least = {
 const callers = '[{"token":"0123456789abcdef","tenant":"one","role":"member"}]';
 
 describe("the coordinator's settings", () => {
-  it("are the table in its README", () => {
-    const readme = readFileSync(new URL("../../../services/coordinator/README.md", import.meta.url), "utf8");
-    const documented = [...readme.matchAll(/^\| `([A-Z0-9_]+)` \|/gm)].map((match) => match[1]);
+  it("are the table in its SETTINGS.md", () => {
+    const table = readFileSync(new URL("../../../services/coordinator/SETTINGS.md", import.meta.url), "utf8");
+    const documented = [...table.matchAll(/^\| `([A-Z0-9_]+)` \|/gm)].map((match) => match[1]);
     expect(documented).toEqual(Object.keys(coordinatorSchema.shape));
   });
 

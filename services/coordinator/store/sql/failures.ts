@@ -31,7 +31,10 @@ export const listFailuresStatement: NamedStatement = {
 };
 
 /** $1: tenant or null, $2: task, $3: {openRenders, most, atOnce} as of vf_retry, $4: the farm's pools. Result: as of vf_retry_task. */
-export const retryTaskStatement: NamedStatement = { name: "vf_retry_task", text: "select vf_retry_task($1, $2, $3::jsonb, $4::text[]) as result" };
+export const retryTaskStatement: NamedStatement = {
+  name: "vf_retry_task",
+  text: "select vf_retry_task($1, $2, $3::jsonb, $4::text[]) as result",
+};
 
 /**
  * $1: tenant or null, $2: job, $3: position or null, $4: the farm's pools. Result: a pool that a retry of the job would plan into and that is
