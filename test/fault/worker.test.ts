@@ -21,6 +21,11 @@ afterEach(async () => {
   expect(farm.coordinator.violations).toEqual([]);
 });
 
+/** A frozen runtime says nothing: the attempt is handed over and beaten for, and has not begun. */
+function isHeld(): boolean {
+  return farm.coordinator.beats.some(({ attempts }) => attempts.length > 0);
+}
+
 function isComputing(): boolean {
   return farm.coordinator.beats.at(-1)?.attempts[0]?.phase === AttemptPhase.ATTEMPT_PHASE_COMPUTE;
 }
@@ -182,7 +187,7 @@ describe("the agent", () => {
     process.kill(await farm.runtimeId(), "SIGSTOP");
     const attemptId = farm.addScript({});
     farm.push({ $case: "wake", value: {} });
-    await farm.coordinator.until(isComputing);
+    await farm.coordinator.until(isHeld);
     const exited = once(child, "exit");
     child.kill("SIGKILL");
     await exited;
@@ -207,7 +212,7 @@ describe("the agent", () => {
     process.kill(runtimeId, "SIGSTOP");
     farm.addScript({});
     farm.push({ $case: "wake", value: {} });
-    await farm.coordinator.until(isComputing);
+    await farm.coordinator.until(isHeld);
     const exited = once(child, "exit");
     const stopping = said(child, '"stopping"');
     child.kill("SIGTERM");

@@ -126,6 +126,7 @@ export function answersInOrder(): Handlers {
     retryRender: () => ({ render }),
     updateJob: () => ({ job }),
     explainJob: () => ({
+      waitingRenders: [],
       state: JobState.JOB_STATE_QUEUED,
       summary: "waits for a worker",
       openTasks: 3,

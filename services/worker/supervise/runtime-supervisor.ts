@@ -68,6 +68,8 @@ class Supervisor implements RuntimeSupervisor {
   private settling = 0;
   private restarting: Promise<void> = Promise.resolve();
   private launches = 0;
+  /** That the runtime has, or waits for. */
+  private runs = 0;
   private failures = 0;
 
   constructor(options: SupervisorOptions) {
@@ -116,8 +118,11 @@ class Supervisor implements RuntimeSupervisor {
     const running = await this.untilReady(AbortSignal.any([options.signal, options.leave]));
     const { log } = this.options;
     // One that waits for another's end has no part in what that one says.
+    const isAlone = this.runs === 0;
+    if (isAlone) log.begin(request.runId);
+    this.runs += 1;
     const onStarted = (idleMs: number | undefined): void => {
-      log.begin(request.runId);
+      if (!isAlone) log.begin(request.runId);
       options.onStarted(idleMs);
     };
     try {
@@ -129,6 +134,7 @@ class Supervisor implements RuntimeSupervisor {
       await this.untilLogged(error, running);
       throw withLogTail(error, log.end(request.runId));
     } finally {
+      this.runs -= 1;
       log.end(request.runId);
       if (options.signal.aborted) this.settle(running, request.runId, options.cancelGraceMs());
       else void this.describe(running).catch(() => undefined);

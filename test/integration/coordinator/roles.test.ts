@@ -42,6 +42,7 @@ afterAll(() => farm.stop());
 const needs: Readonly<Record<string, "reader" | "member" | "admin">> = {
   SubmitRender: "member",
   SubmitRenders: "member",
+  SubmitManifest: "member",
   GetJob: "reader",
   ListJobs: "reader",
   GetRender: "reader",
