@@ -384,10 +384,11 @@ create function vf_set_price(p_pool text, p_price jsonb, p_by text) returns json
 declare
   v_now constant timestamptz := clock_timestamp();
   v_from constant timestamptz := coalesce((p_price ->> 'validFrom')::timestamptz, v_now);
-  v_currency constant text := vf_other_currency(p_price ->> 'currency');
+  v_currency text;
 begin
-  if v_currency is not null then return jsonb_build_object('kind', 'currency', 'currency', v_currency); end if;
   if v_from < v_now then return '{"kind": "past"}'; end if;
+  v_currency := vf_other_currency(p_price ->> 'currency');
+  if v_currency is not null then return jsonb_build_object('kind', 'currency', 'currency', v_currency); end if;
   insert into pool_price (pool, valid_from, nanos_per_hour, set_by) values (p_pool, v_from, (p_price ->> 'nanosPerHour')::bigint, p_by)
   on conflict (pool, valid_from) do update set nanos_per_hour = excluded.nanos_per_hour, set_by = excluded.set_by, set_at = v_now;
   return jsonb_build_object('kind', 'set', 'validFrom', v_from);

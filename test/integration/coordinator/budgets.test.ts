@@ -158,7 +158,10 @@ describe("budgets", () => {
     const retry = () => call(client.retryJob.bind(client), RetryJobRequest.create({ jobId }), as("member"));
     expect((await refusalOf(retry())).code).toBe("BUDGET_USED_UP");
     await deleteBudget({ ...limit, unit: BudgetUnit.BUDGET_UNIT_GPU_TIME });
-    expect((await retry()).job).toMatchObject({ state: JobState.JOB_STATE_QUEUED, failure: undefined });
+    const again = (await retry()).job;
+    expect(again?.failure).toBeUndefined();
+    // It shares tasks with jobs of which some may run.
+    expect([JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING]).toContain(again?.state);
   });
 });
 

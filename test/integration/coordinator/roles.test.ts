@@ -69,6 +69,7 @@ const needs: Readonly<Record<string, "reader" | "member" | "admin">> = {
   GetWorker: "reader",
   CordonWorker: "admin",
   UncordonWorker: "admin",
+  ClearWorker: "admin",
   DrainWorker: "admin",
   ListTenants: "reader",
   UpdateTenant: "admin",

@@ -35,8 +35,8 @@ function httpOf(
 }
 
 describe("every method of the service", () => {
-  it("has an address, but for the upload whose address is its own", () => {
-    expect(serviceMap.methods.filter(({ http }) => http === undefined).map(({ name }) => name)).toEqual(["UploadMedia"]);
+  it("has an address, but for the streams whose addresses are their own", () => {
+    expect(serviceMap.methods.filter(({ http }) => http === undefined).map(({ name }) => name)).toEqual(["SubmitManifest", "UploadMedia"]);
   });
 
   it.each(unaryMethods.map((method) => [method.name, method] as const))("%s carries every field there and back", async (name, method) => {

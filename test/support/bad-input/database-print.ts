@@ -4,8 +4,11 @@
 import { createHash } from "node:crypto";
 import type { Pool } from "../../../services/platform/database/pool.ts";
 
-/** These tables and columns change by themselves while a coordinator runs: events are sent, artifacts condemned, bookings added up. */
-const restless: ReadonlySet<string> = new Set(["canary", "duty", "session", "session_answer", "usage_due", "usage_total", "job_usage"]);
+/** These tables and columns change by themselves while a coordinator runs: events are sent, artifacts condemned, bookings and shares added up, lanes closed. */
+const restless: ReadonlySet<string> = new Set([
+  ...["canary", "duty", "session", "session_answer", "usage_due", "usage_total", "job_usage"],
+  ...["lane", "pool_order", "share_due", "share_scale", "tenant_share", "class_share", "worker_health"],
+]);
 const restlessColumns = "'{sent_event,has_unsent,condemned_at}'";
 
 /** Table → rows and a digest of them. */
