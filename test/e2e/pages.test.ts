@@ -140,7 +140,7 @@ describe("a render that runs", () => {
     await visit(`/jobs/${job.jobId}/explain`);
     expect(await page.locator("#explain").innerText()).toMatch(/denoise[\s\S]*running[\s\S]*vae_decode[\s\S]*inputs missing/);
     await farm.client.cancel(job.jobId);
-    await page.getByText("Nothing of it is open").waitFor();
+    await page.getByText("No task of it is open").waitFor();
     await context.close();
   });
 });

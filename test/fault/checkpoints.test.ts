@@ -200,7 +200,7 @@ describe("a render of the only worker", () => {
       // Frozen while the drain lasts, so that the render does not end within it, however fast the machine.
       process.kill(runtime, "SIGSTOP");
       process.kill(agent, "SIGTERM");
-      await until("the drain is over", async () => (await farm.log(workerName)).includes("draining took too long"));
+      await until("the drain is over", async () => (await farm.log(workerName)).includes("giving back what runs"));
       process.kill(runtime, "SIGCONT");
       const done = await endOf(farm, job);
       const [attempt, ...others] = await attemptsOf(done);

@@ -150,7 +150,7 @@ const crashes: Readonly<Record<Call, () => Promise<Crash>>> = {
       provoke: () => worker.send(payload),
       async check() {
         const claim = present(claimOf(await worker.send(payload)));
-        expect(await attemptsOf(claim)).toBe(1);
+        expect(await attemptsOf(claim)).toBe(claim.attemptNumber);
         expect(await count("attempt where session_id = $1 and state = 'running'", [worker.sessionId])).toBe(1);
       },
     };

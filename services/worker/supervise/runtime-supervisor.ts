@@ -68,8 +68,8 @@ class Supervisor implements RuntimeSupervisor {
   private settling = 0;
   private restarting: Promise<void> = Promise.resolve();
   private launches = 0;
-  /** That the runtime has, or waits for. */
-  private runs = 0;
+  /** Runs that have not let go of the device. */
+  private readonly computing = new Set<string>();
   private failures = 0;
 
   constructor(options: SupervisorOptions) {
@@ -118,15 +118,19 @@ class Supervisor implements RuntimeSupervisor {
     const running = await this.untilReady(AbortSignal.any([options.signal, options.leave]));
     const { log } = this.options;
     // One that waits for another's end has no part in what that one says.
-    const isAlone = this.runs === 0;
+    const isAlone = this.computing.size === 0;
     if (isAlone) log.begin(request.runId);
-    this.runs += 1;
+    this.computing.add(request.runId);
+    const onComputed = (): void => {
+      this.computing.delete(request.runId);
+      options.onComputed();
+    };
     const onStarted = (idleMs: number | undefined): void => {
       if (!isAlone) log.begin(request.runId);
       options.onStarted(idleMs);
     };
     try {
-      const result = await running.client.run(request, { ...options, onStarted });
+      const result = await running.client.run(request, { ...options, onStarted, onComputed });
       this.failures = 0;
       return result;
     } catch (thrown) {
@@ -134,7 +138,7 @@ class Supervisor implements RuntimeSupervisor {
       await this.untilLogged(error, running);
       throw withLogTail(error, log.end(request.runId));
     } finally {
-      this.runs -= 1;
+      this.computing.delete(request.runId);
       log.end(request.runId);
       if (options.signal.aborted) this.settle(running, request.runId, options.cancelGraceMs());
       else void this.describe(running).catch(() => undefined);
