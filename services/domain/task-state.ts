@@ -20,7 +20,7 @@ export type TaskEvent =
   | "inputs_complete"
   | "claim"
   | "succeed"
-  /** Its attempt failed, or was lost: again at once, again after a wait, or never again. */
+  /** Its attempt failed, was lost, or was given back once more unordered: again at once, again after a wait, or never again. */
   | "retry_now"
   | "retry_later"
   | "exhaust"
@@ -87,7 +87,8 @@ const consequences: Readonly<Record<AttemptEvent, readonly TaskEvent[]>> = {
   begin: [],
   succeed: ["succeed"],
   fail: ["retry_now", "retry_later", "start_anew", "exhaust", "lose_input", "drop"],
-  abandon: ["give_back", "lose_input", "drop"],
+  // One that workers give back again and again, though nobody orders it, waits before the next try.
+  abandon: ["give_back", "retry_later", "lose_input", "drop"],
   revoke: ["revoke", "lose_input", "drop"],
   preempt: ["preempt", "lose_input", "drop"],
   lapse: ["retry_now", "retry_later", "exhaust", "lose_input", "drop"],

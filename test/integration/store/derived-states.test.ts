@@ -40,13 +40,30 @@ test("the database judges a render of every state, with tasks of every set of st
   for (const isCancelled of [false, true]) {
     const judged = await sql<{ position: number; was: RenderState; is_now: RenderState }>(
       `select r.position, j.was, j.is_now from vf_judge_renders(array(select id from render where position > 0),
-         case when $1 then array(select id from render) else '{}'::bigint[] end) j join render r on r.id = j.render_id order by r.position`,
+         case when $1 then (select jsonb_agg(jsonb_build_object('render', id)) from render) else '[]' end) j join render r on r.id = j.render_id order by r.position`,
       [isCancelled],
     );
     const expected = renders.flatMap(({ was, tasks }, index) =>
       isOpenRender(was) ? [{ position: index + 1, was, is_now: renderState({ was, isCancelled, tasks }) }] : [],
     );
     expect(judged).toEqual(expected);
+  }
+});
+
+test("a render that waits for its tasks stays as it is until a word ends it", async () => {
+  const { store, sql } = world();
+  const jobId = await submit(store, [task("ready")]);
+  await sql("update render set is_waiting = true where job_id = $1", [jobId]);
+  await putTasks(world(), "running", "true");
+  for (const { words, becomes } of [
+    { words: "'[]'", becomes: "queued" },
+    { words: "jsonb_build_array(jsonb_build_object('render', r.id))", becomes: "cancelled" },
+    { words: "jsonb_build_array(jsonb_build_object('render', r.id, 'as', 'failed'))", becomes: "failed" },
+  ]) {
+    const judged = await sql<{ is_now: string }>(
+      `select j.is_now from render r cross join lateral vf_judge_renders(array[r.id], ${words}) j`,
+    );
+    expect(judged).toEqual([{ is_now: becomes }]);
   }
 });
 

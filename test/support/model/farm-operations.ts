@@ -122,7 +122,9 @@ const reapLate: Operation = async (play) => {
 };
 
 const promote: Operation = async (play) => {
-  play.log.push("back-offs are over");
+  play.log.push("back-offs and quarantines are over");
+  await play.real?.world.sql("update quarantine set ends_at = now() - interval '1 second'");
+  play.model.quarantines.clear();
   await play.real?.world.sql("update task set delayed_until = now() - interval '1 second' where state = 'delayed'");
   await storeOf(play)?.promoteDelayed(await epochOf(play, "promotion"));
   promoteModel(play.model);

@@ -61,6 +61,12 @@ export function admit(model: Model, ask: NextAsk | ReportAsk): Admission {
   return session.answered?.kind === kind ? { kind: "replayed", session } : refused("SEQUENCE_STALE");
 }
 
+/** The ask without the shapes whose engines are shut on its worker when the call begins. */
+export function withoutQuarantined(model: Model, ask: NextAsk): NextAsk {
+  const { workerId, shapes } = ask.worker;
+  return { ...ask, worker: { ...ask.worker, shapes: shapes.filter((shape) => !model.quarantines.has(`${workerId}/${shape}`)) } };
+}
+
 function applyReport(model: Model, { attemptId, outcome, deviceMs }: AttemptReport): Disposition {
   const attempt = model.attempts.get(attemptId);
   if (attempt === undefined) return "superseded";
@@ -70,7 +76,7 @@ function applyReport(model: Model, { attemptId, outcome, deviceMs }: AttemptRepo
   attempt.usage = { disposition, deviceMs };
   if (disposition === "superseded") return disposition;
   if (outcome.kind === "failure") {
-    if (outcome.abandoned) giveBack(attempt);
+    if (outcome.abandoned) giveBack(attempt, levelOf(model, attemptId) === "wanted");
     else fail(model, attempt, { code: outcome.code, bad: outcome.badInputs, event: "fail" });
     return disposition;
   }
@@ -84,7 +90,7 @@ function applyReport(model: Model, { attemptId, outcome, deviceMs }: AttemptRepo
 export function free(model: Model, attempt: ModelAttempt, lostCode: string | undefined): void {
   if (!isRunning(attempt)) return;
   attempt.usage = { disposition: lostCode === undefined ? "returned" : "lost", deviceMs: attempt.deviceMs };
-  if (lostCode === undefined) giveBack(attempt);
+  if (lostCode === undefined) giveBack(attempt, false);
   else fail(model, attempt, { code: lostCode, bad: [], event: "lapse" });
 }
 
@@ -125,7 +131,7 @@ function hasOther(model: Model, task: ModelTask): boolean {
 export function claimable(model: Model, ask: NextAsk): readonly ModelTask[] {
   const { workerId, pool, shapes } = ask.worker;
   const isSteered = model.holds.has("farm/") || model.holds.has(`pool/${pool}`) || model.cordons.has(workerId);
-  if (ask.freeSlots === 0 || ask.leaving || isSteered) return [];
+  if (ask.freeSlots === 0 || ask.leaving || isSteered || model.justShut.has(workerId)) return [];
   return model.tasks.filter(
     (task) =>
       task.place === "ready" &&
@@ -158,6 +164,7 @@ function claim(model: Model, { task, attemptId }: Taken, session: ModelSession):
     startedAt: tick(model),
     disposition: undefined,
     errorClass: undefined,
+    isUnordered: false,
     deviceMs: 0,
     usage: undefined,
     naming: "named",

@@ -28,6 +28,8 @@ function noteReady(task: ModelTask): void {
   if (task.place === "ready") task.avoid = avoidedBy(task).toSorted();
 }
 
+const engineOf = ({ session, task }: ModelAttempt): string => `${session.worker}/${task.shape}`;
+
 /** Ends an attempt after which the task belongs where its users and inputs put it. */
 function endInto(attempt: ModelAttempt, event: AttemptEvent, otherwise: "retry_now" | "start_anew" | "give_back"): void {
   end(attempt, event, nextPlace(attempt.task, otherwise));
@@ -42,23 +44,36 @@ export function settleTask(task: ModelTask, otherwise: "inputs_complete" | "back
   noteReady(task);
 }
 
-export function giveBack(attempt: ModelAttempt): void {
-  endInto(attempt, "abandon", "give_back");
+/** `isUnordered`: by its worker's word alone. The second time that workers which went on do so, the task waits. */
+export function giveBack(attempt: ModelAttempt, isUnordered: boolean): void {
+  const { task } = attempt;
+  attempt.isUnordered = isUnordered;
+  const repeats = task.attempts.filter((each) => each.isUnordered && each.session.endReason !== "stopped").length;
+  const consequence = nextPlace(task, "give_back");
+  const isDelayed = consequence === "give_back" && isUnordered && repeats > 1;
+  end(attempt, "abandon", isDelayed ? "retry_later" : consequence);
+  noteReady(task);
 }
 
 export function fail(model: Model, attempt: ModelAttempt, { code, bad, event }: ModelFailure): void {
   const { task } = attempt;
   const errorClass: ErrorClass = isErrorCode(code) ? errorTable[code].errorClass : "unexplained";
   attempt.errorClass = errorClass;
+  if (errorClass === "engine") {
+    model.quarantines.add(engineOf(attempt));
+    model.justShut.add(attempt.session.worker);
+  }
   if (!isWanted(task)) return endInto(attempt, event, "retry_now");
   if (errorClass === "artifact" && losesCheckpoint(task, bad)) return endInto(attempt, event, "start_anew");
   const count = (task.failures[errorClass] ?? 0) + 1;
   task.failures[errorClass] = count;
   const decision = decideRetry(errorClass, count, 0);
   if (errorClass === "artifact") for (const producer of producersOf(task, bad)) reopenIfOlder(model, producer, attempt);
-  if (decision.kind === "fail") {
+  // All workers of a play have the same memory: none could do better.
+  const isHopeless = errorClass === "capacity";
+  if (decision.kind === "fail" || isHopeless) {
     end(attempt, event, "exhaust");
-    task.failureCode = decision.code ?? code;
+    task.failureCode = decision.kind === "fail" ? (decision.code ?? code) : code;
     task.endedAt = tick(model);
     return;
   }
@@ -102,6 +117,7 @@ function reopenIfOlder(model: Model, producer: ModelTask, attempt: ModelAttempt)
 export function succeed(model: Model, attempt: ModelAttempt, names: readonly string[]): void {
   const { task } = attempt;
   end(attempt, "succeed", "succeed");
+  model.quarantines.delete(engineOf(attempt));
   task.endedAt = tick(model);
   task.outputs = names.map((name) => ({ name, isStored: true, isCondemned: false }));
   for (const waiting of model.tasks) {

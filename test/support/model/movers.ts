@@ -20,15 +20,17 @@ type Events = { readonly task?: readonly TaskEvent[]; readonly attempt?: readonl
 
 /** By function, or `function < caller`. */
 export const movers: Readonly<Record<string, Events>> = {
-  vf_claim: { task: ["claim"] },
+  vf_give: { task: ["claim"] },
   vf_succeed: { task: ["succeed"], attempt: ["succeed"] },
-  vf_fail: { task: ["retry_later", "exhaust"], attempt: ["fail", "lapse"] },
+  vf_fail: { task: ["retry_later"] },
+  vf_bury: { task: ["exhaust"] },
+  vf_close_attempt: { attempt: ["fail", "lapse"] },
   vf_apply_report: { attempt: ["abandon"] },
   vf_free_attempt: { attempt: ["abandon"] },
   vf_reopen: { task: ["lose_input"] },
   vf_requeue_all: { task: ["inputs_complete", "lose_users"] },
   "vf_requeue < vf_fail": { task: ["retry_now", "start_anew", "lose_input", "drop"] },
-  "vf_requeue < vf_apply_report": { task: ["give_back", "lose_input", "drop"] },
+  "vf_requeue < vf_apply_report": { task: ["give_back", "retry_later", "lose_input", "drop"] },
   "vf_requeue < vf_free_attempt": { task: ["give_back", "lose_input", "drop"] },
   "vf_requeue < vf_reopen": { task: ["lose_output", "lose_input"] },
   "vf_requeue < vf_promote_delayed": { task: ["back_off_over", "lose_users"] },
@@ -55,7 +57,7 @@ export async function logMoves({ sql }: World): Promise<void> {
       v_stack text[];
     begin
       get diagnostics v_context = pg_context;
-      v_stack := array(select m[1] from regexp_matches(v_context, 'function (vf_\\w+)', 'g') m);
+      v_stack := array(select m[1] from regexp_matches(v_context, 'function "?(vf_\\w+)', 'g') m);
       insert into move_log values (tg_table_name, old.state, new.state, v_stack[1], coalesce(v_stack[2], '')) on conflict do nothing;
       return new;
     end $$`);

@@ -50,8 +50,32 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     what: "a task that is put back forgets its failures",
     in: "vf_requeue",
-    replaced: "current_attempt = null, delayed_until = null, ended_at = null",
-    by: "current_attempt = null, delayed_until = null, ended_at = null, failures = '{}'",
+    replaced: "current_attempt = null, delayed_until = v_until, ended_at = null",
+    by: "current_attempt = null, delayed_until = v_until, ended_at = null, failures = '{}'",
+  },
+  {
+    what: "a task that workers give back again and again never waits",
+    in: "vf_requeue",
+    replaced: "v_unordered > 1",
+    by: "v_unordered > 1000",
+  },
+  {
+    what: "an engine in quarantine gets work",
+    in: "vf_without_quarantined",
+    replaced: "if cardinality(v_shut) = 0 then",
+    by: "if true then",
+  },
+  {
+    what: "a worker whose engine has just failed gets work in the same call",
+    in: "vf_may_claim",
+    replaced: "q.began_at >= now()",
+    by: "false",
+  },
+  {
+    what: "a task that no worker has the memory for is tried again",
+    in: "vf_raise_memory",
+    replaced: "if v_most <= v_had then",
+    by: "if false then",
   },
   {
     what: "a task that nobody wants is put back",

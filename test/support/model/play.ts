@@ -16,7 +16,18 @@ import type {
   Store,
 } from "../../../services/coordinator/store/store-contract.ts";
 import { checkpointOf, description, outputHash, type World } from "../store-world.ts";
-import { type Admission, admit, beat, claimable, finishNext, hear, levelOf, report, type Taken } from "./model-dispatch.ts";
+import {
+  type Admission,
+  admit,
+  beat,
+  claimable,
+  finishNext,
+  hear,
+  levelOf,
+  report,
+  type Taken,
+  withoutQuarantined,
+} from "./model-dispatch.ts";
 import { settleJobs } from "./model-jobs.ts";
 import { createModel, type Model, type ModelSession, type ModelTask, wrong } from "./queue-model.ts";
 
@@ -101,17 +112,30 @@ export function askOf(agent: Agent, overrides: Partial<NextAsk> = {}): NextAsk {
   };
 }
 
-type Heard = { readonly ask: NextAsk; readonly admission: Admission; readonly outcome: NextOutcome | undefined };
+type Heard = {
+  readonly ask: NextAsk;
+  /** The ask as it is heard. */
+  readonly admitted: NextAsk;
+  readonly admission: Admission;
+  readonly outcome: NextOutcome | undefined;
+};
 
 /** Asks of one call; the attempt that each was given, also when its answer is a repeated one. `pick`: which task the model takes alone. */
 export async function sendNext(play: Play, asks: readonly NextAsk[], pick: number): Promise<readonly (string | undefined)[]> {
   const outcomes = (await storeOf(play)?.next(asks)) ?? asks.map(() => undefined);
   const { model } = play;
+  model.justShut.clear();
   const ordered = asks
     .map((ask, index) => ({ ask, outcome: outcomes[index] }))
     .toSorted((a, b) => (a.ask.sessionId < b.ask.sessionId ? -1 : 1));
-  const heard = ordered.map((each): Heard => ({ ...each, admission: admit(model, each.ask) }));
-  const dispositions = heard.map(({ ask, admission }) => (admission.kind === "admitted" ? hear(model, ask, admission.session) : []));
+  const heard = ordered.map((each): Heard => ({
+    ...each,
+    admission: admit(model, each.ask),
+    admitted: withoutQuarantined(model, each.ask),
+  }));
+  const dispositions = heard.map(({ admitted, admission }) =>
+    admission.kind === "admitted" ? hear(model, admitted, admission.session) : [],
+  );
   const given = heard.map((each) => takeFor(play, each, pick));
   settleJobs(model);
   for (const [index, each] of heard.entries()) checkNext(model, each, dispositions[index] ?? []);
@@ -122,12 +146,12 @@ export async function sendNext(play: Play, asks: readonly NextAsk[], pick: numbe
 }
 
 /** What an ask was given, told to the model. */
-function takeFor({ model, real }: Play, { ask, admission, outcome }: Heard, pick: number): string | undefined {
+function takeFor({ model, real }: Play, { admitted, admission, outcome }: Heard, pick: number): string | undefined {
   if (admission.kind === "replayed" && admission.session.answered?.kind === "next") return admission.session.answered.claimed;
   if (admission.kind !== "admitted") return undefined;
-  const candidates = claimable(model, ask);
+  const candidates = claimable(model, admitted);
   const taken = real === undefined ? choose(model, candidates, pick) : claimedOf(outcome, candidates);
-  finishNext(model, ask, { session: admission.session, taken });
+  finishNext(model, admitted, { session: admission.session, taken });
   return taken?.attemptId;
 }
 

@@ -59,6 +59,8 @@ export type ModelAttempt = {
   readonly startedAt: number;
   disposition: "committed" | "superseded" | undefined;
   errorClass: ErrorClass | undefined;
+  /** Given back by a report, while nobody had ordered it. */
+  isUnordered: boolean;
   deviceMs: number;
   usage: { readonly disposition: string; readonly deviceMs: number } | undefined;
   /** Whether its session's beats leave it out, and whether they have for a lease. */
@@ -123,6 +125,10 @@ export type Model = {
   /** `scope/name`. */
   readonly holds: Set<string>;
   readonly cordons: Map<string, { readonly isDrained: boolean }>;
+  /** `worker/shape`: engines that failed on a worker. They stay shut until a success there, or until a play says that the time is over. */
+  readonly quarantines: Set<string>;
+  /** Workers with an engine that failed in this very call: they ask anew first, without it. */
+  readonly justShut: Set<string>;
 };
 
 export function createModel(): Model {
@@ -135,6 +141,8 @@ export function createModel(): Model {
     workers: new Map(),
     holds: new Set(),
     cordons: new Map(),
+    quarantines: new Set(),
+    justShut: new Set(),
   };
 }
 
