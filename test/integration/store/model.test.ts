@@ -9,8 +9,11 @@ import { modelOptions, useWorld } from "../../support/store-suite.ts";
 
 const world = useWorld(modelOptions);
 
-/** More of them make a campaign: see the README of the store. */
-const runs = Number(process.env["VAPFARM_MODEL_RUNS"] ?? 15);
+/** More of them make a campaign, which looks for every planted bug too: see the README of the store. */
+const campaign = process.env["VAPFARM_MODEL_RUNS"];
+const runs = Number(campaign ?? 15);
+/** So many of the planted bugs are looked for by default; all of them take minutes. */
+const fewBugs = 2;
 const longestMs = 24 * 3_600_000;
 
 const playOn = (real: RealFarm) =>
@@ -44,10 +47,11 @@ async function isFound(real: RealFarm, bug: PlantedBug): Promise<boolean> {
   }
 }
 
-test("the model finds each planted bug", { timeout: longestMs }, async () => {
+test("the model finds planted bugs", { timeout: longestMs }, async () => {
   const real = await openRealFarm(world());
   const missed: string[] = [];
-  for (const bug of plantedBugs) if (!(await isFound(real, bug))) missed.push(bug.what);
+  for (const bug of plantedBugs.slice(0, campaign === undefined ? fewBugs : undefined))
+    if (!(await isFound(real, bug))) missed.push(bug.what);
   expect(missed).toEqual([]);
 });
 
