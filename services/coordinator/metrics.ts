@@ -60,7 +60,6 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
   const lost = metrics.counter("vapfarm_lease_losses_total", "Sessions reaped because their lease ran out");
   const heldBack = metrics.counter("vapfarm_reap_held_back_total", "Rounds in which reaping was held back");
   const massLapses = metrics.counter("vapfarm_mass_lapses_total", "Rounds in which much of a pool had lapsed at once");
-  const repairs = metrics.counter("vapfarm_sweep_repairs_total", "Repairs of what should never be; each one is a bug");
   const illegal = metrics.counter("vapfarm_illegal_transitions_total", "State changes that were refused as illegal; each one is a bug");
   const countOutcomes = createOutcomeCounter(metrics);
   const { onHold, ...steering } = createSteeringMetrics(metrics);
@@ -84,7 +83,6 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
       if (kind === "held_back") heldBack.inc();
       if (massLapse) massLapses.inc();
     },
-    onRepaired: (count) => repairs.inc(count),
     ...createRoundCounters(metrics),
     onJudged: createJudgeCounter(metrics),
     ...steering,
@@ -99,12 +97,16 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
 }
 
 /** What single duties found in a round. */
-function createRoundCounters(metrics: Metrics): Pick<CoordinatorMetrics, "onExpanded" | "onUnsent" | "onWebhookTry" | "onUnbalanced"> {
+function createRoundCounters(
+  metrics: Metrics,
+): Pick<CoordinatorMetrics, "onRepaired" | "onExpanded" | "onUnsent" | "onWebhookTry" | "onUnbalanced"> {
+  const repairs = metrics.counter("vapfarm_sweep_repairs_total", "Repairs of what should never be; each one is a bug");
   const unsent = metrics.gauge("vapfarm_events_unsent", "Event rows not yet copied to JetStream, as the relay last saw them");
   const webhooks = metrics.counter("vapfarm_webhook_tries_total", "Tries to deliver webhooks by outcome", ["outcome"]);
   const unbalanced = metrics.gauge("vapfarm_books_unbalanced", "Recent attempts that are not the sum of their entries; each one is a bug");
   const expanded = metrics.counter("vapfarm_expanded_renders_total", "Renders that waited and were expanded, or failed for their model");
   return {
+    onRepaired: (count) => repairs.inc(count),
     onExpanded: (renders) => expanded.inc(renders),
     onUnsent: (rows) => unsent.set(rows),
     onWebhookTry: (outcome) => webhooks.inc({ outcome }),

@@ -1,7 +1,6 @@
 /**
  * What is known when a task is explained, from one snapshot, and what is said of it.
  */
-import type { WaitingPool } from "./explain-window.ts";
 import type { TaskState } from "./task-state.ts";
 import type { HealthState } from "./worker-health.ts";
 
@@ -76,6 +75,15 @@ export type ExplainHold = {
 
 /** Of a tenant that may only have so many attempts at once. */
 export type ExplainLimit = { readonly tenant: string; readonly running: number; readonly maxRunning: number };
+
+/** Renders of a job that wait for the window of a pool. */
+export type WaitingPool = {
+  readonly pool: string;
+  readonly renders: number;
+  /** Renders of any job that the pool has open, and may have. */
+  readonly open: number;
+  readonly window: number;
+};
 
 export type ExplainFacts = {
   readonly jobState: "queued" | "running" | "succeeded" | "failed" | "cancelled";

@@ -3,16 +3,7 @@
  *
  * Pure. It says in words what domain/expansion decides by.
  */
-import type { Constraint } from "./explain-facts.ts";
-
-/** Renders of a job that wait for the window of a pool. */
-export type WaitingPool = {
-  readonly pool: string;
-  readonly renders: number;
-  /** Renders of any job that the pool has open, and may have. */
-  readonly open: number;
-  readonly window: number;
-};
+import type { Constraint, WaitingPool } from "./explain-facts.ts";
 
 /** What keeps them waiting. */
 export function explainWaiting({ pool, renders, open, window }: WaitingPool): Constraint {

@@ -81,7 +81,6 @@ type Crash = {
 };
 
 type Call = StoreCrashPoint extends `${infer Name}.${string}` ? Name : never;
-
 const newJob = async (change: { readonly webhook?: Webhook } = {}): Promise<string> =>
   (await submit(living.client, { ...renderRequest(media, { prompt: randomUUID() }), ...change })).jobId;
 
@@ -253,8 +252,7 @@ const crashes: Readonly<Record<Call, () => Promise<Crash>>> = {
   },
   async collect() {
     const sha256 = await plantArtifact("clock_timestamp() - interval '2 days'");
-    // One that died before may still hold the duty.
-    await sql("update duty set until = clock_timestamp() where name = 'collection'");
+    await sql("update duty set until = clock_timestamp() where name = 'collection'"); // who died before may hold it
     return {
       async check() {
         await until("its row is gone", async () => (await count("artifact where sha256 = $1", [sha256])) === 0);

@@ -1,8 +1,8 @@
 /**
  * What domain/explain judges of a job's open tasks → farm.proto.
  */
-import { type Constraint, type ExplainFacts, explainTask, type OpenTask, summarize } from "../../domain/explain.ts";
-import { explainWaiting, type WaitingPool } from "../../domain/explain-window.ts";
+import { type Constraint, type ExplainFacts, explainTask, type OpenTask, summarize, type WaitingPool } from "../../domain/explain.ts";
+import { explainWaiting } from "../../domain/explain-window.ts";
 import type { ExplainJobResponse, WaitingRenders } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { TaskExplanation } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { constraintKinds, jobStates } from "./wire-names.ts";

@@ -1,8 +1,7 @@
 /**
  * The snapshot from which domain/explain says why tasks wait.
  */
-import type { ExplainFacts, OpenTask } from "../../domain/explain.ts";
-import type { WaitingPool } from "../../domain/explain-window.ts";
+import type { ExplainFacts, OpenTask, WaitingPool } from "../../domain/explain.ts";
 import { runStatement } from "../../platform/database/pool.ts";
 import { explainFactsStatement } from "./sql/explain.ts";
 import type { StoreContext } from "./store-context.ts";
