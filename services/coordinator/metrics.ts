@@ -114,23 +114,39 @@ function createRoundCounters(
   };
 }
 
+type StoreGauge = Parameters<Metrics["sampledGauge"]>[0] & {
+  /** What is missing while the store does not answer. */
+  readonly lost: string;
+};
+
+/** A gauge, and those that its sample sets beside it, read from the store at each scrape; they keep their values while it does not answer. */
+function sampleStore(metrics: Metrics, logger: Logger, { lost, sample, ...gauge }: StoreGauge): void {
+  metrics.sampledGauge({
+    ...gauge,
+    async sample(own) {
+      try {
+        await sample(own);
+      } catch (thrown) {
+        logger.warn({ err: thrown }, `${lost}; the metrics are those of the last scrape`);
+      }
+    },
+  });
+}
+
 function registerQueue(metrics: Metrics, store: Pick<OverviewStore, "queueCounts">, logger: Logger): void {
   const running = metrics.gauge("vapfarm_running_tasks", "Tasks that are running, by pool and stage", ["pool", "stage"]);
-  metrics.sampledGauge({
+  sampleStore(metrics, logger, {
     name: "vapfarm_queue_tasks",
     help: "Live tasks by pool, stage and state",
     labels: ["pool", "stage", "state"],
+    lost: "the queue could not be counted",
     async sample(gauge) {
-      try {
-        const counts = await store.queueCounts();
-        gauge.reset();
-        running.reset();
-        for (const { pool, stage, state, count } of counts) {
-          gauge.set({ pool, stage, state }, count);
-          if (state === "running") running.set({ pool, stage }, count);
-        }
-      } catch (thrown) {
-        logger.warn({ err: thrown }, "the queue could not be counted; the metrics are those of the last scrape");
+      const counts = await store.queueCounts();
+      gauge.reset();
+      running.reset();
+      for (const { pool, stage, state, count } of counts) {
+        gauge.set({ pool, stage, state }, count);
+        if (state === "running") running.set({ pool, stage }, count);
       }
     },
   });
@@ -139,21 +155,18 @@ function registerQueue(metrics: Metrics, store: Pick<OverviewStore, "queueCounts
 function registerHealth(metrics: Metrics, store: MeasuredStore, logger: Logger): void {
   const letters = metrics.gauge("vapfarm_dead_letters", "Tasks that failed for good and were not retried, by pool", ["pool"]);
   const engines = metrics.gauge("vapfarm_engines_quarantined", "Engines that a worker gets no work of, by pool", ["pool"]);
-  metrics.sampledGauge({
+  sampleStore(metrics, logger, {
     name: "vapfarm_workers_suspended",
     help: "Workers that get nothing or one task at a time for their failures, by pool and state",
     labels: ["pool", "state"],
+    lost: "the health of workers could not be counted",
     async sample(gauge) {
-      try {
-        const counts = await store.healthCounts();
-        for (const each of [gauge, letters, engines]) each.reset();
-        for (const { kind, pool, count } of counts) {
-          if (kind === "dead letters") letters.set({ pool }, count);
-          else if (kind === "quarantined") engines.set({ pool }, count);
-          else gauge.set({ pool, state: kind }, count);
-        }
-      } catch (thrown) {
-        logger.warn({ err: thrown }, "the health of workers could not be counted; the metrics are those of the last scrape");
+      const counts = await store.healthCounts();
+      for (const each of [gauge, letters, engines]) each.reset();
+      for (const { kind, pool, count } of counts) {
+        if (kind === "dead letters") letters.set({ pool }, count);
+        else if (kind === "quarantined") engines.set({ pool }, count);
+        else gauge.set({ pool, state: kind }, count);
       }
     },
   });
@@ -161,21 +174,18 @@ function registerHealth(metrics: Metrics, store: MeasuredStore, logger: Logger):
 
 function registerWindows(metrics: Metrics, store: Pick<ExpansionStore, "windowCounts">, logger: Logger): void {
   const open = metrics.gauge("vapfarm_open_renders", "Renders that are expanded and have not ended, by pool", ["pool"]);
-  metrics.sampledGauge({
+  sampleStore(metrics, logger, {
     name: "vapfarm_waiting_renders",
     help: "Renders that wait for the window of their pool",
     labels: ["pool"],
+    lost: "the windows could not be counted",
     async sample(gauge) {
-      try {
-        const counts = await store.windowCounts();
-        gauge.reset();
-        open.reset();
-        for (const { pool, waiting, open: renders } of counts) {
-          gauge.set({ pool }, waiting);
-          open.set({ pool }, renders);
-        }
-      } catch (thrown) {
-        logger.warn({ err: thrown }, "the windows could not be counted; the metrics are those of the last scrape");
+      const counts = await store.windowCounts();
+      gauge.reset();
+      open.reset();
+      for (const { pool, waiting, open: renders } of counts) {
+        gauge.set({ pool }, waiting);
+        open.set({ pool }, renders);
       }
     },
   });
@@ -184,18 +194,15 @@ function registerWindows(metrics: Metrics, store: Pick<ExpansionStore, "windowCo
 /** From the totals of the ledger: the same on every replica, and kept over restarts. A late report moves time from one outcome to another. */
 function registerBooks(metrics: Metrics, store: Pick<BooksStore, "usageTotals">, logger: Logger): void {
   const cost = metrics.gauge("vapfarm_cost_total", "Cost on the books in the farm's currency, by pool and outcome", ["pool", "outcome"]);
-  metrics.sampledGauge({
+  sampleStore(metrics, logger, {
     name: "vapfarm_device_seconds_total",
     help: "Device time on the books by pool and outcome; all but committed is wasted",
     labels: ["pool", "outcome"],
+    lost: "the books could not be read",
     async sample(gauge) {
-      try {
-        for (const { pool, outcome, deviceMs, costNanos } of await store.usageTotals()) {
-          gauge.set({ pool, outcome }, deviceMs / 1_000);
-          cost.set({ pool, outcome }, Number(costNanos) / Number(nanosPerUnit));
-        }
-      } catch (thrown) {
-        logger.warn({ err: thrown }, "the books could not be read; the metrics are those of the last scrape");
+      for (const { pool, outcome, deviceMs, costNanos } of await store.usageTotals()) {
+        gauge.set({ pool, outcome }, deviceMs / 1_000);
+        cost.set({ pool, outcome }, Number(costNanos) / Number(nanosPerUnit));
       }
     },
   });

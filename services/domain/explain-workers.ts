@@ -4,7 +4,7 @@
  * Pure. A task avoids workers where it ended badly while another worker that gets work could take it, busy or not; so a free worker may
  * pass it by.
  */
-import { memoryClass, workerMemoryClass } from "./order.ts";
+import { memoryClass, memoryText, workerMemoryClass } from "./order.ts";
 import type { Ahead, Constraint, ExplainFacts, ExplainWorker, OpenTask } from "./explain-facts.ts";
 
 /** The workers of a task's pool, as a claim sees them. */
@@ -156,12 +156,8 @@ function whyAhead({ better, fairer, own }: Ahead): string {
 
 function memoryMissing({ shape, pool, memoryBytes }: OpenTask, { sized }: Fleet): Constraint {
   const most = Math.max(...sized.map((worker) => worker.memoryBytes));
-  const message = `${shape} needs ${gibibytes(memoryBytes)}, the largest live worker of pool ${pool} that holds it has ${gibibytes(most)}`;
+  const message = `${shape} needs ${memoryText(memoryBytes)}, the largest live worker of pool ${pool} that holds it has ${memoryText(most)}`;
   return { kind: "memory_missing", message, remedy: `start a worker of pool ${pool} with more device memory` };
-}
-
-function gibibytes(bytes: number): string {
-  return `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
 }
 
 function avoided(task: OpenTask, fleet: Fleet): Constraint {

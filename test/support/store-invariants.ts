@@ -22,13 +22,17 @@ export async function checkInvariants({ sql }: World): Promise<void> {
     union all select 'lost job', j.id from job j where j.state in ('queued', 'running') and not exists (
       select 1 from render r join task_user u on u.render_id = r.id join task t on t.id = u.task_id
       where r.job_id = j.id and u.is_wanted and t.state in ('blocked', 'ready', 'running', 'delayed'))
+      and not exists (select 1 from render r where r.job_id = j.id and r.is_waiting)
+    union all select 'waiting miscounted', coalesce(a.job_id, w.job_id)
+      from (select r.job_id, r.pool, count(*) as renders from render r where r.is_waiting group by r.job_id, r.pool) a
+      full join waiting w on w.job_id = a.job_id and w.pool = a.pool where a.renders is distinct from w.renders
     union all select 'wanted by an ended render', u.render_id::text from task_user u join render r on r.id = u.render_id
-      where u.is_wanted <> (r.state in ('queued', 'running'))
+      where u.is_wanted <> (r.state in ('queued', 'running') and not r.is_waiting)
     union all select 'render of another state', r.id::text from render r join lateral (
         select bool_or(t.state in ('failed', 'cancelled')) as is_dead, bool_and(t.state = 'succeeded') as is_done
         from task_user u join task t on t.id = u.task_id where u.render_id = r.id) tasks on true
-      where r.state in ('queued', 'running') and (tasks.is_dead or tasks.is_done)
-    union all select 'lost render', r.id::text from render r where r.state in ('queued', 'running') and not exists (
+      where r.state in ('queued', 'running') and not r.is_waiting and (tasks.is_dead or tasks.is_done)
+    union all select 'lost render', r.id::text from render r where r.state in ('queued', 'running') and not r.is_waiting and not exists (
       select 1 from task_user u join task t on t.id = u.task_id
       where u.render_id = r.id and u.is_wanted and t.state in ('blocked', 'ready', 'running', 'delayed'))
     union all select 'miscounted job', j.id from job j

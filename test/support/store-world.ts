@@ -142,6 +142,16 @@ export function plannedRender(tasks: readonly PlannedTask[], spec: Partial<Rende
   };
 }
 
+/** Every job of a list. */
+export const noFilter = {
+  states: [],
+  jobClass: undefined,
+  model: undefined,
+  createdAfter: undefined,
+  createdBefore: undefined,
+  idempotencyKey: undefined,
+} as const;
+
 /** A job of several renders, each of the given tasks, with every field overridable. */
 export function batch(plans: readonly (readonly PlannedTask[])[], overrides: Partial<SubmitJob> = {}): SubmitJob {
   return {

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { present } from "../../client/farm-client.ts";
 import { Tenant } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { invalidOption, spanText } from "../ages.ts";
-import { describeCommand, type FarmCall, type Finish, type JsonOption, onFarm, withFarmOptions } from "../command-line.ts";
+import { describeCommand, type FarmCall, type Finish, type JsonOption, onFarm, wholeOf, withFarmOptions } from "../command-line.ts";
 import type { CliContext } from "../context.ts";
 import type { ExitCode } from "../exit-codes.ts";
 import type { FarmOptions } from "../farm-address.ts";
@@ -59,17 +59,20 @@ async function listTenants(call: FarmCall<FarmOptions & JsonOption>): Promise<Ex
 async function setTenant({ context, client, options, args: [name = ""] }: FarmCall<SetOptions>): Promise<undefined> {
   const { tenant } = await client.calls.updateTenant({
     name,
-    weight: numberOf("--weight", options.weight) ?? 1,
-    maxRunning: numberOf("--max-running", options.maxRunning),
-    maxWaiting: numberOf("--max-waiting", options.maxWaiting),
+    weight: options.weight === undefined ? 1 : numberOf("--weight", options.weight),
+    maxRunning: limitOf("--max-running", options.maxRunning),
+    maxWaiting: limitOf("--max-waiting", options.maxWaiting),
   });
   const granted = present(tenant, "tenant");
   if (options.json === true) context.output.json(context.toJson(Tenant, granted));
   else context.output.line(plainText(`${granted.name}: weight ${granted.weight}, ${limitsOf(granted)}`));
 }
 
-function numberOf(option: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
+function limitOf(option: string, text: string | undefined): number | undefined {
+  return text === undefined ? undefined : wholeOf(option, text);
+}
+
+function numberOf(option: string, text: string): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value)) throw invalidOption(option, `"${text}" is no number`, "give a number");
   return value;

@@ -23,6 +23,7 @@ type ClaimedLine = {
 type AnsweredLine = {
   readonly kind: "answered";
   readonly attemptId: string;
+  /** What the report was answered: "committed", "already_committed", "superseded". */
   readonly disposition: string;
   /** "succeeded", or the code of the failure. */
   readonly outcome: string;

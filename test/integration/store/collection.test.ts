@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { ProducedArtifact, Store } from "../../../services/coordinator/store/store-contract.ts";
 import { useWorld } from "../../support/store-suite.ts";
-import { createWorker, diamond, job, sha256, submit, task, type Worker, type World } from "../../support/store-world.ts";
+import { createWorker, diamond, job, noFilter, sha256, submit, task, type Worker, type World } from "../../support/store-world.ts";
 
 const world = useWorld({ retention: { keepIntermediatesMs: 0, longestUploadMs: 0 }, leaseMs: 0 });
 
@@ -133,14 +133,7 @@ test("what a beat announces is left alone, and a failed removal keeps the row", 
 
 const everything = {
   scope: "local",
-  filter: {
-    states: [],
-    jobClass: undefined,
-    model: undefined,
-    createdAfter: undefined,
-    createdBefore: undefined,
-    idempotencyKey: undefined,
-  },
+  filter: noFilter,
   order: { by: "create_time" as const, descending: true },
   after: undefined,
   limit: 9,

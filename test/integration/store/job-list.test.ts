@@ -2,18 +2,10 @@ import { expect, test } from "vitest";
 import type { JobListAsk, JobOrder } from "../../../services/coordinator/store/store-contract.ts";
 import { listJobsStatement } from "../../../services/coordinator/store/sql/jobs.ts";
 import { useWorld } from "../../support/store-suite.ts";
-import { batch, createWorker, plannedRender, submit, submitBatch, task } from "../../support/store-world.ts";
+import { batch, createWorker, noFilter, plannedRender, submit, submitBatch, task } from "../../support/store-world.ts";
 
 const world = useWorld();
 
-const noFilter = {
-  states: [],
-  jobClass: undefined,
-  model: undefined,
-  createdAfter: undefined,
-  createdBefore: undefined,
-  idempotencyKey: undefined,
-} as const;
 const newestFirst: JobOrder = { by: "create_time", descending: true };
 
 const ask = (overrides: Partial<JobListAsk> = {}): JobListAsk => ({

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Store } from "../../../services/coordinator/store/store-contract.ts";
 import { useWorld } from "../../support/store-suite.ts";
-import { createWorker, diamond, sha256, submit, submitBatch, task, type Worker } from "../../support/store-world.ts";
+import { createWorker, diamond, noFilter, sha256, submit, submitBatch, task, type Worker } from "../../support/store-world.ts";
 
 const dayMs = 24 * 3600 * 1000;
 const world = useWorld({ retention: { keepJobsMs: dayMs, keepUploadsMs: dayMs, keepUnusedTasksMs: 0, keepIntermediatesMs: 0, longestUploadMs: 0 }, leaseMs: 0 }); // prettier-ignore
@@ -56,15 +56,7 @@ test("a job that is being deleted is nobody's any more: it is neither listed, no
   await store.cancelJob("local", jobId);
   await sql("update job set removed_at = now()");
   const ask = { scope: "local", order: { by: "create_time" as const, descending: true }, after: undefined, limit: 9 };
-  const filter = {
-    states: [],
-    jobClass: undefined,
-    model: undefined,
-    createdAfter: undefined,
-    createdBefore: undefined,
-    idempotencyKey: undefined,
-  };
-  expect((await store.listJobs({ ...ask, filter })).jobs).toEqual([]);
+  expect((await store.listJobs({ ...ask, filter: noFilter })).jobs).toEqual([]);
   expect(await store.listRenders({ scope: "local", jobId, states: [], afterPosition: undefined, limit: 9 })).toBeUndefined();
   expect(await store.getRender("local", jobId, 0)).toBeUndefined();
   expect(await store.retryJob("local", jobId)).toBeUndefined();

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { useWorld } from "../../support/store-suite.ts";
-import { createWorker, submit, submitBatch, task } from "../../support/store-world.ts";
+import { createWorker, noFilter, submit, submitBatch, task } from "../../support/store-world.ts";
 
 const world = useWorld({ retention: { keepEventsMs: 60_000 } });
 const webhook = { url: "https://example.test/hook", secret: "c2VjcmV0" };
@@ -49,14 +49,7 @@ test("a delivery is tried again when its time has come, until it is taken or giv
   expect(await store.dueWebhooks(10)).toEqual([]);
   const { jobs } = await store.listJobs({
     scope: "local",
-    filter: {
-      states: [],
-      jobClass: undefined,
-      model: undefined,
-      createdAfter: undefined,
-      createdBefore: undefined,
-      idempotencyKey: undefined,
-    },
+    filter: noFilter,
     order: { by: "create_time", descending: false },
     after: undefined,
     limit: 1,

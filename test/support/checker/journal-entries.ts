@@ -4,6 +4,8 @@
  * A line is what one process saw at one moment; a process that was killed simply stops saying anything, so whatever has no end here has an
  * unknown one.
  */
+import type { RunLine } from "../../../services/worker/runtime/run-journal.ts";
+import type { WorkLine } from "../../../services/worker/session/work-journal.ts";
 
 /** A line before its journal says when. */
 export type Unstamped<Line> = Line extends unknown ? Omit<Line, "atMs"> : never;
@@ -40,27 +42,8 @@ export type ClientCall = {
 
 export type KeptOutput = { readonly name: string; readonly sha256: string; readonly sizeBytes: number };
 
-/** Lines of a stage runtime (services/worker/run-journal.ts writes them). */
-export type RuntimeLine =
-  | { readonly atMs: number; readonly kind: "opened"; readonly processId: number }
-  | {
-      readonly atMs: number;
-      readonly kind: "began";
-      readonly runId: string;
-      readonly stage: string;
-      readonly fromCheckpoint: boolean;
-    }
-  | { readonly atMs: number; readonly kind: "stepped"; readonly runId: string; readonly step: number; readonly steps: number }
-  | { readonly atMs: number; readonly kind: "checkpointed"; readonly runId: string; readonly step: number }
-  | {
-      readonly atMs: number;
-      readonly kind: "ended";
-      readonly runId: string;
-      /** "succeeded", or the code of the failure. */
-      readonly outcome: string;
-      readonly deviceMs?: number;
-      readonly outputs?: readonly KeptOutput[];
-    };
+/** Lines of a stage runtime. */
+export type RuntimeLine = RunLine & { readonly atMs: number };
 
 export type RuntimeLife = { readonly file: string; readonly processId: number; readonly openedAtMs: number };
 
@@ -87,27 +70,7 @@ export type Run = {
 };
 
 /** Lines of a worker agent. */
-export type WorkerLine =
-  | {
-      readonly atMs: number;
-      readonly kind: "claimed";
-      readonly attemptId: string;
-      readonly taskId: string;
-      readonly stage: string;
-      readonly sessionId: string;
-      readonly farmEpoch: string;
-    }
-  | {
-      readonly atMs: number;
-      readonly kind: "answered";
-      readonly attemptId: string;
-      /** What the report was answered: "committed", "already_committed", "superseded". */
-      readonly disposition: string;
-      /** "succeeded", or the code of the failure. */
-      readonly outcome: string;
-      readonly deviceMs: number;
-      readonly outputs: readonly KeptOutput[];
-    };
+export type WorkerLine = WorkLine & { readonly atMs: number };
 
 export type WorkerEntry = WorkerLine & { readonly worker: string };
 
