@@ -106,7 +106,7 @@ describe("without scripts", () => {
     expect(await page.getByLabel("failed").isChecked()).toBe(true);
     expect(await page.locator("tbody tr").count()).toBe(1);
     await page.locator("tbody a").first().click();
-    await page.getByText("SUSPECTED_POISON").waitFor();
+    await page.locator("#facts").getByText("SUSPECTED_POISON").waitFor();
     await page.getByText("Open the render").click();
     await page.waitForURL(/\/renders\/0$/);
     expect(await page.locator("figure img").evaluate((image: { naturalWidth: number }) => image.naturalWidth)).toBeGreaterThan(0);

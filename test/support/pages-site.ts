@@ -6,7 +6,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createPages } from "../../services/coordinator/pages/pages.ts";
 import { FarmError } from "../../services/domain/errors.ts";
-import { FarmServiceService, type GetArtifactUrlRequest } from "../../services/gen/proto/vapfarm/v1/farm.ts";
+import { FarmServiceService, type GetArtifactUrlRequest, type WaitingRenders } from "../../services/gen/proto/vapfarm/v1/farm.ts";
+import { ConstraintKind } from "../../services/gen/proto/vapfarm/v1/operator.ts";
 import { type CallContext, unary } from "../../services/platform/grpc/handlers.ts";
 import { createGrpcServer, type GrpcService } from "../../services/platform/grpc/server.ts";
 import { createHttpServer, type HttpRoute } from "../../services/platform/http.ts";
@@ -62,6 +63,20 @@ function found<T>(value: T | undefined, code: "JOB_UNKNOWN" | "ARTIFACT_UNKNOWN"
   return value;
 }
 
+const waitingRenders: readonly WaitingRenders[] = [
+  {
+    pool: "a100",
+    renderCount: 99_000,
+    openRenders: 1_000,
+    window: 1_000,
+    constraint: {
+      kind: ConstraintKind.CONSTRAINT_KIND_WINDOW,
+      message: "99000 renders wait for the window of pool a100: 1000 of 1000 renders are open, it is full",
+      remedy: "wait until some end; the operator sets the window with VAPFARM_OPEN_RENDERS",
+    },
+  },
+];
+
 function answers(origin: () => string): Answers {
   const job = ({ jobId }: { readonly jobId: string }) =>
     found(
@@ -95,6 +110,7 @@ function answers(origin: () => string): Answers {
       summary: "waits for a worker: 2 of 2 are busy",
       tasks: world.worldExplanations,
       openTasks: 5,
+      waitingRenders,
     }),
     getArtifactUrl: ({ name }: GetArtifactUrlRequest) => ({
       url: `${origin()}/a/${name}`,

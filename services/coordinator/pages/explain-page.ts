@@ -1,7 +1,7 @@
 /**
  * Why a job's tasks wait: every constraint that binds them, with what can be done.
  */
-import type { TaskExplanation } from "../../gen/proto/vapfarm/v1/operator.ts";
+import type { Constraint, TaskExplanation } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { constraintWord, jobStateWord } from "../../platform/words.ts";
 import { type Html, html } from "./html.ts";
 import { linkTo, type Page, positionOf, type Visit } from "./page.ts";
@@ -15,11 +15,12 @@ export async function explainPage({ reader, root, segments, query }: Visit): Pro
   const jobId = segments[1] ?? "";
   const asked = query.get("render");
   const position = asked === null || asked === "" ? undefined : positionOf(asked);
-  const { state, summary, tasks, openTasks } = await reader.explain(jobId, position);
+  const { state, summary, tasks, openTasks, waitingRenders } = await reader.explain(jobId, position);
   const title = `Why job ${jobId.slice(0, 8)} waits`;
   const left = openTasks - tasks.length;
   const content = html`<p class="lead">${badge(jobStateWord(state))} <span dir="auto">${summary}</span></p>
-    ${explanationTable(tasks, { jobId, root })} ${left > 0 && html`<p class="fine">${counted(left, "more open task")} not shown.</p>`}`;
+    ${constraintList(waitingRenders.flatMap(({ constraint }) => constraint ?? []))} ${explanationTable(tasks, { jobId, root })}
+    ${left > 0 && html`<p class="fine">${counted(left, "more open task")} not shown.</p>`}`;
   const steps = [["Jobs", linkTo(root, ["jobs"])] as const, [jobId, linkTo(root, ["jobs", jobId])] as const];
   const body = html`${breadcrumbs(steps, "Explain")}
     <h1>${title}</h1>
@@ -34,6 +35,19 @@ export async function explainPage({ reader, root, segments, query }: Visit): Pro
   return { title, section: "jobs", body, live: { everyMs: refreshMs } };
 }
 
+function constraintList(constraints: readonly Constraint[]): Html | false {
+  if (constraints.length === 0) return false;
+  return html`<ul class="constraints">
+    ${constraints.map(
+      ({ kind, message, remedy }) =>
+        html`<li>
+          <strong>${constraintWord(kind)}</strong>:
+          <span dir="auto">${message}</span>${remedy !== "" && html`<br /><span class="remedy">What to do: ${remedy}</span>`}
+        </li>`,
+    )}
+  </ul>`;
+}
+
 type Place = { readonly jobId: string; readonly root: string };
 
 function explanationTable(tasks: readonly TaskExplanation[], { jobId, root }: Place): Html {
@@ -46,15 +60,7 @@ function explanationTable(tasks: readonly TaskExplanation[], { jobId, root }: Pl
         html`${task.stage}${task.label !== "" && html` <small>${task.label}</small>`}`,
         html`<a href="${linkTo(root, ["jobs", jobId, "renders", task.renderPosition])}">#${task.renderPosition}</a>`,
         task.pool,
-        html`<ul class="constraints">
-          ${task.constraints.map(
-            ({ kind, message, remedy }) =>
-              html`<li>
-                <strong>${constraintWord(kind)}</strong>:
-                <span dir="auto">${message}</span>${remedy !== "" && html`<br /><span class="remedy">What to do: ${remedy}</span>`}
-              </li>`,
-          )}
-        </ul>`,
+        constraintList(task.constraints),
       ],
     })),
     empty: "No task of it is open.",
