@@ -4,7 +4,7 @@
  */
 import { toFarmError } from "../../domain/errors.ts";
 import { decideReap, type Lapses, type ReapDecision } from "../../domain/reaping.ts";
-import { runStatement } from "../../platform/database/pool.ts";
+import { inTransaction, runStatement } from "../../platform/database/pool.ts";
 import { createCollection } from "./collection.ts";
 import { type EventRow, eventFromRow } from "./event-view.ts";
 import {
@@ -87,7 +87,12 @@ async function reap({ pool, settings }: StoreContext, dutyEpoch: number): Promis
   const sessionIds = decision.kind === "reap" ? decision.sessionIds : [];
   if (sessionIds.length === 0 && snapshot.unnamed === 0) return told;
   const reaped = await reapSessions((ids) => {
-    return callFunction<Reaped | null>(pool, reapStatement, [dutyEpoch, [...ids], toPayload(retryPolicy), settings.leaseMs]);
+    const values = [dutyEpoch, [...ids], toPayload(retryPolicy), settings.leaseMs];
+    // A refusal is told after its locks are gone, or the next call would skip the sessions that they cover.
+    return inTransaction(pool, async (connection) => {
+      const { rows } = await connection.query<{ readonly result: Reaped | null }>({ ...reapStatement, values });
+      return rows[0]?.result ?? null;
+    });
   }, sessionIds);
   if (reaped === null) return { ...nothingReaped, kind: "held_back", reason: "another process holds the duty" };
   return { ...told, ...reaped, kind: reaped.sessions + reaped.attempts > 0 ? "reaped" : told.kind };
