@@ -9,12 +9,12 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Job, JobClass, JobState } from "../../services/gen/proto/vapfarm/v1/farm.ts";
 import { startTestFarm, type TestFarm } from "../support/farm.ts";
-import { beginningsOf, denoising, endOf, keptStep, latentsOf, runtimeOf, submitLong } from "../support/long-render.ts";
+import { beginningsOf, denoising, endOf, keptStep, latentsOf, runtimeOf, stepsLasting, submitLong } from "../support/long-render.ts";
 import { until } from "../support/until.ts";
 
 const timeoutMs = 240_000;
-/** A few seconds of denoise on an idle machine. */
-const steps = 400;
+/** Of denoise: long enough to make way more than once. */
+const longMs = 8_000;
 const policy = { graceMs: 200, minRunMs: 500, leastLeftMs: 500 };
 
 let farm: TestFarm | undefined;
@@ -47,6 +47,7 @@ describe("a long run on the only worker", () => {
     "makes way for a job that comes first, and goes on at its checkpoint to the same bytes",
     async ({ annotate }) => {
       const here = await start();
+      const steps = await stepsLasting(here, longMs);
       const undisturbed = latentsOf(await endOf(here, await submitLong(here, { steps })));
       const long = await submitLong(here, { steps, jobClass: JobClass.JOB_CLASS_BENCHMARK });
       const heard = await denoising(here, long);
@@ -78,6 +79,7 @@ describe("a long run on the only worker", () => {
       // Postgres runs as another user when we are root.
       await chmod(folder, 0o711);
       const first = await start(["--data", folder]);
+      const steps = await stepsLasting(first, longMs);
       const undisturbed = latentsOf(await endOf(first, await submitLong(first, { steps })));
       const job = await submitLong(first, { steps });
       const heard = await denoising(first, job);
@@ -104,6 +106,7 @@ describe("a long run on the only worker", () => {
       folder = await mkdtemp(join(tmpdir(), "vapfarm-stop-"));
       await chmod(folder, 0o711);
       const first = await start(["--data", folder]);
+      const steps = await stepsLasting(first, longMs);
       const job = await submitLong(first, { steps });
       await denoising(first, job);
       await until("a checkpoint is kept", async () => (await keptStep(first, job)) > 0);

@@ -9,9 +9,17 @@ import { OutputKind } from "../../services/gen/proto/vapfarm/v1/stage.ts";
 import { pause } from "../../services/platform/deadline.ts";
 import type { TestFarm } from "./farm.ts";
 import { projectRoot } from "./ffmpeg.ts";
+import { stepsWithin, triedSteps } from "./steps-within.ts";
 
 /** About 10 s of denoise on an idle machine. */
 export const longSteps = 800;
+
+/** How many steps last so long here: a short render tells. */
+export async function stepsLasting(farm: TestFarm, ms: number): Promise<number> {
+  const { tasks } = await endOf(farm, await submitLong(farm, { steps: triedSteps, seed: 1n }));
+  const computeMs = tasks.find(({ stage }) => stage === "denoise")?.computeMs ?? 0;
+  return stepsWithin(ms, computeMs / triedSteps);
+}
 
 type LongChange = { readonly jobClass?: JobClass; readonly steps?: number; readonly seed?: bigint };
 

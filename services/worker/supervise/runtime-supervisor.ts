@@ -68,7 +68,7 @@ class Supervisor implements RuntimeSupervisor {
   private settling = 0;
   private restarting: Promise<void> = Promise.resolve();
   private launches = 0;
-  /** Runs that have not let go of the device. */
+  /** Runs that have not let go of the device: the first has it, the others wait for it. */
   private readonly computing = new Set<string>();
   private failures = 0;
 
@@ -118,31 +118,35 @@ class Supervisor implements RuntimeSupervisor {
     const running = await this.untilReady(AbortSignal.any([options.signal, options.leave]));
     const { log } = this.options;
     // One that waits for another's end has no part in what that one says.
-    const isAlone = this.computing.size === 0;
-    if (isAlone) log.begin(request.runId);
+    if (this.computing.size === 0) log.begin(request.runId);
     this.computing.add(request.runId);
     const onComputed = (): void => {
-      this.computing.delete(request.runId);
+      this.letGo(request.runId);
       options.onComputed();
     };
-    const onStarted = (idleMs: number | undefined): void => {
-      if (!isAlone) log.begin(request.runId);
-      options.onStarted(idleMs);
-    };
     try {
-      const result = await running.client.run(request, { ...options, onStarted, onComputed });
+      const result = await running.client.run(request, { ...options, onComputed });
       this.failures = 0;
       return result;
     } catch (thrown) {
+      this.letGo(request.runId);
       const error = await this.meaningOf(toFarmError(thrown), running);
       await this.untilLogged(error, running);
       throw withLogTail(error, log.end(request.runId));
     } finally {
-      this.computing.delete(request.runId);
+      this.letGo(request.runId);
       log.end(request.runId);
       if (options.signal.aborted) this.settle(running, request.runId, options.cancelGraceMs());
       else void this.describe(running).catch(() => undefined);
     }
+  }
+
+  /** What is read of the log from now on is the next run's: what it says first may be read before its word that it began. */
+  private letGo(runId: string): void {
+    const [holder] = this.computing;
+    this.computing.delete(runId);
+    const [next] = this.computing;
+    if (holder === runId && next !== undefined) this.options.log.begin(next);
   }
 
   /** A task must not pay for a runtime that died before it began. */

@@ -89,6 +89,16 @@ export async function endsOf(farm: FaultFarm, jobIds: readonly string[], deadlin
   return jobIds.map((jobId) => states.find(({ id }) => id === jobId)?.state ?? "unknown");
 }
 
+/** How long the job's denoise computed. */
+export async function denoiseMsOf(farm: FaultFarm, jobId: string): Promise<number> {
+  const [row] = await farm.sql<{ ms: number }>(
+    `select a.compute_ms as ms from render r join task_user u on u.render_id = r.id join task t on t.id = u.task_id and t.stage = 'denoise'
+     join attempt a on a.task_id = t.id and a.state = 'succeeded' where r.job_id = $1`,
+    [jobId],
+  );
+  return row?.ms ?? 0;
+}
+
 export type AttemptRow = {
   readonly id: string;
   readonly worker: string;

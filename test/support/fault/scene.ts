@@ -6,12 +6,23 @@ import type { SubmitRenderRequest } from "../../../services/gen/proto/vapfarm/v1
 import type { Coordinator, FaultFarm, FaultFarmOptions, Worker } from "./farm.ts";
 import { startFaultFarm } from "./farm.ts";
 import { expectKept } from "./judgement.ts";
-import { attemptsOf, denoising, endsOf, type Inputs, requestOf, type Running, submitPatiently, uploadInputs } from "./renders.ts";
+import { stepsWithin, triedSteps } from "../steps-within.ts";
+import {
+  attemptsOf,
+  denoiseMsOf,
+  denoising,
+  endsOf,
+  type Inputs,
+  requestOf,
+  type Running,
+  submitPatiently,
+  uploadInputs,
+} from "./renders.ts";
 
 export const faultTimeoutMs = 90_000;
 
-/** Enough to be disturbed in the middle of. */
-const middlingSteps = 80;
+/** How long a denoise lasts that is disturbed in its middle: some beats, on any machine. */
+const disturbedMs = 4_000;
 
 export type Scene = {
   readonly farm: FaultFarm;
@@ -35,8 +46,11 @@ export function useScene(options: FaultFarmOptions = {}): () => Scene {
     const farm = await startFaultFarm(options);
     const [first] = farm.coordinators;
     if (first === undefined) throw new TypeError("a farm has a coordinator");
-    scene = sceneOf(farm, await uploadInputs(first.client));
-    await scene.expectSucceeded(await scene.submit(2));
+    const inputs = await uploadInputs(first.client);
+    const jobId = await submitPatiently(first.client, requestOf({ inputs, seed: 0, steps: triedSteps }));
+    expect(await endsOf(farm, [jobId])).toEqual(["succeeded"]);
+    const steps = stepsWithin(disturbedMs, (await denoiseMsOf(farm, jobId)) / triedSteps);
+    scene = sceneOf(farm, { inputs, steps });
   }, faultTimeoutMs);
   afterAll(async () => {
     try {
@@ -48,7 +62,7 @@ export function useScene(options: FaultFarmOptions = {}): () => Scene {
   return () => scene;
 }
 
-function sceneOf(farm: FaultFarm, inputs: Inputs): Scene {
+function sceneOf(farm: FaultFarm, { inputs, steps: middlingSteps }: { readonly inputs: Inputs; readonly steps: number }): Scene {
   let seed = 0;
   const coordinator = (index: number): Coordinator => farm.coordinators[index] ?? expect.fail(`no coordinator ${index}`);
   const request: Scene["request"] = (steps = middlingSteps) => requestOf({ inputs, seed: (seed += 1), steps });
