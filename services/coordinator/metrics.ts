@@ -41,6 +41,7 @@ type MeasuredStore = Pick<OverviewStore, "queueCounts"> &
   Pick<ExpansionStore, "windowCounts">;
 
 const callSeconds = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60];
+const waitSeconds = [0.01, 0.1, 0.5, 2, 10, 60, 300, 1_800, 7_200, 43_200];
 const levelSeconds = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300];
 const stageSeconds = [0.05, 0.2, 1, 5, 20, 60, 300, 1_200, 3_600];
 
@@ -62,6 +63,12 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
   const massLapses = metrics.counter("vapfarm_mass_lapses_total", "Rounds in which much of a pool had lapsed at once");
   const illegal = metrics.counter("vapfarm_illegal_transitions_total", "State changes that were refused as illegal; each one is a bug");
   const countOutcomes = createOutcomeCounter(metrics);
+  const waits = metrics.histogram({
+    name: "vapfarm_wait_seconds",
+    help: "Seconds that tasks were ready before a worker was given them",
+    labels: ["pool", "class"],
+    buckets: waitSeconds,
+  });
   const { onHold, ...steering } = createSteeringMetrics(metrics);
   const countIllegal = (code: string | undefined): void => {
     if (code === "TRANSITION_ILLEGAL") illegal.inc();
@@ -88,7 +95,10 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
     ...steering,
     onFailure: countIllegal,
     onNext(ask, outcome) {
-      if (outcome.kind === "answered" && !outcome.replayed) countOutcomes(ask.reports, outcome.reportOutcomes);
+      if (outcome.kind !== "answered" || outcome.replayed) return;
+      countOutcomes(ask.reports, outcome.reportOutcomes);
+      const { claim } = outcome;
+      if (claim !== undefined) waits.observe({ pool: ask.worker.pool, class: claim.jobClass }, claim.waitedMs / 1_000);
     },
     onReport(ask, answer) {
       if (answer.kind === "answered" && !answer.replayed) countOutcomes(ask.reports, answer.reportOutcomes);

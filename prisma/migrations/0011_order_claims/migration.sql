@@ -360,15 +360,17 @@ create function vf_give(inout fx jsonb, p_task bigint, p_ask jsonb, p_options js
 declare
   v_attempt attempt;
   v_class smallint;
+  v_ready_at timestamptz;
 begin
-  delete from ready where task_id = p_task returning class_rank into v_class;
+  delete from ready where task_id = p_task returning class_rank, ready_at into v_class, v_ready_at;
   -- Not the transaction's time: the same call may have committed an input of this task.
   insert into attempt (task_id, number, shape, session_id, worker_id, worker_name, started_at, began_at, tenant_id, class_rank)
   select t.id, t.attempt_count + 1, t.shape, p_ask ->> 'sessionId', p_ask -> 'worker' ->> 'workerId', p_ask -> 'worker' ->> 'name',
     clock_timestamp(), case when not (p_options ->> 'isAhead')::boolean then clock_timestamp() end, t.tenant_id, v_class
   from task t where t.id = p_task returning * into v_attempt;
   update task set state = 'running', current_attempt = v_attempt.id, attempt_count = v_attempt.number where id = p_task;
-  claim := vf_claim_view(v_attempt);
+  claim := vf_claim_view(v_attempt) || jsonb_build_object('jobClass', case v_class when 0 then 'production' else 'benchmark' end,
+    'waitedMs', extract(epoch from v_attempt.started_at - v_ready_at) * 1000);
   if v_attempt.began_at is not null then
     perform vf_charge(v_attempt, (claim ->> 'expectedMs')::double precision, p_options);
   end if;

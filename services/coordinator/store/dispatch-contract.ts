@@ -3,7 +3,7 @@
  * named SQL statement each, arrays in, one outcome per item out (design §9).
  */
 import type { Aftermath, Level } from "./aftermath-contract.ts";
-import type { ArtifactView, WarningView } from "./job-contract.ts";
+import type { ArtifactView, JobClass, WarningView } from "./job-contract.ts";
 
 export type Disposition = "committed" | "already_committed" | "superseded";
 
@@ -84,6 +84,10 @@ export type ClaimView = {
   readonly inputs: readonly { readonly name: string; readonly sha256: string; readonly sizeBytes: number }[];
   readonly expectedMs: number;
   readonly jobIds: readonly string[];
+  /** Of the job that comes first of those that want it. */
+  readonly jobClass: JobClass;
+  /** From when it was last ready until now. */
+  readonly waitedMs: number;
   /** Not begun before the worker says so; until then it may be taken away. */
   readonly isReserved?: boolean | undefined;
 };

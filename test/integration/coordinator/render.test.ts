@@ -156,6 +156,7 @@ describe("a render through two coordinators", () => {
     await cancel(client, jobId);
     const text = pages.join("\n");
     expect(text).toMatch(/vapfarm_attempts_total\{stage="denoise",outcome="succeeded"\} [1-9]/);
+    expect(text).toMatch(/vapfarm_wait_seconds_count\{pool="test",class="production"\} [1-9]/);
     expect(text).toMatch(/vapfarm_attempts_total\{stage="[a-z_]+",outcome="STAGE_INPUT_INVALID"\} 1/);
     expect(text).toMatch(/vapfarm_stage_seconds_count\{stage="denoise"\} [1-9]/);
     expect(text).toMatch(/vapfarm_rpc_seconds_count\{method="SubmitRender",code="OK"\} [1-9]/);

@@ -221,6 +221,15 @@ test("a reservation that its worker has begun is not taken by another", async ()
   expect((await free.next()).claim).toBeUndefined();
 });
 
+test("a claim tells for which class it is, and how long its task was ready", async () => {
+  await tasksOf("a", 1, { jobClass: "benchmark" });
+  await world().sql("update ready set ready_at = ready_at - interval '10 s'");
+  const { claim } = await createWorker(world().store).next();
+  expect(claim?.jobClass).toBe("benchmark");
+  expect(claim?.waitedMs).toBeGreaterThanOrEqual(10_000);
+  expect(claim?.waitedMs).toBeLessThan(60_000);
+});
+
 test("lanes that are empty are closed, those with tasks stay, and one that is missing is opened and counted", async () => {
   const { sql } = world();
   await tasksOf("a", 1);
