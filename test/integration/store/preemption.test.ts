@@ -274,33 +274,34 @@ describe("a race", () => {
     expect((await store.preempt(next?.epoch ?? 0, policy)).opened).toEqual(["class"]);
   });
 
-  test.each<[string, (victim: string, beneficiary: string) => Promise<unknown>]>([
-    ["nobody wants the run", (victim) => world().store.cancelJob("local", victim)],
-    ["the task is cancelled", (_victim, beneficiary) => world().store.cancelJob("local", beneficiary)],
-    ["the task comes first no more", (_victim, beneficiary) => world().store.updateJob("local", beneficiary, { priority: 1 })],
-    ["the run's task comes as early", (victim) => world().store.updateJob("local", victim, { priority: 45 })],
-    ["its worker is drained", () => world().store.drainWorker("w1", note, 0)],
-    ["the run ended", () => world().sql("update session set is_live = false, end_reason = 'lapsed', ended_at = now()")],
-  ])("with what changed since the snapshot is lost when %s", async (_what, change) => {
+  const madeWay = `insert into preemption (attempt_id, task_id, beneficiary_id, worker_id, pool, reason, closed_at, outcome, made_way_at)
+    select a.id, a.task_id, q.task_id, 'w1', 'pool', 'priority', now(), 'expired', now() from attempt a, ready q, generate_series(1, 3)`;
+
+  test.each<[string, readonly string[], (victim: string, beneficiary: string) => Promise<unknown>]>([
+    ["is won when nothing changed", ["priority"], () => Promise.resolve()],
+    ["is lost when nobody wants the run", [], (victim) => world().store.cancelJob("local", victim)],
+    ["is lost when the task is cancelled", [], (_victim, beneficiary) => world().store.cancelJob("local", beneficiary)],
+    [
+      "is lost when the task comes first no more",
+      [],
+      (_victim, beneficiary) => world().store.updateJob("local", beneficiary, { priority: 1 }),
+    ],
+    ["is lost when the run's task comes as early", [], (victim) => world().store.updateJob("local", victim, { priority: 45 })],
+    ["is lost when its worker is drained", [], () => world().store.drainWorker("w1", note, 0)],
+    ["is lost when the run ended", [], () => world().sql("update session set is_live = false, end_reason = 'lapsed', ended_at = now()")],
+    ["is lost when it has no checkpoint", [], () => world().sql("delete from task_checkpoint")],
+    ["is lost when it has run for less than minRun", [], () => world().sql("update attempt set device_ms = 999")],
+    ["is lost when it has made way as often as it may", [], () => world().sql(madeWay)],
+  ])("with what changed since the snapshot %s", async (_what, opened, change) => {
     const { sql } = world();
     const { jobId, claim } = await runs("long", {});
     const urgent = await enqueue("urgent", { priority: 50 });
     const [waits] = await sql<{ task_id: string }>("select task_id from ready");
-    const chosen = {
-      attemptId: claim.attemptId,
-      taskId: claim.taskId,
-      workerId: "w1",
-      beneficiaryId: Number(waits?.task_id),
-      reason: "priority",
-    };
-    const apply = () =>
-      sql<{ opened: readonly string[] }>("select vf_preempt($1, $2, $3) -> 'opened' as opened", [
-        epoch,
-        JSON.stringify([{ ...chosen, losesAll: false }]),
-        JSON.stringify(policy),
-      ]);
+    const { attemptId, taskId } = claim;
+    const chosen = { attemptId, taskId, workerId: "w1", beneficiaryId: Number(waits?.task_id), reason: "priority", losesAll: false };
     await change(jobId, urgent);
-    expect(await apply()).toEqual([{ opened: [] }]);
+    const values = [epoch, JSON.stringify([chosen]), JSON.stringify(policy)];
+    expect(await sql("select vf_preempt($1, $2, $3) -> 'opened' as opened", values)).toEqual([{ opened }]);
   });
 });
 
