@@ -11,6 +11,8 @@ import { FarmError } from "../../domain/errors.ts";
 import type { Logger } from "../logging.ts";
 
 const lastRepliesMs = 2_000;
+/** How long the server may take to know what is served. */
+const subscribedMs = 2_000;
 
 export type BrokerOptions = {
   readonly url: string;
@@ -147,6 +149,8 @@ async function serve(
       },
     });
   }
+  // Whoever asks after this is not told that nobody answers. A server that is away hears of it when it is back.
+  await flush(connection, subscribedMs).catch(() => undefined);
   return async () => {
     await running.stop();
     await Promise.allSettled(inFlight);
