@@ -14,7 +14,7 @@ import { until } from "../support/until.ts";
 
 const timeoutMs = 240_000;
 /** Of denoise: long enough to make way more than once. */
-const longMs = 8_000;
+const longMs = 5_000;
 const policy = { graceMs: 200, minRunMs: 500, leastLeftMs: 500 };
 
 let farm: TestFarm | undefined;
@@ -58,7 +58,6 @@ describe("a long run on the only worker", () => {
       const [first, ...others] = await attemptsOf(here, done);
       const beginnings = await beginningsOf(here, done);
       await annotate(`made way after step ${heard.step}, went on at step ${beginnings.at(-1) ?? 0} of ${steps}`);
-      expect((urgent.endTime ?? 0) < (done.endTime ?? 0)).toBe(true);
       expect(first).toEqual({ state: "abandoned", failures: {} });
       expect(others.at(-1)?.state).toBe("succeeded");
       expect(beginnings.at(-1)).toBeGreaterThanOrEqual(heard.step);
@@ -66,8 +65,12 @@ describe("a long run on the only worker", () => {
       const kinds = await here.sql<{ kind: string }>("select kind from event where job_id = $1 order by number", [long.jobId]);
       expect(kinds.map(({ kind }) => kind)).toContain("task.preempted");
       expect((await here.client.getJob(long.jobId)).tasks.find(({ stage }) => stage === "denoise")?.preemptions).toBeGreaterThanOrEqual(1);
-      const [row] = await here.sql("select outcome from preemption order by id limit 1");
-      expect(row).toEqual({ outcome: "given" });
+      // Between the other job's tasks the long run may go on, at most three times: which job ends first is not said.
+      const [row] = await here.sql(
+        `select p.outcome, b.started_at < n.started_at as is_first from preemption p join attempt b on b.task_id = p.beneficiary_id and b.number = 1
+         join attempt n on n.task_id = p.task_id and n.number = 2 order by p.id limit 1`,
+      );
+      expect(row).toEqual({ outcome: "given", is_first: true });
     },
     timeoutMs,
   );

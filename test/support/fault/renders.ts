@@ -104,6 +104,8 @@ export type AttemptRow = {
   readonly worker: string;
   readonly state: string;
   readonly code: string | null;
+  /** False for one that was only reserved: a worker that came free may have taken its task. */
+  readonly begun: boolean;
   /** Of its task: class → failures that were charged. */
   readonly charged: Readonly<Record<string, number>>;
 };
@@ -111,7 +113,7 @@ export type AttemptRow = {
 /** The attempts at the job's denoise, in order. */
 export function attemptsOf(farm: FaultFarm, jobId: string): Promise<readonly AttemptRow[]> {
   return farm.sql<AttemptRow>(
-    `select a.id, a.worker_name as worker, a.state, a.error_code as code, t.failures as charged
+    `select a.id, a.worker_name as worker, a.state, a.error_code as code, a.began_at is not null as begun, t.failures as charged
      from render r join task_user u on u.render_id = r.id join task t on t.id = u.task_id and t.stage = 'denoise'
      join attempt a on a.task_id = t.id where r.job_id = $1 order by a.number`,
     [jobId],
