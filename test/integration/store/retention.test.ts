@@ -69,14 +69,37 @@ test("what is open, not told of or scored stays", async () => {
   const open = await submit(store, [task("open")]);
   const unsent = await submit(store, [task("unsent")]);
   const scored = await submit(store, [task("scored")]);
-  await store.cancelJob("local", unsent);
-  await store.cancelJob("local", scored);
+  const due = await submit(store, [task("due")], { webhook: { url: "https://example.test/hook", secret: "c2VjcmV0" } });
+  for (const jobId of [unsent, scored, due]) await store.cancelJob("local", jobId);
   await sql(`insert into score (render_id, dimension, value, attempt_id) select id, 'motion', 1, gen_random_uuid() from render where job_id = $1`, [scored]); // prettier-ignore
   await age();
   await sql("update job set sent_event = 0 where id = $1", [unsent]);
   await prune(store);
   const kept = await sql<{ id: string }>("select id from job");
-  expect(kept.map(({ id }) => id).sort()).toEqual([open, unsent, scored].sort());
+  expect(kept.map(({ id }) => id).sort()).toEqual([open, unsent, scored, due].sort());
+});
+
+test("a task that was noted as unused and is used again stays, and is looked at no more", async () => {
+  const { store, sql } = world();
+  await store.cancelJob("local", await submit(store, [task("again")]));
+  await sql("update task set unused_since = now() - interval '1 day'");
+  await prune(store);
+  expect(await sql("select state, unused_since from task")).toEqual([{ state: "cancelled", unused_since: null }]);
+});
+
+test("what a dead letter takes stays for as long as it may be tried again", async () => {
+  const { store, sql } = world();
+  await submit(store, [task("taken"), task("dead", { after: ["taken"] })]);
+  const worker = createWorker(store);
+  await worker.succeed(await worker.claim());
+  const dead = await worker.claim();
+  await worker.fail(dead, "STAGE_INPUT_INVALID");
+  const stored = async () => (await sql<{ sha256: string }>("select sha256 from artifact where is_stored")).map(({ sha256 }) => sha256);
+  await collect(store);
+  expect(await stored()).toEqual(expect.arrayContaining(dead.inputs.map(({ sha256 }) => sha256)));
+  await sql("update task set ended_at = ended_at - interval '31 days'");
+  await collect(store);
+  expect(await stored()).toEqual([]);
 });
 
 test("a task that another job uses stays with its attempts, and so does one whose output an open task takes", async () => {
