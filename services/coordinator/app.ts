@@ -271,7 +271,7 @@ function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
     createSweep({ store, intervalMs: timings.sweepMs, logger, onCommitted, onRepaired: metrics.onRepaired }),
     createOrder({ store, intervalMs: timings.orderMs, logger, onRepaired: metrics.onRepaired }),
     createHealthDuty({ store, intervalMs: timings.healthMs, logger, onCommitted, onJudged: metrics.onJudged }),
-    createCollection({ store, artifacts, intervalMs: timings.collectionMs, logger }),
+    createCollection({ store, artifacts, intervalMs: Math.min(timings.collectionMs, config.VAPFARM_KEEP_INTERMEDIATES_MS), logger }),
     createPrune({ store, intervalMs: timings.pruneMs, budgetMs: timings.dutyHoldMs / 2, clock, logger }),
     createBudgets({ store, intervalMs: timings.budgetMs, budgetMs: timings.dutyHoldMs / 5, clock, logger, onCommitted }),
     createBooksCheck({ store, intervalMs: timings.booksMs, now: () => new Date(), logger, onUnbalanced: metrics.onUnbalanced }),

@@ -116,6 +116,7 @@ export const coordinatorSchema = z.object({
   VAPFARM_WATCHES: positiveInteger.default(2_000),
   VAPFARM_KEEP_JOBS_DAYS: positiveInteger.default(400),
   VAPFARM_KEEP_UPLOADS_DAYS: positiveInteger.default(30),
+  VAPFARM_KEEP_INTERMEDIATES_MS: positiveInteger.default(7 * 24 * 3600 * 1000),
   VAPFARM_ARTIFACT_BYTES: positiveInteger.optional(),
   VAPFARM_ARTIFACT_BYTES_LOW: positiveInteger.optional(),
   VAPFARM_COLLECT_RESULTS: switchFlag.default(false),

@@ -86,7 +86,11 @@ export function keepingOf(config: CoordinatorConfig): Required<Pick<StoreOptions
       openJobs: config.VAPFARM_OPEN_JOBS,
       openJobsOfTenant: config.VAPFARM_OPEN_JOBS_PER_TENANT,
     },
-    retention: { keepJobsMs: config.VAPFARM_KEEP_JOBS_DAYS * dayMs, keepUploadsMs: config.VAPFARM_KEEP_UPLOADS_DAYS * dayMs },
+    retention: {
+      keepJobsMs: config.VAPFARM_KEEP_JOBS_DAYS * dayMs,
+      keepUploadsMs: config.VAPFARM_KEEP_UPLOADS_DAYS * dayMs,
+      keepIntermediatesMs: config.VAPFARM_KEEP_INTERMEDIATES_MS,
+    },
     room: {
       highBytes,
       lowBytes: config.VAPFARM_ARTIFACT_BYTES_LOW ?? Math.floor((highBytes ?? 0) * lowShare),

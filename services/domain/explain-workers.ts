@@ -156,7 +156,10 @@ function whyAhead({ better, fairer, own }: Ahead): string {
 
 function memoryMissing({ shape, pool, memoryBytes }: OpenTask, { sized }: Fleet): Constraint {
   const most = Math.max(...sized.map((worker) => worker.memoryBytes));
-  const message = `${shape} needs ${memoryText(memoryBytes)}, the largest live worker of pool ${pool} that holds it has ${memoryText(most)}`;
+  const [need, has] = [memoryText(memoryBytes), memoryText(most)];
+  // What was too little for it before may be what there is.
+  const needed = need === has ? `more than ${need}` : need;
+  const message = `${shape} needs ${needed}, the largest live worker of pool ${pool} that holds it has ${has}`;
   return { kind: "memory_missing", message, remedy: `start a worker of pool ${pool} with more device memory` };
 }
 

@@ -191,7 +191,7 @@ class Worker implements Component {
     const { config, logger, timings } = this.options;
     const { models, transfer, broker } = opened;
     const { workerId, firstLife } = opened.identity;
-    const facts = { workerId, name: config.name, pool: config.pool, models };
+    const facts = { workerId, name: config.name, pool: config.pool, models, memoryBytes: config.memoryBytes };
     const limits = {
       stallMs: config.stallMs,
       loadMs: config.loadLimitMs,

@@ -38,6 +38,7 @@ export const workerSettings = z.object({
   VAPFARM_PROVIDERS: providerList.default(["cpu"]),
   VAPFARM_THREADS: positiveInteger.default(1),
   VAPFARM_FFMPEG: z.string().min(1).optional(),
+  VAPFARM_MEMORY_BYTES: positiveInteger.optional(),
   VAPFARM_CACHE_BYTES: z.coerce
     .number()
     .int()
@@ -75,6 +76,8 @@ export type WorkerConfig = {
   readonly providers: readonly string[];
   readonly threads: number;
   readonly ffmpegPath: string | undefined;
+  /** What its tasks may use; undefined: the machine's. */
+  readonly memoryBytes: number | undefined;
   readonly cacheBytes: number;
   readonly outageLimitMs: number;
   readonly drainMs: number;
@@ -110,6 +113,7 @@ export function readWorkerConfig(environment: Environment): WorkerConfig {
     providers: settings.VAPFARM_PROVIDERS,
     threads: settings.VAPFARM_THREADS,
     ffmpegPath: settings.VAPFARM_FFMPEG,
+    memoryBytes: settings.VAPFARM_MEMORY_BYTES,
     cacheBytes: settings.VAPFARM_CACHE_BYTES,
     outageLimitMs: settings.VAPFARM_OUTAGE_LIMIT_MS,
     drainMs: settings.VAPFARM_DRAIN_MS,

@@ -58,6 +58,8 @@ export type WorkerFacts = {
   readonly name: string;
   readonly pool: string;
   readonly models: readonly ModelManifest[];
+  /** What its tasks may use; the machine's when undefined. */
+  readonly memoryBytes: number | undefined;
 };
 
 /** All but the life, which is the session's. */
@@ -73,7 +75,7 @@ export function describeWorker(facts: WorkerFacts, runtime: DescribeRuntimeRespo
     provider: runtime?.provider ?? "",
     profile: runtime?.profile ?? "",
     device: cpus()[0]?.model ?? "cpu",
-    memoryBytes: BigInt(totalmem()),
+    memoryBytes: BigInt(facts.memoryBytes ?? totalmem()),
     models: facts.models.map(heldModel),
     residentEngineDigests: runtime?.residentEngineDigests ?? [],
     softwareVersion: packageManifest.version,

@@ -6,6 +6,8 @@ import type { RenderReport } from "../../services/cli/render/report.ts";
 import { FarmError } from "../../services/domain/errors.ts";
 import { type DeepPartial, JobState, type RenderSpec } from "../../services/gen/proto/vapfarm/v1/farm.ts";
 import { runCli, startCli } from "../support/cli.ts";
+import { OutputKind } from "../../services/gen/proto/vapfarm/v1/stage.ts";
+import { collectIntermediates, type RenderedTask, startedTasks, tasksOf } from "../support/collected.ts";
 import { startTestFarm, type TestFarm } from "../support/farm.ts";
 import { submission, submit, upload, watchUntilEnd } from "../support/farm-render.ts";
 import { projectRoot } from "../support/ffmpeg.ts";
@@ -17,7 +19,7 @@ let good: DeepPartial<RenderSpec> = {};
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "vapfarm-jobs-"));
-  farm = await startTestFarm();
+  farm = await startTestFarm({ environment: { VAPFARM_KEEP_INTERMEDIATES_MS: "1000" } });
   const image = await upload(farm.client, join(projectRoot, "demo/image.png"));
   const clip = await upload(farm.client, join(projectRoot, "demo/clip.mp4"));
   good = { image: { sha256: image.sha256 }, references: [{ sha256: clip.sha256 }], referencePrompts: ["A ball."], steps: 2 };
@@ -79,6 +81,45 @@ describe("equal work", () => {
     expect(second.job.jobId).not.toBe(first.job.jobId);
     expect(second.job.tasks.every(({ reused }) => reused)).toBe(true);
     expect(second.job.artifacts).toEqual(first.job.artifacts);
+  });
+});
+
+describe("a render whose intermediates were collected", () => {
+  const { OUTPUT_KIND_MP4: mp4, OUTPUT_KIND_FRAMES: frames } = OutputKind;
+  const render = async (...outputs: OutputKind[]) => {
+    const { jobId } = await submit(farm.client, submission({ ...good, prompt: "A vase.", negativePrompt: "A jug.", seed: 78n, outputs }));
+    return watchUntilEnd(farm.client, jobId);
+  };
+  let first: Awaited<ReturnType<typeof render>>;
+  let made: readonly RenderedTask[];
+  beforeAll(async () => {
+    first = await render(mp4);
+    made = await tasksOf(farm, first.job.jobId);
+    await collectIntermediates(farm, first.job.jobId);
+  });
+
+  it("is done at once while its result is kept: nothing of it is computed again", async () => {
+    const again = await render(mp4);
+    expect(again.job).toMatchObject({ state: JobState.JOB_STATE_SUCCEEDED, artifacts: first.job.artifacts });
+    expect(again.job.tasks.map(({ reused }) => reused)).toEqual(first.job.tasks.map(() => true));
+    expect(startedTasks(again.told, "denoise")).toEqual([]);
+    const more = (await tasksOf(farm, again.job.jobId)).filter(({ computed, booked }) => computed !== 1 || booked !== 1);
+    expect(more).toEqual([]);
+  });
+
+  it("has them computed again once, in a new generation and to the same bytes, when another last stage takes them", async () => {
+    const others = await Promise.all([render(frames), render(mp4, frames)]);
+    const used = await tasksOf(farm, others[0].job.jobId);
+    const intermediates = made.filter(({ stage }) => stage !== "vae_decode");
+    expect(used.filter(({ stage }) => stage !== "vae_decode")).toEqual(
+      intermediates.map((task) => ({ ...task, generation: task.generation + 1, booked: task.booked + 1 })),
+    );
+    const [started] = startedTasks(first.told, "denoise");
+    const again = new Set(others.flatMap(({ told }) => startedTasks(told, "denoise")));
+    expect([again.size, again.has(started ?? 0n)]).toEqual([1, false]);
+    const [ofFrames, ofBoth] = others.map(({ job }) => new Map(job.artifacts.map((artifact) => [artifact.name, artifact])));
+    expect(ofBoth?.get("mp4")).toEqual(first.job.artifacts.find(({ name }) => name === "mp4"));
+    expect(ofBoth?.get("frames")).toEqual(ofFrames?.get("frames"));
   });
 });
 

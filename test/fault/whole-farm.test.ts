@@ -1,10 +1,12 @@
 /**
- * What befalls a farm as a whole: every program restarted while work runs, a task that kills each worker it meets, the stream of events deleted,
- * a full disk. The lease is 5 s instead of 15 s. Afterwards the checker holds all that was kept against all that was seen.
+ * What befalls a farm as a whole: every program restarted while work runs, a task that kills each worker it meets, one that its worker has no
+ * memory for, the stream of events deleted, a full disk. The lease is 5 s instead of 15 s. Afterwards the checker holds all that was kept
+ * against all that was seen.
  */
 import { jetstreamManager } from "@nats-io/jetstream";
 import { afterAll, describe, expect, it } from "vitest";
-import { CordonWorkerRequest, JobEvent, UncordonWorkerRequest } from "../../services/gen/proto/vapfarm/v1/farm.ts";
+import { CordonWorkerRequest, ExplainJobRequest, JobEvent, UncordonWorkerRequest } from "../../services/gen/proto/vapfarm/v1/farm.ts";
+import { type Constraint, ConstraintKind } from "../../services/gen/proto/vapfarm/v1/operator.ts";
 import { createLogger } from "../../services/platform/logging.ts";
 import { connectBroker } from "../../services/platform/nats/broker.ts";
 import { subjectsOf } from "../../services/platform/nats/subjects.ts";
@@ -12,6 +14,7 @@ import { workerCrashPoints } from "../../services/worker/session/crash-points.ts
 import { attemptsOf, denoiseOf } from "../support/fault/renders.ts";
 import { faultTimeoutMs as timeoutMs, useScene } from "../support/fault/scene.ts";
 import { makeSmallDisk } from "../support/fault/small-disk.ts";
+import { starving } from "../support/fault/starved-runtime.ts";
 import { until } from "../support/until.ts";
 
 const disk = await makeSmallDisk();
@@ -100,6 +103,44 @@ describe("a worker that dies at", () => {
       const states = (await attemptsOf(farm, jobId)).map(({ state }) => state);
       // What was reported was committed; what was not is charged to nobody else.
       expect(states).toEqual(point === "reported" ? ["succeeded"] : ["lost", "succeeded"]);
+    },
+    timeoutMs,
+  );
+});
+
+describe("a task that runs out of memory", () => {
+  const smallBytes = 1024 ** 3;
+
+  it(
+    "is not tried there again but on a worker that has more, and explain names the memory until there is one",
+    async () => {
+      const { farm, coordinator, submit, expectSucceeded } = scene();
+      const [small, large] = farm.workers;
+      if (small === undefined || large === undefined) expect.fail("no two workers");
+      await Promise.all([small.program.stop(), large.program.stop()]);
+      await small.program.start(starving("denoise", smallBytes));
+      const jobId = await submit(3);
+      const { calls } = coordinator(0).client;
+      let binding: readonly Constraint[] = [];
+      await until("the task waits for a worker only", async () => {
+        const { tasks } = await calls.explainJob(ExplainJobRequest.create({ jobId }));
+        binding = tasks.find(({ stage }) => stage === "denoise")?.constraints ?? [];
+        return binding.length === 1 && binding[0]?.kind === ConstraintKind.CONSTRAINT_KIND_MEMORY_MISSING;
+      });
+      expect(binding[0]?.message).toMatch(/^denoise\/\w+ needs more than 1\.0 GiB, the largest live worker of pool local .* has 1\.0 GiB$/);
+      const failed = { worker: small.program.name, state: "failed", code: "STAGE_OUT_OF_MEMORY", charged: { capacity: 1 } };
+      expect(await attemptsOf(farm, jobId)).toMatchObject([failed]);
+      const needs =
+        "select t.memory_bytes::bigint as task, e.memory_bytes::bigint as shape from task t join shape_estimate e on e.shape = t.shape";
+      const ofJob = "join task_user u on u.task_id = t.id join render r on r.id = u.render_id where r.job_id = $1";
+      const more = String(smallBytes + 1);
+      expect(await farm.sql(`${needs} ${ofJob}`, [jobId])).toEqual([{ task: more, shape: more }]);
+
+      await large.program.start();
+      await expectSucceeded(jobId);
+      expect(await attemptsOf(farm, jobId)).toMatchObject([failed, { worker: large.program.name, state: "succeeded" }]);
+      await small.program.stop();
+      await small.program.start();
     },
     timeoutMs,
   );

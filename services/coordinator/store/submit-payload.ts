@@ -12,7 +12,10 @@ type Planned = { readonly tasks: readonly PlannedTask[] };
 
 /** What renders share. */
 export type SharedTasks = {
-  /** Each key once, in dependency order: plans are, and a task's producers come before it in its own. Its label and artifacts are not read. */
+  /**
+   * Each key once, in dependency order: plans are, and a task's producers come before it in its own. Its artifacts are what any of the
+   * renders hands out; its label is not read.
+   */
   readonly tasks: readonly PlannedTask[];
   readonly uploads: readonly string[];
   /** What a render uses, by place in `tasks`. */
@@ -26,9 +29,10 @@ export function sharedTasks(renders: readonly Planned[]): SharedTasks {
   const places = new Map<string, number>();
   const tasks: PlannedTask[] = [];
   for (const task of renders.flatMap((render) => render.tasks)) {
-    if (places.has(task.contentKey)) continue;
-    places.set(task.contentKey, tasks.length);
-    tasks.push(task);
+    const place = places.get(task.contentKey) ?? tasks.length;
+    const artifacts = [...new Set([...(tasks[place]?.artifacts ?? []), ...task.artifacts])];
+    places.set(task.contentKey, place);
+    tasks[place] = { ...task, artifacts };
   }
   return {
     tasks,

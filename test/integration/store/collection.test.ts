@@ -162,13 +162,16 @@ test("too many bytes go before their age, the least recently needed first, down 
 });
 
 test("results of finished renders go for their room only where that is set", async () => {
-  const { store } = world();
+  const { store, sql } = world();
   const jobId = await submit(store, [task("only", { artifacts: ["mp4"] })]);
   const worker = createWorker(store);
   await worker.succeed(await worker.claim(), ["mp4"]);
   expect(await collectDownTo({ highBytes: 1, lowBytes: 0 })).toEqual([]);
   expect(await collectDownTo({ highBytes: 1, lowBytes: 0, collectResults: true })).toHaveLength(1);
   expect(await store.artifactOfRender("local", { jobId, position: 0, name: "mp4" })).toBeUndefined();
+  await submit(store, [task("only", { artifacts: ["mp4"] })]);
+  const { taskId } = await worker.claim();
+  expect(await sql("select generation from task where id = $1", [taskId])).toEqual([{ generation: 2 }]);
 });
 
 test("what an open task takes stays however full the store is", async () => {

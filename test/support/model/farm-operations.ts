@@ -24,7 +24,9 @@ const noName = { by: "test", reason: "" };
 function plansOf(pick: number): readonly (readonly PlannedTask[])[] {
   const domain = `${pick % 2}`;
   const left = task("left", { domain, shape: "prepare/-" });
-  const square = diamond(domain).map((each) => (each.label === "left" ? left : each));
+  // All that its last task gives is handed out, and so kept when what it was made from is collected.
+  const whole = { left, last: task("last", { domain, after: ["middle"], artifacts: ["mp4", "out"] }) } as const;
+  const square = diamond(domain).map((each) => (each.label === "left" || each.label === "last" ? whole[each.label] : each));
   const pair = [left, task("other", { domain, after: ["left"], artifacts: ["out"] })];
   const own = [task(`own ${pick % 5}`, { domain, artifacts: ["mp4"] })];
   return [[square], [pair], [square, pair, own], [pair, own], [own, own]][Math.floor(pick / 2) % 5] ?? [];

@@ -2,10 +2,10 @@
  * Jobs of the model: submitted, cancelled, retried, changed; and what their tasks make of them.
  */
 import { jobState, type RenderTally } from "../../../services/domain/job-state.ts";
-import type { PlannedTask } from "../../../services/domain/planned-task.ts";
 import { isOpenRender, type RenderState, renderState } from "../../../services/domain/render-state.ts";
 import { storedTaskState } from "../../../services/domain/task-state.ts";
 import type { SubmitJob } from "../../../services/coordinator/store/store-contract.ts";
+import { planOf, planOfTask, takeTasks } from "./model-keys.ts";
 import { settleTask } from "./model-tasks.ts";
 import {
   addUse,
@@ -19,9 +19,6 @@ import {
   removeUse,
 } from "./queue-model.ts";
 
-/** What is needed to make a task of a key. */
-type Plan = { readonly key: string; readonly shape: string; readonly inputs: readonly { readonly name: string; readonly key: string }[] };
-
 export function tallyOf(job: ModelJob): RenderTally {
   const count = (state: RenderState): number => job.renders.filter((render) => render.state === state).length;
   return {
@@ -33,69 +30,12 @@ export function tallyOf(job: ModelJob): RenderTally {
   };
 }
 
-/** A key's task of the newest generation, unless that is retired. */
-const currentOf = (model: Model, key: string): ModelTask | undefined => model.tasks.find((task) => task.key === key && !task.isRetired);
-
-const isDead = ({ place, outputs }: ModelTask): boolean =>
-  place === "failed" ||
-  place === "cancelled" ||
-  (place === "succeeded" && (outputs.length === 0 || outputs.some(({ isStored }) => !isStored)));
-
-/** The task of each plan that can serve a new user; those without one get a new generation. Fresh ones have no users yet. */
-function takeTasks(model: Model, plans: readonly Plan[], tenant: string): { readonly taken: ModelTask[]; readonly fresh: ModelTask[] } {
-  const fresh: ModelTask[] = [];
-  const taken = plans.map(({ key, shape }) => {
-    const known = currentOf(model, key);
-    if (known !== undefined && !isDead(known)) {
-      for (const output of known.outputs) output.isCondemned = false;
-      return known;
-    }
-    if (known !== undefined) known.isRetired = true;
-    const generation = model.tasks.filter((task) => task.key === key).length + 1;
-    const made = newTask({ key, generation, tenant, shape, id: -model.tasks.length });
-    model.tasks.push(made);
-    fresh.push(made);
-    return made;
-  });
-  for (const task of fresh) {
-    const plan = plans.find(({ key }) => key === task.key);
-    task.inputs = (plan?.inputs ?? []).map(({ name, key }) => ({
-      name,
-      producer: taken[plans.findIndex((each) => each.key === key)] ?? task,
-    }));
-  }
-  return { taken, fresh };
-}
-
-function newTask(fields: Pick<ModelTask, "key" | "generation" | "tenant" | "shape" | "id">): ModelTask {
-  return {
-    ...fields,
-    place: "blocked",
-    isRetired: false,
-    inputs: [],
-    attempts: [],
-    current: undefined,
-    failures: {},
-    failureCode: undefined,
-    outputs: [],
-    uses: new Set(),
-    endedAt: 0,
-    checkpoint: undefined,
-    avoid: [],
-  };
-}
-
-const planOf = ({ contentKey, shape, inputs }: PlannedTask): Plan => ({
-  key: contentKey,
-  shape,
-  inputs: inputs.flatMap(({ name, source }) => (source.kind === "task" ? [{ name, key: source.contentKey }] : [])),
-});
-
-const eachOnce = (plans: readonly Plan[]): readonly Plan[] =>
-  plans.filter(({ key }, index) => plans.findIndex((plan) => plan.key === key) === index);
-
 export function submit(model: Model, asked: SubmitJob): void {
-  const { taken, fresh } = takeTasks(model, eachOnce(asked.renders.flatMap(({ tasks }) => tasks.map(planOf))), asked.tenant);
+  const { taken, fresh } = takeTasks(
+    model,
+    asked.renders.flatMap(({ tasks }) => tasks.map(planOf)),
+    asked.tenant,
+  );
   const job: ModelJob = {
     id: asked.jobId,
     tenant: asked.tenant,
@@ -137,12 +77,11 @@ export function retry(model: Model, renders: readonly ModelRender[]): readonly M
   if (job === undefined) return again;
   const former = again.flatMap((render) => [...render.uses].map(({ task }) => task));
   const newest = former.filter((task) => former.every(({ key, generation }) => key !== task.key || generation <= task.generation));
-  const plans = newest.map(({ key, shape, inputs }) => ({
-    key,
-    shape,
-    inputs: inputs.map(({ name, producer }) => ({ name, key: producer.key })),
-  }));
-  const { taken, fresh } = takeTasks(model, eachOnce(plans), job.tenant);
+  const results = new Set(
+    again.flatMap(({ uses }) => [...uses].filter(({ artifacts }) => artifacts.length > 0)).map(({ task }) => task.key),
+  );
+  const plans = newest.map((task) => planOfTask(task, results.has(task.key)));
+  const { taken, fresh } = takeTasks(model, plans, job.tenant);
   for (const render of again) repoint(render, taken);
   const wasOpen = isOpenRender(job.state);
   for (const render of again) Object.assign(render, { state: "queued", failureCode: undefined } satisfies Partial<ModelRender>);

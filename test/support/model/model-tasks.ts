@@ -5,6 +5,7 @@ import { type ErrorClass, errorTable, isErrorCode } from "../../../services/doma
 import { decideRetry, retryTable } from "../../../services/domain/retry.ts";
 import type { AttemptEvent } from "../../../services/domain/task-state.ts";
 import { checkpointOf, outputHash } from "../store-world.ts";
+import { planOfTask, takeTasks } from "./model-keys.ts";
 import { addUse, end, isWanted, missingOf, type ModelAttempt, type ModelTask, move, nextPlace, tick, type Model } from "./queue-model.ts";
 
 export type ModelFailure = {
@@ -107,10 +108,41 @@ function reopenIfOlder(model: Model, producer: ModelTask, attempt: ModelAttempt)
     else use.isWanted = true;
   }
   producer.failures = {};
+  renewInputs(model, producer);
   settleTask(producer, "lose_output");
   for (const task of model.tasks.filter(({ inputs }) => inputs.some((input) => input.producer === producer))) {
     if (task.place === "ready" || task.place === "delayed") move(task, "lose_input");
   }
+}
+
+/** What it takes and is gone is made again in a new generation, and what that takes, for those who want the task. */
+function renewInputs(model: Model, task: ModelTask): void {
+  const sources = new Set<ModelTask>();
+  const follow = ({ inputs }: ModelTask): void => {
+    for (const { producer } of inputs) {
+      sources.add(producer);
+      follow(producer);
+    }
+  };
+  follow(task);
+  const own = new Set(task.inputs.map(({ producer }) => producer.key));
+  const newest = [...sources].filter((source) =>
+    [...sources].every(({ key, generation }) => key !== source.key || generation <= source.generation),
+  );
+  const { taken, fresh } = takeTasks(
+    model,
+    newest.map((source) => planOfTask(source, own.has(source.key))),
+    task.tenant,
+  );
+  task.inputs = task.inputs.map(({ name, producer }) => ({ name, producer: taken.find(({ key }) => key === producer.key) ?? producer }));
+  const users = [...task.uses].filter((use) => use.isWanted);
+  for (const source of taken) {
+    for (const { render, position } of users) {
+      if ([...source.uses].some((use) => use.render === render)) continue;
+      addUse({ task: source, render, position, isAgain: true, artifacts: [], isWanted: true });
+    }
+  }
+  for (const source of fresh) settleTask(source, "inputs_complete");
 }
 
 /** Its outputs are there: what waited for the last of them can run. */

@@ -155,6 +155,12 @@ export const plantedBugs: readonly PlantedBug[] = [
     replaced: "p_last + 1",
     by: "p_last + 2",
   },
+  {
+    what: "what was collected is made again though nothing that runs takes it",
+    in: "vf_taken_keys",
+    replaced: "if cardinality(kept) = cardinality(v_done) then",
+    by: "if true then",
+  },
 ];
 
 /** Plants a bug; what it returns takes it out again. */

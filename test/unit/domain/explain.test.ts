@@ -112,6 +112,18 @@ const cases: readonly Case[] = [
     ],
   ],
   [
+    "that ran out of the memory of the largest worker",
+    task({ memoryBytes: 24 * gibibyte + 1 }),
+    { workers: [worker("w2", { memoryBytes: 24 * gibibyte })] },
+    [
+      [
+        "memory_missing",
+        "denoise/e1 needs more than 24.0 GiB, the largest live worker of pool gpu that holds it has 24.0 GiB",
+        "start a worker of pool gpu with more device memory",
+      ],
+    ],
+  ],
+  [
     "whose only worker with the memory is busy",
     task({ memoryBytes: 40 * gibibyte }),
     { workers: [worker("w1", busy), worker("w2", { memoryBytes: 24 * gibibyte })] },
