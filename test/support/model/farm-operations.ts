@@ -13,6 +13,7 @@ import {
   reapLate as reapLateModel,
   soundCanary,
 } from "./model-duties.ts";
+import { readIds } from "./model-picture.ts";
 import { cancel as cancelModel, named, retry as retryModel, settleJobs, submit as submitModel } from "./model-jobs.ts";
 import { liveSessions, type Play, same, storeOf } from "./play.ts";
 import { isOpenRender } from "../../../services/domain/render-state.ts";
@@ -30,9 +31,10 @@ function plansOf(pick: number): readonly (readonly PlannedTask[])[] {
   return [[square], [pair], [square, pair, own], [pair, own], [own, own]][Math.floor(pick / 2) % 5] ?? [];
 }
 
-function jobOf(play: Play, [what, how]: Picks): SubmitJob {
+/** A new job of those renders. */
+export function jobOf(play: Play, plans: readonly (readonly PlannedTask[])[], [what, how]: readonly [number, number]): SubmitJob {
   play.jobs += 1;
-  return batch(plansOf(what), {
+  return batch(plans, {
     jobId: `j${play.jobs}`,
     tenant: what % 2 === 1 ? "guest" : "local",
     idempotencyKey: `key ${play.jobs}`,
@@ -42,18 +44,23 @@ function jobOf(play: Play, [what, how]: Picks): SubmitJob {
   });
 }
 
-const submit: Operation = async (play, picks) => {
-  const job = jobOf(play, picks);
+export async function submitJob(play: Play, job: SubmitJob): Promise<void> {
   play.log.push(
     `job ${job.jobId} of ${job.tenant}: ${job.renders.map(({ tasks }) => tasks.map(({ label }) => label).join("+")).join(" | ")}`,
   );
   const outcome = await storeOf(play)?.submitJob(job);
   submitModel(play.model, job);
   if (outcome !== undefined) same("submit", outcome.kind, "stored");
+  if (play.real !== undefined) await readIds(play.real.world, play.model);
+}
+
+const submit: Operation = async (play, [what, how, again]) => {
+  const job = jobOf(play, plansOf(what), [what, how]);
+  await submitJob(play, job);
   // A client that heard no answer asks again; another body under the same key is refused.
-  if (picks[2] % 6 > 1) return;
-  const repeat = await storeOf(play)?.submitJob(picks[2] % 6 === 0 ? job : { ...job, jobId: "other", bodyDigest: sha256("other") });
-  if (repeat !== undefined) same("submit again", repeat.kind, picks[2] % 6 === 0 ? "repeated" : "conflict");
+  if (again % 6 > 1) return;
+  const repeat = await storeOf(play)?.submitJob(again % 6 === 0 ? job : { ...job, jobId: "other", bodyDigest: sha256("other") });
+  if (repeat !== undefined) same("submit again", repeat.kind, again % 6 === 0 ? "repeated" : "conflict");
 };
 
 /** A job, and one of its renders or all of them. */
@@ -62,13 +69,17 @@ function target({ model }: Play, [which, how]: Picks): { readonly jobId: string;
 }
 
 const cancel: Operation = async (play, picks) => {
-  const { jobId, position } = target(play, picks);
+  await cancelIn(play, target(play, picks));
+};
+
+/** Cancels a render of a job, or all of them. */
+export async function cancelIn(play: Play, { jobId, position }: ReturnType<typeof target>): Promise<void> {
   const renders = named(play.model, jobId, position);
   play.log.push(`cancel ${jobId}/${position ?? "*"}`);
   const outcome = await storeOf(play)?.cancelJob(undefined, jobId, position);
   if (play.real !== undefined) same("cancel", outcome !== undefined, renders !== undefined);
   cancelModel(play.model, renders ?? []);
-};
+}
 
 const retry: Operation = async (play, picks) => {
   const { jobId, position } = target(play, picks);
@@ -81,19 +92,19 @@ const retry: Operation = async (play, picks) => {
   if (outcome?.kind === "retried") same("renders that run again", outcome.renders, again.length);
 };
 
-const update: Operation = async (play, picks) => {
-  const { jobId } = target(play, picks);
+export async function setPriority(play: Play, jobId: string, priority: number): Promise<void> {
   const job = play.model.jobs.find(({ id }) => id === jobId);
-  const priority = picks[2] % 7;
   play.log.push(`${jobId} gets priority ${priority}`);
   const outcome = await storeOf(play)?.updateJob(undefined, jobId, { priority });
   const isOpen = job !== undefined && isOpenRender(job.state);
   if (job !== undefined && isOpen) job.priority = priority;
   if (play.real !== undefined) same("update", outcome?.kind, job === undefined ? undefined : isOpen ? "updated" : "ended");
-};
+}
+
+const update: Operation = (play, picks) => setPriority(play, target(play, picks).jobId, picks[2] % 7);
 
 /** The duty's epoch; it is held for as long as a play lasts. */
-async function epochOf(play: Play, duty: string): Promise<number> {
+export async function epochOf(play: Play, duty: string): Promise<number> {
   const known = play.epochs.get(duty) ?? (await storeOf(play)?.holdDuty(duty, "test", 3_600_000))?.epoch ?? 0;
   play.epochs.set(duty, known);
   return known;

@@ -27,7 +27,7 @@ export const chosen = <Thing>(from: readonly Thing[], pick: number): Thing | und
 
 const codes = ["RUNTIME_DIED", "STAGE_FAILED", "RUNTIME_DIED", "STAGE_INPUT_INVALID", "STAGE_OUT_OF_MEMORY", "ENGINE_LOAD_FAILED"];
 
-function agentOf({ agents }: Play, pick: number): Agent {
+export function agentOf({ agents }: Play, pick: number): Agent {
   const agent = chosen(agents, pick);
   if (agent === undefined) throw new TypeError("a play has agents");
   return agent;
@@ -62,23 +62,41 @@ function riding(play: Play, agent: Agent, pick: number): readonly AttemptReport[
   return [reportOf(attempt, pick)];
 }
 
-function say(play: Play, message: Message, agent: Agent): void {
+export function say(play: Play, message: Message, agent: Agent): void {
   play.said.push(message);
   if (message.kind !== "beat") agent.last = message;
 }
 
-const describeReports = (reports: readonly AttemptReport[]): string =>
+export const describeReports = (reports: readonly AttemptReport[]): string =>
   reports.map(({ attemptId, outcome }) => ` ${attemptId} ${outcome.kind === "success" ? "succeeded" : outcome.code}`).join(",");
 
-const next: Operation = async (play, [who, how, what]) => {
+type Slots = Pick<NextAsk, "freeSlots" | "aheadSlots">;
+
+async function ask(play: Play, [who, how, what]: Picks, slots: Slots): Promise<void> {
   const agent = agentOf(play, who);
-  const ask = askOf(agent, { reports: riding(play, agent, what), freeSlots: how % 9 === 0 ? 0 : 1 });
-  say(play, { kind: "next", ask }, agent);
+  const said = askOf(agent, { reports: riding(play, agent, what), ...slots });
+  say(play, { kind: "next", ask: said }, agent);
   const fate = how % 8 === 7 ? "delayed" : how % 8 === 6 ? "answer lost" : "answered";
-  play.log.push(`${agent.name} asks (${fate})${describeReports(ask.reports)}`);
+  play.log.push(`${agent.name} asks${said.freeSlots === 0 ? " ahead" : ""} (${fate})${describeReports(said.reports)}`);
   if (fate === "delayed") return;
-  const [claimed] = await sendNext(play, [ask], what);
+  const [claimed] = await sendNext(play, [said], what);
   if (claimed !== undefined && fate === "answered") agent.held.add(claimed);
+}
+
+const next: Operation = (play, picks) =>
+  ask(play, picks, { freeSlots: picks[1] % 9 === 0 ? 0 : 1, aheadSlots: picks[1] % 9 === 1 ? 1 : 0 });
+
+/** For a task to have at hand when the worker's run ends; mostly there is one for that. */
+const askAhead: Operation = async (play, picks) => {
+  if (picks[2] % 4 > 0) await ripen(play, picks);
+  await ask(play, picks, { freeSlots: 0, aheadSlots: 1 });
+};
+
+/** What is ready has been so for long enough to be claimed ahead, and for a run to make way for it. */
+export const ripen: Operation = async (play) => {
+  play.log.push("what is ready has waited for a while");
+  for (const task of play.model.tasks) if (task.place === "ready") task.isRipe = true;
+  await play.real?.world.sql("update ready set ready_at = now() - interval '1 second' where ready_at > now()");
 };
 
 /** Some tasks that go well, one after another: the report of each rides on the ask for the next. */
@@ -125,12 +143,21 @@ const report: Operation = async (play, [who, how, what]) => {
   if (!isDelayed) await sendReport(play, ask);
 };
 
+const phases = ["compute", "compute", "fetch", "compute", "finish"] as const;
+
 /** What a beat says of an attempt: half of the time also a checkpoint, which it announces with the same breath. */
 function beatFor({ model }: Play, attemptId: string, pick: number): BeatAsk["attempts"][number] {
-  const said = { attemptId, phase: "compute" as const, step: 1, steps: 50, deviceMs: pick % 50, announcedArtifacts: [] };
+  const phase = chosen(phases, pick) ?? "compute";
+  const said = { attemptId, phase, step: pick % 7 === 0 ? 49 : 1, steps: 50, deviceMs: (pick % 50) * longMs, announcedArtifacts: [] };
   const attempt = model.attempts.get(attemptId);
-  if (attempt === undefined || pick % 2 === 0) return said;
-  const checkpoint = checkpointOf({ taskId: attempt.task.id }, 1 + (pick % 40));
+  return attempt === undefined || pick % 2 === 0 ? said : withCheckpoint(said, attempt, 1 + (pick % 40));
+}
+
+/** So long, against the time that a play takes, that a run has more left than it would compute twice. */
+export const longMs = 1e6;
+
+export function withCheckpoint(said: BeatAsk["attempts"][number], { task }: ModelAttempt, step: number): BeatAsk["attempts"][number] {
+  const checkpoint = checkpointOf({ taskId: task.id }, step);
   return { ...said, checkpoint, announcedArtifacts: [{ ...checkpoint, name: "checkpoint", mediaType: "text/plain" }] };
 }
 
@@ -186,7 +213,7 @@ const startAnew: Operation = async (play, [who, how, what]) => {
   }
 };
 
-const leave: Operation = async (play, [who, , what]) => {
+export const leave: Operation = async (play, [who, , what]) => {
   const agent = agentOf(play, who);
   const ask: NextAsk = askOf(agent, { leaving: true, freeSlots: 0 });
   say(play, { kind: "next", ask }, agent);
@@ -224,4 +251,19 @@ const otherCoordinator: Operation = (play) => {
   return Promise.resolve();
 };
 
-export const workerOperations = { next, work, together, report, beat, again, late, startAnew, leave, lapse, overlook, otherCoordinator };
+export const workerOperations = {
+  next,
+  askAhead,
+  ripen,
+  work,
+  together,
+  report,
+  beat,
+  again,
+  late,
+  startAnew,
+  leave,
+  lapse,
+  overlook,
+  otherCoordinator,
+};
