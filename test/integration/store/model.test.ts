@@ -28,7 +28,7 @@ const seen = [
   "attempt: reserved → running by vf_charge < vf_renew_attempts",
   "attempt: reserved → abandoned by vf_free_attempt < vf_take_reservation",
   "task: running → ready by vf_requeue < vf_free_attempt < vf_take_reservation",
-  "attempt: running → abandoned by vf_apply_report",
+  "attempt: running → abandoned, makes way, by vf_apply_report",
   "task: running → ready by vf_requeue < vf_apply_report",
 ];
 

@@ -17,7 +17,8 @@ import { readIds } from "./model-picture.ts";
 import { cancel as cancelModel, named, retry as retryModel, settleJobs, submit as submitModel } from "./model-jobs.ts";
 import { liveSessions, type Play, same, storeOf } from "./play.ts";
 import { isOpenRender } from "../../../services/domain/render-state.ts";
-import { chosen, type Operation, type Picks } from "./worker-operations.ts";
+import { isRunning } from "./queue-model.ts";
+import { askAhead, chosen, lapseOf, type Operation, type Picks, work } from "./worker-operations.ts";
 
 const noName = { by: "test", reason: "" };
 
@@ -122,6 +123,15 @@ const reap: Operation = async (play, [how]) => {
   if (outcome !== undefined) same("reaped", { sessions: outcome.sessions, attempts: outcome.attempts }, ended);
 };
 
+/** Nobody hears for a lease of a worker that holds something, rather of one that was promised something, until the reaper comes. */
+const vanish: Operation = async (play, [which]) => {
+  const held = [...play.model.attempts.values()].filter((attempt) => isRunning(attempt) && attempt.session.isLive);
+  const promised = held.filter(({ place }) => place === "reserved");
+  const lost = chosen(promised.length > 0 ? promised : held, which);
+  if (lost !== undefined) await lapseOf(play, lost.session);
+  await reap(play, [1, 0, 0]);
+};
+
 /** Applies what was decided from a snapshot in which every lease was over. */
 const reapLate: Operation = async (play) => {
   play.log.push("reap, from an older snapshot");
@@ -166,12 +176,23 @@ const targets: readonly HoldTarget[] = [
   { scope: "farm", name: "" },
 ];
 
-const hold: Operation = async (play, [which]) => {
-  const held = chosen(targets, which);
-  if (held === undefined) return;
+async function placeHold(play: Play, held: HoldTarget): Promise<void> {
   play.log.push(`hold ${held.scope} ${held.name}`);
   await storeOf(play)?.placeHold(held, noName);
   play.model.holds.add(`${held.scope}/${held.name}`);
+}
+
+const hold: Operation = async (play, [which]) => {
+  const held = chosen(targets, which);
+  if (held !== undefined) await placeHold(play, held);
+};
+
+/** A worker is promised a task, and one that is free works until nothing else is left; sometimes the task's tenant is held by then. */
+const contend: Operation = async (play, [who, how, what]) => {
+  await askAhead(play, [who, how % 6, 1]);
+  const promised = [...play.model.attempts.values()].findLast(({ place }) => place === "reserved");
+  if (promised !== undefined && how % 3 === 0) await placeHold(play, { scope: "tenant", name: promised.task.tenant });
+  await work(play, [who + 1, 4, what]);
 };
 
 const release: Operation = async (play) => {
@@ -202,4 +223,20 @@ const uncordon: Operation = async (play) => {
   }
 };
 
-export const farmOperations = { submit, cancel, retry, update, reap, reapLate, promote, collect, sweep, hold, release, cordon, uncordon };
+export const farmOperations = {
+  submit,
+  cancel,
+  retry,
+  update,
+  reap,
+  vanish,
+  reapLate,
+  promote,
+  collect,
+  sweep,
+  hold,
+  contend,
+  release,
+  cordon,
+  uncordon,
+};

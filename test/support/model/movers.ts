@@ -44,26 +44,32 @@ export type LoggedMove = {
   readonly entity: "task" | "attempt";
   readonly was: string;
   readonly is_now: string;
+  /** Of an attempt that was given up: whether it was told to make way. */
+  readonly makes_way: boolean;
   /** The functions that were under way, the one that made it first. */
   readonly movers: readonly string[];
 };
 
 /** Notes every move from now on. */
 export async function logMoves({ sql }: World): Promise<void> {
-  await sql("create table move_log (entity text, was text, is_now text, movers text[], unique (entity, was, is_now, movers))");
+  await sql(
+    "create table move_log (entity text, was text, is_now text, makes_way boolean, movers text[], unique (entity, was, is_now, makes_way, movers))",
+  );
   await sql(`create function log_move() returns trigger language plpgsql as $$
     declare
       v_context text;
       v_was text := old.state;
       v_is_now text := new.state;
+      v_makes_way boolean := false;
     begin
       get diagnostics v_context = pg_context;
       if tg_table_name = 'attempt' then
         v_was := case when v_was = 'running' and to_jsonb(old) ->> 'began_at' is null then 'reserved' else v_was end;
         v_is_now := case when v_is_now = 'running' and to_jsonb(new) ->> 'began_at' is null then 'reserved' else v_is_now end;
+        v_makes_way := v_is_now = 'abandoned' and (vf_stop_level(old)).level is not distinct from 'preempt';
       end if;
       if v_was = v_is_now then return null; end if;
-      insert into move_log values (tg_table_name, v_was, v_is_now,
+      insert into move_log values (tg_table_name, v_was, v_is_now, v_makes_way,
         (array(select m[1] from regexp_matches(v_context, 'function "?(vf_\\w+)', 'g') m))[:3]) on conflict do nothing;
       return null;
     end $$`);
@@ -72,18 +78,19 @@ export async function logMoves({ sql }: World): Promise<void> {
 }
 
 export async function loggedMoves({ sql }: World): Promise<readonly LoggedMove[]> {
-  return await sql<LoggedMove>("select * from move_log order by 1, 2, 3, 4");
+  return await sql<LoggedMove>("select * from move_log order by 1, 2, 3, 4, 5");
 }
 
 /** A move in words. */
-export const wordsOf = ({ entity, was, is_now: isNow, movers: stack }: LoggedMove): string =>
-  `${entity}: ${was} → ${isNow} by ${stack.join(" < ")}`;
+export const wordsOf = ({ entity, was, is_now: isNow, makes_way: makesWay, movers: stack }: LoggedMove): string =>
+  `${entity}: ${was} → ${isNow}${makesWay ? ", makes way," : ""} by ${stack.join(" < ")}`;
 
 /** Whether the list has an event by which that function makes that move. */
-export function isListed({ entity, was, is_now: isNow, movers: stack }: LoggedMove): boolean {
+export function isListed(move: LoggedMove): boolean {
+  const { entity, was, is_now: isNow, movers: stack } = move;
   const events = [1, 2, 3].flatMap((depth) => movers[stack.slice(0, depth).join(" < ")] ?? []);
   if (entity === "task") return events.some(({ task = [] }) => task.some((event) => makesTaskMove(event, was, isNow)));
-  return events.some(({ attempt = [] }) => attempt.some((event) => makesAttemptMove(event, was, isNow)));
+  return events.some(({ attempt = [] }) => attempt.some((event) => makesAttemptMove(event, move)));
 }
 
 function makesTaskMove(event: TaskEvent, was: string, isNow: string): boolean {
@@ -93,10 +100,10 @@ function makesTaskMove(event: TaskEvent, was: string, isNow: string): boolean {
   });
 }
 
-/** The log tells what is reserved from what runs, as the table does. */
-function makesAttemptMove(event: AttemptEvent, was: string, isNow: string): boolean {
+/** The log tells what is reserved from what runs, as the table does, and what made way from what was given back. */
+function makesAttemptMove(event: AttemptEvent, { was, is_now: isNow, makes_way: makesWay }: LoggedMove): boolean {
   return attemptPlaces.some((place) => {
     const move = moveAttempt(place, event);
-    return place === was && move.kind === "moved" && move.to === isNow;
+    return place === was && move.kind === "moved" && move.to === isNow && (event === "preempt") === makesWay;
   });
 }

@@ -110,7 +110,7 @@ const obey: Operation = async (play, [who, how, what]) => {
 const press: Operation = async (play, [what, how, pick]) => {
   const domain = `${what % 2}`;
   play.log.push("all compute, and something urgent comes");
-  const long = ["a", "b", "c"].map((name) => [task(`long ${play.jobs}${name}`, { domain })]);
+  const long = ["a", "b", "c", "d"].map((name) => [task(`long ${play.jobs}${name}`, { domain })]);
   await submitJob(play, { ...jobOf(play, long, [what, how]), jobClass: how % 2 === 0 ? "benchmark" : "production" });
   const idle = play.agents.filter(({ held }) => held.size === 0);
   const asks = idle.map((agent) => askOf(agent));

@@ -16,7 +16,7 @@ import {
   sendReport,
   storeOf,
 } from "./play.ts";
-import { isRunning, type ModelAttempt, tick } from "./queue-model.ts";
+import { isRunning, type ModelAttempt, type ModelSession, tick } from "./queue-model.ts";
 
 /** Numbers that choose among what is there. */
 export type Picks = readonly [number, number, number];
@@ -25,7 +25,10 @@ export type Operation = (play: Play, picks: Picks) => Promise<void>;
 /** Chosen by a number; undefined when there is nothing to choose from. */
 export const chosen = <Thing>(from: readonly Thing[], pick: number): Thing | undefined => from[pick % Math.max(1, from.length)];
 
-const codes = ["RUNTIME_DIED", "STAGE_FAILED", "RUNTIME_DIED", "STAGE_INPUT_INVALID", "STAGE_OUT_OF_MEMORY", "ENGINE_LOAD_FAILED"];
+const codes = [
+  ...["RUNTIME_DIED", "STAGE_FAILED", "RUNTIME_DIED", "STAGE_INPUT_INVALID"],
+  ...["STAGE_OUT_OF_MEMORY", "ENGINE_LOAD_FAILED", "ENGINE_LOAD_FAILED"],
+];
 
 export function agentOf({ agents }: Play, pick: number): Agent {
   const agent = chosen(agents, pick);
@@ -87,7 +90,7 @@ const next: Operation = (play, picks) =>
   ask(play, picks, { freeSlots: picks[1] % 9 === 0 ? 0 : 1, aheadSlots: picks[1] % 9 === 1 ? 1 : 0 });
 
 /** For a task to have at hand when the worker's run ends; mostly there is one for that. */
-const askAhead: Operation = async (play, picks) => {
+export const askAhead: Operation = async (play, picks) => {
   if (picks[2] % 4 > 0) await ripen(play, picks);
   await ask(play, picks, { freeSlots: 0, aheadSlots: 1 });
 };
@@ -99,20 +102,26 @@ export const ripen: Operation = async (play) => {
   await play.real?.world.sql("update ready set ready_at = now() - interval '1 second' where ready_at > now()");
 };
 
-/** Some tasks that go well, one after another: the report of each rides on the ask for the next. */
-const work: Operation = async (play, [who, how, what]) => {
+/** Some tasks one after another: the report of each, as it ended, rides on the ask for the next. */
+async function inARow(play: Play, [who, how, what]: Picks, ended: (attempt: ModelAttempt) => AttemptReport): Promise<void> {
   const agent = agentOf(play, who);
   for (let round = 0; round <= how % 5; round += 1) {
     const done = [...agent.held].flatMap((id) => play.model.attempts.get(id) ?? []);
     agent.held.clear();
-    const ask = askOf(agent, { reports: done.map(({ id, task }) => success({ attemptId: id, taskId: task.id })) });
+    const ask = askOf(agent, { reports: done.map(ended) });
     say(play, { kind: "next", ask }, agent);
     play.log.push(`${agent.name} works${describeReports(ask.reports)}`);
     const [claimed] = await sendNext(play, [ask], what);
     if (claimed === undefined) return;
     agent.held.add(claimed);
   }
-};
+}
+
+/** They go well. */
+export const work: Operation = (play, picks) => inARow(play, picks, ({ id, task }) => success({ attemptId: id, taskId: task.id }));
+
+/** They are given back, though mostly nobody ordered it. */
+const refuse: Operation = (play, picks) => inARow(play, picks, ({ id }) => failure({ attemptId: id }, "STAGE_CANCELLED"));
 
 /** Two workers' asks in one call. */
 const together: Operation = async (play, [who, , what]) => {
@@ -225,12 +234,15 @@ export const leave: Operation = async (play, [who, , what]) => {
 /** Nobody hears of a session for longer than its lease. */
 const lapse: Operation = async (play, [which]) => {
   const session = chosen(liveSessions(play.model), which);
-  if (session === undefined) return;
+  if (session !== undefined) await lapseOf(play, session);
+};
+
+export async function lapseOf(play: Play, session: ModelSession): Promise<void> {
   play.log.push(`the lease of session ${session.id} runs out`);
   session.lapsedAt = tick(play.model);
   const at = "timestamptz '2000-01-01' + $2 * interval '1 second'";
   await play.real?.world.sql(`update session set lease_until = ${at} where id = $1`, [session.id, session.lapsedAt]);
-};
+}
 
 /** A lease passes in which a session's beats leave out what they left out. */
 const overlook: Operation = async (play, [which]) => {
@@ -256,6 +268,7 @@ export const workerOperations = {
   askAhead,
   ripen,
   work,
+  refuse,
   together,
   report,
   beat,
