@@ -11,7 +11,7 @@ const world = useWorld(modelOptions);
 
 /** More of them make a campaign, which looks for every planted bug too: see the README of the store. */
 const campaign = process.env["VAPFARM_MODEL_RUNS"];
-const runs = Number(campaign ?? 8);
+const runs = Number(campaign ?? 15);
 /** So many of the planted bugs are looked for by default; all of them take minutes. */
 const fewBugs = 2;
 const longestMs = 24 * 3_600_000;

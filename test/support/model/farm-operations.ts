@@ -18,7 +18,7 @@ import { cancel as cancelModel, named, retry as retryModel, settleJobs, submit a
 import { liveSessions, type Play, same, storeOf } from "./play.ts";
 import { isOpenRender } from "../../../services/domain/render-state.ts";
 import { isRunning } from "./queue-model.ts";
-import { askAhead, chosen, lapseOf, type Operation, type Picks, work } from "./worker-operations.ts";
+import { askAhead, beat, chosen, fetches, lapseOf, type Operation, type Picks, work } from "./worker-operations.ts";
 
 const noName = { by: "test", reason: "" };
 
@@ -187,11 +187,15 @@ const hold: Operation = async (play, [which]) => {
   if (held !== undefined) await placeHold(play, held);
 };
 
-/** A worker is promised a task, and one that is free works until nothing else is left; sometimes the task's tenant is held by then. */
+/**
+ * A worker is promised a task, and mostly says that it fetches for it; one that is free works until nothing else is left. Sometimes the
+ * task's tenant is held by then.
+ */
 const contend: Operation = async (play, [who, how, what]) => {
   await askAhead(play, [who, how % 6, 1]);
   const promised = [...play.model.attempts.values()].findLast(({ place }) => place === "reserved");
   if (promised !== undefined && how % 3 === 0) await placeHold(play, { scope: "tenant", name: promised.task.tenant });
+  if (how % 3 < 2) await beat(play, [who, fetches, 0]);
   await work(play, [who + 1, 4, what]);
 };
 

@@ -153,6 +153,8 @@ const report: Operation = async (play, [who, how, what]) => {
 };
 
 const phases = ["compute", "compute", "fetch", "compute", "finish"] as const;
+/** The pick by which a beat tells of fetching. */
+export const fetches = phases.indexOf("fetch");
 
 /** What a beat says of an attempt: half of the time also a checkpoint, which it announces with the same breath. */
 function beatFor({ model }: Play, attemptId: string, pick: number): BeatAsk["attempts"][number] {
@@ -170,7 +172,8 @@ export function withCheckpoint(said: BeatAsk["attempts"][number], { task }: Mode
   return { ...said, checkpoint, announcedArtifacts: [{ ...checkpoint, name: "checkpoint", mediaType: "text/plain" }] };
 }
 
-const beat: Operation = async (play, [who, how, what]) => {
+/** Of most of what the agent holds. */
+export const beat: Operation = async (play, [who, how, what]) => {
   const agent = agentOf(play, who);
   agent.beatSequence += 1;
   const named = [...agent.held].filter((_attemptId, index) => (what >> index) % 3 !== 2);
