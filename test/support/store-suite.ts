@@ -20,9 +20,3 @@ export function useWorld(options: Partial<StoreOptions> = {}): () => World {
   afterEach(() => world.close());
   return () => world;
 }
-
-/** For plays against the model: a lease ends when the play says so, and what nothing needs may go at once. */
-export const modelOptions: Partial<StoreOptions> = {
-  leaseMs: 3_600_000,
-  retention: { keepIntermediatesMs: 0, longestUploadMs: 0 },
-};

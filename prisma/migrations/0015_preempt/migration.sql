@@ -61,7 +61,8 @@ begin
 end $$;
 
 -- The level that tells a current attempt to stop, and since when; null when it is wanted where it is. An attempt makes way while its
--- slot is kept, and while its own worker has taken the beneficiary meanwhile. Indexes: task_user_pkey, cordon_pkey, preemption_attempt_id_idx.
+-- slot is kept, and while its own worker has the beneficiary meanwhile. Indexes: task_user_pkey, cordon_pkey, preemption_attempt_id_idx,
+-- primary keys.
 create function vf_stop_level(p_attempt attempt, out level text, out since timestamptz) language plpgsql as $$
 begin
   if not vf_is_wanted(p_attempt.task_id) then
@@ -80,7 +81,9 @@ begin
   select 'drain', c.drain_at into level, since from cordon c where c.worker_id = p_attempt.worker_id and c.drain_at <= clock_timestamp();
   if found then return; end if;
   select 'preempt', p.opened_at into level, since from preemption p
-  where p.attempt_id = p_attempt.id and (p.closed_at is null or p.outcome = 'given') order by p.id desc limit 1;
+  where p.attempt_id = p_attempt.id and (p.closed_at is null or p.outcome = 'given' and exists (
+    select 1 from task b join attempt a on a.id = b.current_attempt where b.id = p.beneficiary_id and a.worker_id = p.worker_id))
+  order by p.id desc limit 1;
 end $$;
 
 -- How the farm sees an attempt.
@@ -202,12 +205,13 @@ create function vf_slack_ms(p_task bigint) returns double precision language sql
     where u.task_id = p_task and u.is_wanted and j.deadline is not null order by j.deadline, r.id limit 1) near;
 $$;
 
--- What runs in the pools: where each run is, by its last beat. Index: attempt_session_running_idx.
+-- What runs in the pools: where each run is, by its last beat. What they lose is told as of one moment, since the least is looked for.
+-- Index: attempt_session_running_idx.
 create function vf_running_attempts(p_pools text[]) returns jsonb language sql volatile as $$
   select coalesce(jsonb_agg(jsonb_build_object('attemptId', a.id, 'taskId', t.id, 'number', a.number, 'pool', t.pool,
     'workerId', a.worker_id, 'classRank', st.class_rank, 'priority', st.priority, 'deadlineMs', extract(epoch from st.deadline - clock_timestamp()) * 1000,
     'phase', coalesce(p.phase, 'fetch'), 'step', coalesce(p.step, 0), 'steps', coalesce(p.steps, 0), 'ranMs', a.device_ms,
-    'unkeptMs', extract(epoch from clock_timestamp() - k.kept_at) * 1000, 'expectedMs', vf_expected_ms(t.shape),
+    'unkeptMs', extract(epoch from now() - k.kept_at) * 1000, 'expectedMs', vf_expected_ms(t.shape),
     'timesPreempted', vf_times_preempted(t.id)) order by a.id), '[]')
   from session s join attempt a on a.session_id = s.id and a.state = 'running'
   join task t on t.current_attempt = a.id and t.pool = any (p_pools)

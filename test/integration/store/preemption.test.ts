@@ -195,6 +195,20 @@ describe("a preemption that nobody needs any more", () => {
     expect(await worker.succeed(claim)).toMatchObject([{ reportOutcomes: [{ disposition: "committed" }] }]);
   });
 
+  test("is over when the run's worker had been promised the task, and a free one takes it: the run goes on if it has not stopped", async () => {
+    const { store, sql } = world();
+    const { worker, claim } = await runs("long");
+    await enqueue("urgent");
+    await round();
+    const promised = await worker.next({ freeSlots: 0, aheadSlots: 1 });
+    expect(promised.claim).toMatchObject({ isReserved: true });
+    expect(await levelOf(worker, claim)).toBe("preempt");
+    await sql("update attempt set started_at = started_at - interval '1 s' where began_at is null");
+    expect(nameOf(await createWorker(store, { name: "w2" }).claim())).toBe("urgent");
+    expect(await levelOf(worker, claim)).toBe("wanted");
+    expect(await worker.succeed(claim)).toMatchObject([{ reportOutcomes: [{ disposition: "committed" }] }]);
+  });
+
   test("is over when the task is cancelled", async () => {
     const { store } = world();
     const { worker, claim } = await runs("long");

@@ -7,15 +7,19 @@ import { farmOperations } from "./farm-operations.ts";
 import { pictureOfModel, pictureOfStore } from "./model-picture.ts";
 import { checkSoundness } from "./model-soundness.ts";
 import { createPlay, type Play, type RealFarm, same } from "./play.ts";
+import { preemptionOperations } from "./preemption-operations.ts";
 import { type Operation, type Picks, workerOperations } from "./worker-operations.ts";
 
-const operations = { ...workerOperations, ...farmOperations } satisfies Record<string, Operation>;
+const operations = { ...workerOperations, ...farmOperations, ...preemptionOperations } satisfies Record<string, Operation>;
 type Kind = keyof typeof operations;
 
 /** How often each comes, against the others. */
 const weights: Readonly<Record<Kind, number>> = {
   next: 16,
+  askAhead: 5,
+  ripen: 2,
   work: 12,
+  refuse: 2,
   together: 4,
   report: 20,
   beat: 8,
@@ -31,14 +35,20 @@ const weights: Readonly<Record<Kind, number>> = {
   retry: 4,
   update: 1,
   reap: 4,
+  vanish: 2,
   reapLate: 1,
   promote: 3,
   collect: 2,
   sweep: 1,
   hold: 1,
+  contend: 3,
   release: 2,
   cordon: 1,
   uncordon: 2,
+  preempt: 2,
+  press: 3,
+  obey: 4,
+  unsettle: 2,
 };
 
 class Step implements fc.AsyncCommand<Play, undefined> {
@@ -71,12 +81,42 @@ async function comparePictures({ model, real }: Play): Promise<void> {
   if (real === undefined) return;
   const store = await pictureOfStore(real.world, model);
   const expected = pictureOfModel(model);
-  for (const part of ["jobs", "tasks", "attempts", "sessions"] as const) {
+  for (const part of ["jobs", "tasks", "attempts", "sessions", "preemptions"] as const) {
     for (const name of new Set([...Object.keys(store[part]), ...Object.keys(expected[part])])) {
       same(`${part} ${name}`, store[part][name] ?? null, expected[part][name] ?? null);
     }
   }
 }
+
+/** Plays that bring about, each time, what chance does only now and then. */
+export const scripts = {
+  "a promised task is begun": [
+    new Step("submit", [0, 1, 2]),
+    new Step("next", [2, 2, 1]),
+    new Step("askAhead", [2, 2, 1]),
+    new Step("beat", [2, 0, 0]),
+    new Step("report", [2, 0, 0]),
+  ],
+  "a promised task is taken away; its first worker begins and reports it all the same": [
+    new Step("submit", [0, 1, 2]),
+    new Step("next", [2, 2, 1]),
+    new Step("askAhead", [2, 2, 1]),
+    new Step("next", [0, 2, 1]),
+    new Step("beat", [2, 0, 0]),
+    new Step("report", [2, 0, 0]),
+    new Step("report", [2, 0, 0]),
+  ],
+  "a run makes way, and goes on from its checkpoint": [
+    new Step("press", [0, 2, 1]),
+    new Step("obey", [0, 1, 1]),
+    new Step("obey", [1, 1, 1]),
+    new Step("obey", [2, 1, 1]),
+    new Step("work", [0, 4, 1]),
+    new Step("work", [1, 4, 1]),
+    new Step("work", [2, 4, 1]),
+    new Step("preempt", [0, 0, 0]),
+  ],
+} as const;
 
 const picks: fc.Arbitrary<Picks> = fc.tuple(fc.nat(999), fc.nat(999), fc.nat(999));
 const kinds = Object.keys(weights) as readonly Kind[];

@@ -13,10 +13,12 @@ import {
   reapLate as reapLateModel,
   soundCanary,
 } from "./model-duties.ts";
+import { readIds } from "./model-picture.ts";
 import { cancel as cancelModel, named, retry as retryModel, settleJobs, submit as submitModel } from "./model-jobs.ts";
 import { liveSessions, type Play, same, storeOf } from "./play.ts";
 import { isOpenRender } from "../../../services/domain/render-state.ts";
-import { chosen, type Operation, type Picks } from "./worker-operations.ts";
+import { isRunning } from "./queue-model.ts";
+import { askAhead, beat, chosen, fetches, lapseOf, type Operation, type Picks, work } from "./worker-operations.ts";
 
 const noName = { by: "test", reason: "" };
 
@@ -32,9 +34,10 @@ function plansOf(pick: number): readonly (readonly PlannedTask[])[] {
   return [[square], [pair], [square, pair, own], [pair, own], [own, own]][Math.floor(pick / 2) % 5] ?? [];
 }
 
-function jobOf(play: Play, [what, how]: Picks): SubmitJob {
+/** A new job of those renders. */
+export function jobOf(play: Play, plans: readonly (readonly PlannedTask[])[], [what, how]: readonly [number, number]): SubmitJob {
   play.jobs += 1;
-  return batch(plansOf(what), {
+  return batch(plans, {
     jobId: `j${play.jobs}`,
     tenant: what % 2 === 1 ? "guest" : "local",
     idempotencyKey: `key ${play.jobs}`,
@@ -44,18 +47,23 @@ function jobOf(play: Play, [what, how]: Picks): SubmitJob {
   });
 }
 
-const submit: Operation = async (play, picks) => {
-  const job = jobOf(play, picks);
+export async function submitJob(play: Play, job: SubmitJob): Promise<void> {
   play.log.push(
     `job ${job.jobId} of ${job.tenant}: ${job.renders.map(({ tasks }) => tasks.map(({ label }) => label).join("+")).join(" | ")}`,
   );
   const outcome = await storeOf(play)?.submitJob(job);
   submitModel(play.model, job);
   if (outcome !== undefined) same("submit", outcome.kind, "stored");
+  if (play.real !== undefined) await readIds(play.real.world, play.model);
+}
+
+const submit: Operation = async (play, [what, how, again]) => {
+  const job = jobOf(play, plansOf(what), [what, how]);
+  await submitJob(play, job);
   // A client that heard no answer asks again; another body under the same key is refused.
-  if (picks[2] % 6 > 1) return;
-  const repeat = await storeOf(play)?.submitJob(picks[2] % 6 === 0 ? job : { ...job, jobId: "other", bodyDigest: sha256("other") });
-  if (repeat !== undefined) same("submit again", repeat.kind, picks[2] % 6 === 0 ? "repeated" : "conflict");
+  if (again % 6 > 1) return;
+  const repeat = await storeOf(play)?.submitJob(again % 6 === 0 ? job : { ...job, jobId: "other", bodyDigest: sha256("other") });
+  if (repeat !== undefined) same("submit again", repeat.kind, again % 6 === 0 ? "repeated" : "conflict");
 };
 
 /** A job, and one of its renders or all of them. */
@@ -64,13 +72,17 @@ function target({ model }: Play, [which, how]: Picks): { readonly jobId: string;
 }
 
 const cancel: Operation = async (play, picks) => {
-  const { jobId, position } = target(play, picks);
+  await cancelIn(play, target(play, picks));
+};
+
+/** Cancels a render of a job, or all of them. */
+export async function cancelIn(play: Play, { jobId, position }: ReturnType<typeof target>): Promise<void> {
   const renders = named(play.model, jobId, position);
   play.log.push(`cancel ${jobId}/${position ?? "*"}`);
   const outcome = await storeOf(play)?.cancelJob(undefined, jobId, position);
   if (play.real !== undefined) same("cancel", outcome !== undefined, renders !== undefined);
   cancelModel(play.model, renders ?? []);
-};
+}
 
 const retry: Operation = async (play, picks) => {
   const { jobId, position } = target(play, picks);
@@ -83,19 +95,19 @@ const retry: Operation = async (play, picks) => {
   if (outcome?.kind === "retried") same("renders that run again", outcome.renders, again.length);
 };
 
-const update: Operation = async (play, picks) => {
-  const { jobId } = target(play, picks);
+export async function setPriority(play: Play, jobId: string, priority: number): Promise<void> {
   const job = play.model.jobs.find(({ id }) => id === jobId);
-  const priority = picks[2] % 7;
   play.log.push(`${jobId} gets priority ${priority}`);
   const outcome = await storeOf(play)?.updateJob(undefined, jobId, { priority });
   const isOpen = job !== undefined && isOpenRender(job.state);
   if (job !== undefined && isOpen) job.priority = priority;
   if (play.real !== undefined) same("update", outcome?.kind, job === undefined ? undefined : isOpen ? "updated" : "ended");
-};
+}
+
+const update: Operation = (play, picks) => setPriority(play, target(play, picks).jobId, picks[2] % 7);
 
 /** The duty's epoch; it is held for as long as a play lasts. */
-async function epochOf(play: Play, duty: string): Promise<number> {
+export async function epochOf(play: Play, duty: string): Promise<number> {
   const known = play.epochs.get(duty) ?? (await storeOf(play)?.holdDuty(duty, "test", 3_600_000))?.epoch ?? 0;
   play.epochs.set(duty, known);
   return known;
@@ -111,6 +123,15 @@ const reap: Operation = async (play, [how]) => {
   const outcome = await storeOf(play)?.reap(await epochOf(play, "reaper"));
   const ended = reapModel(play.model, canary);
   if (outcome !== undefined) same("reaped", { sessions: outcome.sessions, attempts: outcome.attempts }, ended);
+};
+
+/** Nobody hears for a lease of a worker that holds something, rather of one that was promised something, until the reaper comes. */
+const vanish: Operation = async (play, [which]) => {
+  const held = [...play.model.attempts.values()].filter((attempt) => isRunning(attempt) && attempt.session.isLive);
+  const promised = held.filter(({ place }) => place === "reserved");
+  const lost = chosen(promised.length > 0 ? promised : held, which);
+  if (lost !== undefined) await lapseOf(play, lost.session);
+  await reap(play, [1, 0, 0]);
 };
 
 /** Applies what was decided from a snapshot in which every lease was over. */
@@ -157,12 +178,27 @@ const targets: readonly HoldTarget[] = [
   { scope: "farm", name: "" },
 ];
 
-const hold: Operation = async (play, [which]) => {
-  const held = chosen(targets, which);
-  if (held === undefined) return;
+async function placeHold(play: Play, held: HoldTarget): Promise<void> {
   play.log.push(`hold ${held.scope} ${held.name}`);
   await storeOf(play)?.placeHold(held, noName);
   play.model.holds.add(`${held.scope}/${held.name}`);
+}
+
+const hold: Operation = async (play, [which]) => {
+  const held = chosen(targets, which);
+  if (held !== undefined) await placeHold(play, held);
+};
+
+/**
+ * A worker is promised a task, and mostly says that it fetches for it; one that is free works until nothing else is left. Sometimes the
+ * task's tenant is held by then.
+ */
+const contend: Operation = async (play, [who, how, what]) => {
+  await askAhead(play, [who, how % 6, 1]);
+  const promised = [...play.model.attempts.values()].findLast(({ place }) => place === "reserved");
+  if (promised !== undefined && how % 3 === 0) await placeHold(play, { scope: "tenant", name: promised.task.tenant });
+  if (how % 3 < 2) await beat(play, [who, fetches, 0]);
+  await work(play, [who + 1, 4, what]);
 };
 
 const release: Operation = async (play) => {
@@ -193,4 +229,20 @@ const uncordon: Operation = async (play) => {
   }
 };
 
-export const farmOperations = { submit, cancel, retry, update, reap, reapLate, promote, collect, sweep, hold, release, cordon, uncordon };
+export const farmOperations = {
+  submit,
+  cancel,
+  retry,
+  update,
+  reap,
+  vanish,
+  reapLate,
+  promote,
+  collect,
+  sweep,
+  hold,
+  contend,
+  release,
+  cordon,
+  uncordon,
+};

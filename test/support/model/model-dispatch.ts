@@ -7,14 +7,25 @@ import type {
   AttemptReport,
   BeatAsk,
   Disposition,
-  Level,
   NextAsk,
   ReportAsk,
   WorkerDescription,
 } from "../../../services/coordinator/store/store-contract.ts";
 import { settleJobs } from "./model-jobs.ts";
-import { fail, giveBack, lacksOutput, succeed } from "./model-tasks.ts";
-import { isRunning, isWanted, type Model, type ModelAttempt, type ModelSession, type ModelTask, move, tick, wrong } from "./queue-model.ts";
+import { isHeld, isSteered } from "./model-levels.ts";
+import { avoidedBy, expectedMs, fail, giveBack, lacksOutput, revoke, succeed } from "./model-tasks.ts";
+import {
+  beginAttempt,
+  isRunning,
+  isWanted,
+  type Model,
+  type ModelAttempt,
+  type ModelSession,
+  type ModelTask,
+  move,
+  tick,
+  wrong,
+} from "./queue-model.ts";
 
 type Refused = { readonly kind: "refused"; readonly code: string };
 type Replayed = { readonly kind: "replayed"; readonly session: ModelSession };
@@ -22,6 +33,9 @@ export type Admission = Refused | Replayed | { readonly kind: "admitted"; readon
 
 /** A task that was claimed, under the fence that the store gave it. */
 export type Taken = { readonly task: ModelTask; readonly attemptId: string };
+
+/** What a claim is charged while nothing is known of its shape. */
+export const leastChargeMs = 5;
 
 const refused = (code: string): Refused => ({ kind: "refused", code });
 
@@ -40,6 +54,7 @@ function openSession(model: Model, sessionId: string, worker: WorkerDescription)
     sequence: -1,
     beatSequence: -1,
     lapsedAt: undefined,
+    progress: [],
     answered: undefined,
   };
   model.sessions.set(sessionId, session);
@@ -76,7 +91,7 @@ function applyReport(model: Model, { attemptId, outcome, deviceMs }: AttemptRepo
   attempt.usage = { disposition, deviceMs };
   if (disposition === "superseded") return disposition;
   if (outcome.kind === "failure") {
-    if (outcome.abandoned) giveBack(attempt, levelOf(model, attemptId) === "wanted");
+    if (outcome.abandoned) giveBack(model, attempt, true);
     else fail(model, attempt, { code: outcome.code, bad: outcome.badInputs, event: "fail" });
     return disposition;
   }
@@ -90,7 +105,7 @@ function applyReport(model: Model, { attemptId, outcome, deviceMs }: AttemptRepo
 export function free(model: Model, attempt: ModelAttempt, lostCode: string | undefined): void {
   if (!isRunning(attempt)) return;
   attempt.usage = { disposition: lostCode === undefined ? "returned" : "lost", deviceMs: attempt.deviceMs };
-  if (lostCode === undefined) giveBack(attempt, false);
+  if (lostCode === undefined) giveBack(model, attempt, false);
   else fail(model, attempt, { code: lostCode, bad: [], event: "lapse" });
 }
 
@@ -127,18 +142,48 @@ function hasOther(model: Model, task: ModelTask): boolean {
   );
 }
 
-/** The tasks that a worker may be given. */
-export function claimable(model: Model, ask: NextAsk): readonly ModelTask[] {
-  const { workerId, pool, shapes } = ask.worker;
-  const isSteered = model.holds.has("farm/") || model.holds.has(`pool/${pool}`) || model.cordons.has(workerId);
-  if (ask.freeSlots === 0 || ask.leaving || isSteered || model.justShut.has(workerId)) return [];
-  return model.tasks.filter(
-    (task) =>
-      task.place === "ready" &&
+/** Whether the worker may take the task if it is ready, be it busy or not. */
+export function couldTake(model: Model, workerId: string, task: ModelTask): boolean {
+  const worker = model.workers.get(workerId);
+  const isOpen = worker?.session.isLive === true && !isSteered(model, workerId) && !model.justShut.has(workerId);
+  const isFit = worker?.shapes.includes(task.shape) === true && (!task.avoid.includes(workerId) || !hasOther(model, task));
+  return isOpen && isFit && task.place === "ready" && !isHeld(model, task);
+}
+
+const isAhead = ({ freeSlots }: NextAsk): boolean => freeSlots === 0;
+
+/** Whether the worker waits for what it was promised before: one at a time. */
+const hasReservation = (model: Model, session: ModelSession): boolean =>
+  [...model.attempts.values()].some((attempt) => attempt.place === "reserved" && attempt.session === session);
+
+/** The tasks of which a worker that was just heard may be given one. */
+export function claimable(model: Model, ask: NextAsk, session: ModelSession): readonly ModelTask[] {
+  const { workerId } = ask.worker;
+  const asksForNone = ask.leaving || (isAhead(ask) && (ask.aheadSlots === 0 || hasReservation(model, session)));
+  if (asksForNone || isSteered(model, workerId) || model.justShut.has(workerId)) return [];
+  const able = model.tasks.filter((task) => couldTake(model, workerId, task));
+  const kept = able.find(({ slot }) => slot?.attempt.session.worker === workerId);
+  if (kept !== undefined) return [kept];
+  const offered = able.filter(({ isRipe }) => isRipe || !isAhead(ask));
+  return offered.length > 0 || isAhead(ask) ? offered : takeReservation(model, workerId);
+}
+
+/** A worker that is free and finds nothing takes what was promised to another for longest; that is ready then, if it lacks no input. */
+function takeReservation(model: Model, workerId: string): readonly ModelTask[] {
+  const shapes = model.workers.get(workerId)?.shapes ?? [];
+  const promised = [...model.attempts.values()].filter(
+    ({ place, session, task }) =>
+      place === "reserved" &&
+      session.worker !== workerId &&
       shapes.includes(task.shape) &&
-      !model.holds.has(`tenant/${task.tenant}`) &&
-      (!task.avoid.includes(workerId) || !hasOther(model, task)),
+      !isHeld(model, task) &&
+      !avoidedBy(task).includes(workerId) &&
+      isWanted(task),
   );
+  const [oldest] = promised.toSorted((left, right) => left.startedAt - right.startedAt);
+  if (oldest === undefined) return [];
+  revoke(model, oldest);
+  return oldest.task.place === "ready" ? [oldest.task] : [];
 }
 
 /** Second half of a next: what was claimed (undefined: nothing) and what the session is then. What comes of jobs is settled for all of a call. */
@@ -147,20 +192,25 @@ export function finishNext(
   ask: NextAsk,
   { session, taken }: { readonly session: ModelSession; readonly taken: Taken | undefined },
 ): void {
-  if (taken !== undefined) claim(model, taken, session);
+  if (taken !== undefined) claim(model, taken, { session, isAhead: isAhead(ask) });
   if (ask.leaving) Object.assign(session, { isLive: false, endReason: "stopped" } satisfies Partial<ModelSession>);
   session.sequence = ask.sequence;
 }
 
-function claim(model: Model, { task, attemptId }: Taken, session: ModelSession): void {
+function claim(
+  model: Model,
+  { task, attemptId }: Taken,
+  { session, isAhead: isReserved }: { readonly session: ModelSession; readonly isAhead: boolean },
+): void {
   if (model.attempts.has(attemptId)) wrong(`attempt ${attemptId} was claimed twice`);
-  move(task, "claim");
   const attempt: ModelAttempt = {
     id: attemptId,
     task,
     number: task.attempts.length + 1,
     session,
-    place: "running",
+    place: isReserved ? "reserved" : "running",
+    hasBegun: !isReserved,
+    chargedMs: isReserved ? 0 : Math.max(leastChargeMs, expectedMs(model, task.shape)),
     startedAt: tick(model),
     disposition: undefined,
     errorClass: undefined,
@@ -172,6 +222,7 @@ function claim(model: Model, { task, attemptId }: Taken, session: ModelSession):
   task.attempts.push(attempt);
   task.current = attempt;
   model.attempts.set(attemptId, attempt);
+  move(task, "claim");
 }
 
 export function report(model: Model, ask: ReportAsk, session: ModelSession): readonly Disposition[] {
@@ -179,14 +230,6 @@ export function report(model: Model, ask: ReportAsk, session: ModelSession): rea
   session.sequence = ask.sequence;
   settleJobs(model);
   return dispositions;
-}
-
-/** What the farm thinks of an attempt. */
-export function levelOf(model: Model, attemptId: string): Level {
-  const attempt = model.attempts.get(attemptId);
-  if (attempt === undefined || !isRunning(attempt)) return "revoked";
-  if (!isWanted(attempt.task)) return "unwanted";
-  return model.cordons.get(attempt.session.worker)?.isDrained === true ? "drain" : "wanted";
 }
 
 /** A beat's refusal; undefined: it was heard. */
@@ -197,16 +240,26 @@ export function beat(model: Model, ask: BeatAsk): Refused | undefined {
   if (session.beatSequence > ask.sequence) return refused("SEQUENCE_STALE");
   session.beatSequence = ask.sequence;
   session.lapsedAt = undefined;
+  session.progress = ask.attempts;
   for (const attempt of runningOf(model, [session])) {
     const said = ask.attempts.find(({ attemptId }) => attemptId === attempt.id);
     if (said === undefined) {
       if (attempt.naming === "named") attempt.naming = "unnamed";
-    } else {
-      attempt.naming = "named";
-      attempt.deviceMs = Math.max(attempt.deviceMs, said.deviceMs);
-      const step = said.checkpoint?.step ?? 0;
-      if (step > (attempt.task.checkpoint ?? 0)) attempt.task.checkpoint = step;
-    }
+    } else hearOf(model, attempt, said);
   }
   return undefined;
+}
+
+/** What a beat says of an attempt that it names. */
+function hearOf(model: Model, attempt: ModelAttempt, { deviceMs, phase, checkpoint }: BeatAsk["attempts"][number]): void {
+  attempt.naming = "named";
+  attempt.deviceMs = Math.max(attempt.deviceMs, deviceMs);
+  if (attempt.place === "reserved" && phase !== "fetch") {
+    beginAttempt(attempt);
+    attempt.chargedMs = expectedMs(model, attempt.task.shape);
+  }
+  const { task } = attempt;
+  if (checkpoint !== undefined && checkpoint.step > (task.checkpoint?.step ?? 0)) {
+    task.checkpoint = { step: checkpoint.step, attempt, keptAt: tick(model) };
+  }
 }

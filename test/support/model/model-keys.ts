@@ -114,5 +114,7 @@ function newTask(fields: Pick<ModelTask, "key" | "generation" | "tenant" | "shap
     endedAt: 0,
     checkpoint: undefined,
     avoid: [],
+    isRipe: false,
+    slot: undefined,
   };
 }

@@ -4,11 +4,18 @@
 import { storedAttemptState, storedTaskState } from "../../../services/domain/task-state.ts";
 import type { World } from "../store-world.ts";
 import { tallyOf } from "./model-jobs.ts";
-import { isRunning, missingOf, type Model, type ModelAttempt, type ModelJob, type ModelTask } from "./queue-model.ts";
+import { isRunning, missingOf, type Model, type ModelAttempt, type ModelJob, type ModelPreemption, type ModelTask } from "./queue-model.ts";
 
 /** By name of what it tells of: `key#generation`, attempt, job, session. */
 type Rows = Readonly<Record<string, unknown>>;
-export type Picture = { readonly tasks: Rows; readonly attempts: Rows; readonly jobs: Rows; readonly sessions: Rows };
+export type Picture = {
+  readonly tasks: Rows;
+  readonly attempts: Rows;
+  readonly jobs: Rows;
+  readonly sessions: Rows;
+  /** By order of opening. */
+  readonly preemptions: Rows;
+};
 
 const taskName = ({ key, generation }: ModelTask): string => `${key}#${generation}`;
 
@@ -27,6 +34,7 @@ export function pictureOfModel(model: Model): Picture {
       ({ id }) => id,
       ({ endReason, sequence, beatSequence }) => ({ endReason: endReason ?? null, sequence, beatSequence }),
     ),
+    preemptions: Object.fromEntries(model.preemptions.map((each, index) => [index + 1, seePreemption(each)])),
   };
 }
 
@@ -42,7 +50,7 @@ function seeTask(task: ModelTask): unknown {
     attempts: task.attempts.length,
     failures: task.failures,
     failureCode: task.failureCode ?? null,
-    checkpoint: task.checkpoint ?? null,
+    checkpoint: task.checkpoint === undefined ? null : { step: task.checkpoint.step, by: task.checkpoint.attempt.id },
     users: users.toSorted(),
     outputs: task.outputs.map(({ name }) => name).toSorted(),
   };
@@ -53,7 +61,7 @@ function rankOf(task: ModelTask): unknown {
   const jobs = [...task.uses].filter((use) => use.isWanted).map(({ render }) => render.job);
   const classRank = Math.min(...jobs.map(({ isBenchmark }) => Number(isBenchmark)));
   const priority = Math.max(...jobs.filter(({ isBenchmark }) => Number(isBenchmark) === classRank).map((job) => job.priority));
-  return { classRank, priority, avoid: task.avoid };
+  return { classRank, priority, avoid: task.avoid, isRipe: task.isRipe };
 }
 
 function seeAttempt(attempt: ModelAttempt): unknown {
@@ -64,8 +72,24 @@ function seeAttempt(attempt: ModelAttempt): unknown {
     state: storedAttemptState(attempt.place),
     disposition: attempt.disposition ?? null,
     errorClass: attempt.errorClass ?? null,
+    hasBegun: attempt.hasBegun,
+    chargedMs: attempt.chargedMs,
+    isUnordered: attempt.isUnordered,
     isNamed: isRunning(attempt) ? attempt.naming === "named" : null,
     booked: attempt.usage ?? null,
+  };
+}
+
+function seePreemption({ attempt, beneficiary, reason, hasMadeWay, outcome }: ModelPreemption): unknown {
+  const { id, task, session } = attempt;
+  return {
+    attempt: id,
+    task: taskName(task),
+    for: taskName(beneficiary),
+    worker: session.worker,
+    reason,
+    hasMadeWay,
+    outcome: outcome ?? null,
   };
 }
 
@@ -83,10 +107,11 @@ function seeJob(job: ModelJob): unknown {
 const taskQuery = `
   select jsonb_object_agg(t.content_key || '#' || t.generation, jsonb_build_object('id', t.id, 'state', t.state, 'isRetired', t.is_retired,
     'missing', case when t.state = 'blocked' then t.inputs_missing end,
-    'ready', (select jsonb_build_object('classRank', q.class_rank, 'priority', q.priority, 'avoid', array(select unnest(q.avoid) order by 1))
+    'ready', (select jsonb_build_object('classRank', q.class_rank, 'priority', q.priority,
+                'avoid', array(select unnest(q.avoid) order by 1), 'isRipe', q.ready_at <= now())
               from ready q where q.task_id = t.id),
     'current', t.current_attempt, 'attempts', t.attempt_count, 'failures', t.failures, 'failureCode', t.failure_code,
-    'checkpoint', (select k.step from task_checkpoint k where k.task_id = t.id),
+    'checkpoint', (select jsonb_build_object('step', k.step, 'by', k.attempt_id) from task_checkpoint k where k.task_id = t.id),
     'users', array(select r.job_id || '/' || r.position as user from task_user u join render r on r.id = u.render_id
                    where u.task_id = t.id and u.is_wanted order by 1),
     'outputs', array(select o.name from task_output o where o.task_id = t.id order by 1))) from task t`;
@@ -94,6 +119,7 @@ const taskQuery = `
 const attemptQuery = `
   select jsonb_object_agg(a.id, jsonb_build_object('task', t.content_key || '#' || t.generation, 'number', a.number, 'session', a.session_id,
     'state', a.state, 'disposition', a.disposition, 'errorClass', a.error_class,
+    'hasBegun', a.began_at is not null, 'chargedMs', a.charged_ms, 'isUnordered', a.is_unordered,
     'isNamed', case when a.state = 'running' then a.unnamed_since is null end,
     'booked', (select case count(*) when 1 then jsonb_build_object('disposition', min(u.disposition), 'deviceMs', min(u.device_ms)) end
                from usage u where u.attempt_id = a.id))) from attempt a join task t on t.id = a.task_id`;
@@ -113,8 +139,22 @@ const sessionQuery = `
   select jsonb_object_agg(s.id, jsonb_build_object('endReason', s.end_reason, 'sequence', s.sequence, 'beatSequence', s.beat_sequence))
   from session s`;
 
+const preemptionQuery = `
+  select jsonb_object_agg(p.position, jsonb_build_object('attempt', p.attempt_id, 'task', t.content_key || '#' || t.generation,
+    'for', b.content_key || '#' || b.generation, 'worker', p.worker_id, 'reason', p.reason, 'hasMadeWay', p.made_way_at is not null,
+    'outcome', p.outcome))
+  from (select p.*, row_number() over (order by p.id) as position from preemption p) p
+  join task t on t.id = p.task_id join task b on b.id = p.beneficiary_id`;
+
 const query = `select coalesce((${taskQuery}), '{}') as tasks, coalesce((${attemptQuery}), '{}') as attempts,
-  coalesce((${jobQuery}), '{}') as jobs, coalesce((${sessionQuery}), '{}') as sessions`;
+  coalesce((${jobQuery}), '{}') as jobs, coalesce((${sessionQuery}), '{}') as sessions,
+  coalesce((${preemptionQuery}), '{}') as preemptions`;
+
+/** Tells the model the ids of tasks that it has not compared yet. */
+export async function readIds({ sql }: World, model: Model): Promise<void> {
+  const rows = await sql<{ name: string; id: string }>("select content_key || '#' || generation as name, id from task");
+  for (const task of model.tasks) task.id = Number(rows.find(({ name }) => name === taskName(task))?.id ?? task.id);
+}
 
 type StoredTask = { readonly id: number };
 

@@ -34,6 +34,19 @@ function checkTask(task: ModelTask): void {
   require(task.place !== "succeeded" || since !== undefined, `${name}: succeeded without an attempt that did`);
 }
 
+/** A session waits for one promised task at a time; an open preemption has its beneficiary and its worker for itself. */
+function checkPromises({ attempts, preemptions, tasks }: Model): void {
+  const promised = [...attempts.values()].filter(({ place }) => place === "reserved");
+  require(new Set(promised.map(({ session }) => session)).size === promised.length, "a session with two reservations");
+  require(promised.every(({ hasBegun, chargedMs }) => !hasBegun && chargedMs === 0), "a reservation that is charged or has begun");
+  const open = preemptions.filter(({ outcome }) => outcome === undefined);
+  require(open.every(
+    (each) => each.beneficiary.slot === each && each.beneficiary.place === "ready",
+  ), "a slot for a task that is not ready");
+  require(tasks.every(({ slot }) => slot === undefined || open.includes(slot)), "a slot that nobody keeps");
+  require(new Set(open.map(({ attempt }) => attempt.session.worker)).size === open.length, "two slots on one worker");
+}
+
 function checkJob(job: ModelJob): void {
   const open = openRenders(job).length > 0;
   require(isOpenRender(job.state) === open, `job ${job.id} (${job.state}): open exactly while a render is`);
@@ -50,6 +63,7 @@ function checkJob(job: ModelJob): void {
 /** Ends the run when something does not hold. */
 export function checkSoundness(model: Model): void {
   for (const task of model.tasks) checkTask(task);
+  checkPromises(model);
   for (const job of model.jobs) checkJob(job);
   for (const attempt of model.attempts.values()) {
     require(isRunning(attempt) === (attempt.usage === undefined), `attempt ${attempt.id}: in the books exactly when it has ended`);

@@ -4,8 +4,9 @@
 import { type ErrorClass, errorTable, isErrorCode } from "../../../services/domain/errors.ts";
 import { decideRetry, retryTable } from "../../../services/domain/retry.ts";
 import type { AttemptEvent } from "../../../services/domain/task-state.ts";
-import { checkpointOf, outputHash } from "../store-world.ts";
+import { checkpointOf, computeMs, outputHash } from "../store-world.ts";
 import { planOfTask, takeTasks } from "./model-keys.ts";
+import { levelOf, noteStop } from "./model-levels.ts";
 import { addUse, end, isWanted, missingOf, type ModelAttempt, type ModelTask, move, nextPlace, tick, type Model } from "./queue-model.ts";
 
 export type ModelFailure = {
@@ -16,7 +17,7 @@ export type ModelFailure = {
 };
 
 /** Workers whose attempts ended in a way that speaks against another try there. */
-const avoidedBy = (task: ModelTask): readonly string[] => [
+export const avoidedBy = (task: ModelTask): readonly string[] => [
   ...new Set(
     task.attempts
       .filter(({ errorClass }) => errorClass !== undefined && retryTable[errorClass].avoidsWorker)
@@ -26,7 +27,7 @@ const avoidedBy = (task: ModelTask): readonly string[] => [
 
 /** To be called when a task may have become ready. */
 function noteReady(task: ModelTask): void {
-  if (task.place === "ready") task.avoid = avoidedBy(task).toSorted();
+  if (task.place === "ready") Object.assign(task, { avoid: avoidedBy(task).toSorted(), isRipe: false } satisfies Partial<ModelTask>);
 }
 
 const engineOf = ({ session, task }: ModelAttempt): string => `${session.worker}/${task.shape}`;
@@ -45,21 +46,41 @@ export function settleTask(task: ModelTask, otherwise: "inputs_complete" | "back
   noteReady(task);
 }
 
-/** `isUnordered`: by its worker's word alone. The second time that workers which went on do so, the task waits. */
-export function giveBack(attempt: ModelAttempt, isUnordered: boolean): void {
+/** `isReported`: by its worker's word, which nobody may have ordered. The second time that workers which went on do so, the task waits. */
+export function giveBack(model: Model, attempt: ModelAttempt, isReported: boolean): void {
   const { task } = attempt;
-  attempt.isUnordered = isUnordered;
+  const level = levelOf(model, attempt.id);
+  attempt.isUnordered = isReported && level === "wanted";
   const repeats = task.attempts.filter((each) => each.isUnordered && each.session.endReason !== "stopped").length;
-  const consequence = nextPlace(task, "give_back");
-  const isDelayed = consequence === "give_back" && isUnordered && repeats > 1;
-  end(attempt, "abandon", isDelayed ? "retry_later" : consequence);
+  const event = level === "preempt" ? "preempt" : "abandon";
+  const consequence = nextPlace(task, level === "preempt" ? "preempt" : "give_back");
+  const isDelayed = consequence === "give_back" && attempt.isUnordered && repeats > 1;
+  noteStop(model, attempt);
+  noteWay(model, attempt);
+  end(attempt, event, isDelayed ? "retry_later" : consequence);
   noteReady(task);
+}
+
+/** Takes an attempt from its worker that has not begun it. */
+export function revoke(model: Model, attempt: ModelAttempt): void {
+  attempt.usage = { disposition: "returned", deviceMs: attempt.deviceMs };
+  noteStop(model, attempt);
+  noteWay(model, attempt);
+  end(attempt, "revoke", nextPlace(attempt.task, "revoke"));
+  noteReady(attempt.task);
+}
+
+/** Also of a preemption that is over: the worker may have heard of it before. */
+function noteWay({ preemptions }: Model, attempt: ModelAttempt): void {
+  const last = preemptions.findLast((each) => each.attempt === attempt);
+  if (last !== undefined) last.hasMadeWay = true;
 }
 
 export function fail(model: Model, attempt: ModelAttempt, { code, bad, event }: ModelFailure): void {
   const { task } = attempt;
   const errorClass: ErrorClass = isErrorCode(code) ? errorTable[code].errorClass : "unexplained";
   attempt.errorClass = errorClass;
+  noteStop(model, attempt);
   if (errorClass === "engine") {
     model.quarantines.add(engineOf(attempt));
     model.justShut.add(attempt.session.worker);
@@ -85,7 +106,7 @@ export function fail(model: Model, attempt: ModelAttempt, { code, bad, event }: 
 /** Drops a checkpoint that is among the bad; true when it is the only one. */
 function losesCheckpoint(task: ModelTask, bad: readonly string[]): boolean {
   if (task.checkpoint === undefined) return false;
-  const { sha256 } = checkpointOf({ taskId: task.id }, task.checkpoint);
+  const { sha256 } = checkpointOf({ taskId: task.id }, task.checkpoint.step);
   if (!bad.includes(sha256)) return false;
   task.checkpoint = undefined;
   return bad.every((hash) => hash === sha256);
@@ -143,6 +164,11 @@ function renewInputs(model: Model, task: ModelTask): void {
     }
   }
   for (const source of fresh) settleTask(source, "inputs_complete");
+}
+
+/** How long the model's workers say that a task of the shape computes. */
+export function expectedMs({ attempts }: Model, shape: string): number {
+  return [...attempts.values()].some(({ task, place }) => task.shape === shape && place === "succeeded") ? computeMs : 0;
 }
 
 /** Its outputs are there: what waited for the last of them can run. */

@@ -16,19 +16,9 @@ import type {
   Store,
 } from "../../../services/coordinator/store/store-contract.ts";
 import { checkpointOf, description, outputHash, type World } from "../store-world.ts";
-import {
-  type Admission,
-  admit,
-  beat,
-  claimable,
-  finishNext,
-  hear,
-  levelOf,
-  report,
-  type Taken,
-  withoutQuarantined,
-} from "./model-dispatch.ts";
+import { type Admission, admit, beat, claimable, finishNext, hear, report, type Taken, withoutQuarantined } from "./model-dispatch.ts";
 import { settleJobs } from "./model-jobs.ts";
+import { levelOf } from "./model-levels.ts";
 import { createModel, type Model, type ModelSession, type ModelTask, wrong } from "./queue-model.ts";
 
 /** A worker's agent: what it believes. */
@@ -149,8 +139,8 @@ export async function sendNext(play: Play, asks: readonly NextAsk[], pick: numbe
 function takeFor({ model, real }: Play, { admitted, admission, outcome }: Heard, pick: number): string | undefined {
   if (admission.kind === "replayed" && admission.session.answered?.kind === "next") return admission.session.answered.claimed;
   if (admission.kind !== "admitted") return undefined;
-  const candidates = claimable(model, admitted);
-  const taken = real === undefined ? choose(model, candidates, pick) : claimedOf(outcome, candidates);
+  const candidates = claimable(model, admitted, admission.session);
+  const taken = real === undefined ? choose(model, candidates, pick) : claimedOf({ outcome, ask: admitted }, candidates);
   finishNext(model, admitted, { session: admission.session, taken });
   return taken?.attemptId;
 }
@@ -161,7 +151,7 @@ function choose(model: Model, candidates: readonly ModelTask[], pick: number): T
 }
 
 /** The store's choice, which must be among the model's. */
-function claimedOf(outcome: NextOutcome | undefined, candidates: readonly ModelTask[]): Taken | undefined {
+function claimedOf({ outcome, ask }: Pick<Heard, "outcome" | "ask">, candidates: readonly ModelTask[]): Taken | undefined {
   if (outcome?.kind !== "answered") return wrong(`the store refused: ${outcome?.code ?? "no answer"}`);
   const names = candidates.map(({ key }) => key).join(" or ");
   const { claim } = outcome;
@@ -170,19 +160,15 @@ function claimedOf(outcome: NextOutcome | undefined, candidates: readonly ModelT
   const task = candidates.find(({ id }) => id === claim.taskId);
   if (task === undefined) return wrong(`the store gave task ${claim.taskId}, the model would have given ${names || "nothing"}`);
   same("number of the attempt", claim.attemptNumber, task.attempts.length + 1);
-  const inputs = task.inputs.map(({ name, producer }) => ({ name, sha256: outputHash(producer.id, "out"), sizeBytes: 3 }));
-  same(
-    "inputs of the claim",
-    claim.inputs,
-    inputs.toSorted((left, right) => (left.name < right.name ? -1 : 1)),
-  );
+  same("whether it is a reservation", claim.isReserved, ask.freeSlots === 0);
+  same("inputs of the claim", claim.inputs, inputsOf(task));
   return { task, attemptId: claim.attemptId };
 }
 
 /** What a claim of the task carries. */
 export function inputsOf({ id, inputs, checkpoint }: ModelTask): readonly ClaimView["inputs"][number][] {
   const made = inputs.map(({ name, producer }) => ({ name, sha256: outputHash(producer.id, "out"), sizeBytes: 3 }));
-  const kept = checkpoint === undefined ? [] : [checkpointOf({ taskId: id }, checkpoint)];
+  const kept = checkpoint === undefined ? [] : [checkpointOf({ taskId: id }, checkpoint.step)];
   const all = [...made, ...kept.map(({ sha256, sizeBytes }) => ({ name: "checkpoint", sha256, sizeBytes }))];
   return all.toSorted((left, right) => (left.name < right.name ? -1 : 1));
 }

@@ -20,12 +20,16 @@ import {
   type TaskPlace,
 } from "../../../services/domain/task-state.ts";
 import type { JobState } from "../../../services/domain/job-state.ts";
-import type { NextOutcome, ReportAnswer } from "../../../services/coordinator/store/store-contract.ts";
+import type { PreemptionReason } from "../../../services/domain/preemption.ts";
+import type { BeatAsk, NextOutcome, PreemptionRound, ReportAnswer } from "../../../services/coordinator/store/store-contract.ts";
 
 export type ModelOutput = { readonly name: string; isStored: boolean; isCondemned: boolean };
 
 /** What a task takes: an output of another. */
 export type ModelInput = { readonly name: string; readonly producer: ModelTask };
+
+/** Where an attempt got to, and when it told of it. */
+export type ModelCheckpoint = { readonly step: number; readonly attempt: ModelAttempt; readonly keptAt: number };
 
 export type ModelTask = {
   readonly key: string;
@@ -44,10 +48,13 @@ export type ModelTask = {
   outputs: ModelOutput[];
   readonly uses: Set<ModelUse>;
   endedAt: number;
-  /** Step of its checkpoint. */
-  checkpoint: number | undefined;
+  checkpoint: ModelCheckpoint | undefined;
   /** Workers that should not get it: of the time when it became ready. */
   avoid: readonly string[];
+  /** Ready for long enough to be claimed ahead, and for a run to make way. */
+  isRipe: boolean;
+  /** The open preemption that keeps a slot for it. */
+  slot: ModelPreemption | undefined;
 };
 
 export type ModelAttempt = {
@@ -56,6 +63,9 @@ export type ModelAttempt = {
   readonly number: number;
   readonly session: ModelSession;
   place: AttemptPlace;
+  /** Its worker said so, or was given it to begin at once. */
+  hasBegun: boolean;
+  chargedMs: number;
   readonly startedAt: number;
   disposition: "committed" | "superseded" | undefined;
   errorClass: ErrorClass | undefined;
@@ -65,6 +75,18 @@ export type ModelAttempt = {
   usage: { readonly disposition: string; readonly deviceMs: number } | undefined;
   /** Whether its session's beats leave it out, and whether they have for a lease. */
   naming: "named" | "unnamed" | "overdue";
+};
+
+/** An attempt that makes way for a ready task; open until it has an outcome. */
+export type ModelPreemption = {
+  readonly attempt: ModelAttempt;
+  readonly beneficiary: ModelTask;
+  readonly reason: PreemptionReason;
+  hasMadeWay: boolean;
+  outcome: PreemptionRound["closed"][number] | undefined;
+  /** The slot has been kept for long enough. */
+  isOverdue: boolean;
+  isCounted: boolean;
 };
 
 export type ModelUse = {
@@ -104,6 +126,8 @@ export type ModelSession = {
   beatSequence: number;
   /** When its lease ran out; undefined while it has not. */
   lapsedAt: number | undefined;
+  /** What its last beat said. */
+  progress: BeatAsk["attempts"];
   /** The last next or report that was heard: what the store answered (undefined: none was asked), and the attempt that it gave. */
   answered:
     | { readonly kind: "next"; readonly outcome: NextOutcome | undefined; readonly claimed: string | undefined }
@@ -129,6 +153,9 @@ export type Model = {
   readonly quarantines: Set<string>;
   /** Workers with an engine that failed in this very call: they ask anew first, without it. */
   readonly justShut: Set<string>;
+  readonly preemptions: ModelPreemption[];
+  /** The levels under which attempts stopped, until the duty counts them. */
+  readonly stops: PreemptionRound["stops"][number]["level"][];
 };
 
 export function createModel(): Model {
@@ -143,6 +170,8 @@ export function createModel(): Model {
     cordons: new Map(),
     quarantines: new Set(),
     justShut: new Set(),
+    preemptions: [],
+    stops: [],
   };
 }
 
@@ -162,8 +191,29 @@ export const openRenders = (job: ModelJob): ModelRender[] => job.renders.filter(
 export function move(task: ModelTask, event: TaskEvent): void {
   const made = moveTask(task.place, event);
   if (made.kind === "illegal") wrong(`task ${task.key}: ${event} is illegal in ${task.place}`);
+  const wasReady = task.place === "ready";
   task.place = made.to;
   if (!isOpenTask(task)) task.checkpoint = undefined;
+  if (wasReady && made.to !== "ready" && task.slot !== undefined) closeSlot(task, outcomeOf(task.slot));
+}
+
+/** Why a preemption ends when its beneficiary is not ready any more. */
+function outcomeOf({ attempt, beneficiary }: ModelPreemption): ModelPreemption["outcome"] {
+  if (beneficiary.current === undefined) return "unneeded";
+  return beneficiary.current.session.worker === attempt.session.worker ? "given" : "elsewhere";
+}
+
+/** Ends the preemption that keeps a slot for the task. */
+export function closeSlot(task: ModelTask, outcome: ModelPreemption["outcome"]): void {
+  if (task.slot !== undefined) task.slot.outcome = outcome;
+  task.slot = undefined;
+}
+
+/** Its worker says that it has begun what it was promised. */
+export function beginAttempt(attempt: ModelAttempt): void {
+  const made = moveAttempt(attempt.place, "begin");
+  if (made.kind === "illegal") wrong(`attempt ${attempt.number} of ${attempt.task.key}: begins in ${attempt.place}`);
+  Object.assign(attempt, { place: made.to, hasBegun: true } satisfies Partial<ModelAttempt>);
 }
 
 /** Ends an attempt, and says what comes of its task. */

@@ -16,7 +16,7 @@ import {
   sendReport,
   storeOf,
 } from "./play.ts";
-import { isRunning, type ModelAttempt, tick } from "./queue-model.ts";
+import { isRunning, type ModelAttempt, type ModelSession, tick } from "./queue-model.ts";
 
 /** Numbers that choose among what is there. */
 export type Picks = readonly [number, number, number];
@@ -25,9 +25,12 @@ export type Operation = (play: Play, picks: Picks) => Promise<void>;
 /** Chosen by a number; undefined when there is nothing to choose from. */
 export const chosen = <Thing>(from: readonly Thing[], pick: number): Thing | undefined => from[pick % Math.max(1, from.length)];
 
-const codes = ["RUNTIME_DIED", "STAGE_FAILED", "RUNTIME_DIED", "STAGE_INPUT_INVALID", "STAGE_OUT_OF_MEMORY", "ENGINE_LOAD_FAILED"];
+const codes = [
+  ...["RUNTIME_DIED", "STAGE_FAILED", "RUNTIME_DIED", "STAGE_INPUT_INVALID"],
+  ...["STAGE_OUT_OF_MEMORY", "ENGINE_LOAD_FAILED", "ENGINE_LOAD_FAILED"],
+];
 
-function agentOf({ agents }: Play, pick: number): Agent {
+export function agentOf({ agents }: Play, pick: number): Agent {
   const agent = chosen(agents, pick);
   if (agent === undefined) throw new TypeError("a play has agents");
   return agent;
@@ -62,39 +65,63 @@ function riding(play: Play, agent: Agent, pick: number): readonly AttemptReport[
   return [reportOf(attempt, pick)];
 }
 
-function say(play: Play, message: Message, agent: Agent): void {
+export function say(play: Play, message: Message, agent: Agent): void {
   play.said.push(message);
   if (message.kind !== "beat") agent.last = message;
 }
 
-const describeReports = (reports: readonly AttemptReport[]): string =>
+export const describeReports = (reports: readonly AttemptReport[]): string =>
   reports.map(({ attemptId, outcome }) => ` ${attemptId} ${outcome.kind === "success" ? "succeeded" : outcome.code}`).join(",");
 
-const next: Operation = async (play, [who, how, what]) => {
+type Slots = Pick<NextAsk, "freeSlots" | "aheadSlots">;
+
+async function ask(play: Play, [who, how, what]: Picks, slots: Slots): Promise<void> {
   const agent = agentOf(play, who);
-  const ask = askOf(agent, { reports: riding(play, agent, what), freeSlots: how % 9 === 0 ? 0 : 1 });
-  say(play, { kind: "next", ask }, agent);
+  const said = askOf(agent, { reports: riding(play, agent, what), ...slots });
+  say(play, { kind: "next", ask: said }, agent);
   const fate = how % 8 === 7 ? "delayed" : how % 8 === 6 ? "answer lost" : "answered";
-  play.log.push(`${agent.name} asks (${fate})${describeReports(ask.reports)}`);
+  play.log.push(`${agent.name} asks${said.freeSlots === 0 ? " ahead" : ""} (${fate})${describeReports(said.reports)}`);
   if (fate === "delayed") return;
-  const [claimed] = await sendNext(play, [ask], what);
+  const [claimed] = await sendNext(play, [said], what);
   if (claimed !== undefined && fate === "answered") agent.held.add(claimed);
+}
+
+const next: Operation = (play, picks) =>
+  ask(play, picks, { freeSlots: picks[1] % 9 === 0 ? 0 : 1, aheadSlots: picks[1] % 9 === 1 ? 1 : 0 });
+
+/** For a task to have at hand when the worker's run ends; mostly there is one for that. */
+export const askAhead: Operation = async (play, picks) => {
+  if (picks[2] % 4 > 0) await ripen(play, picks);
+  await ask(play, picks, { freeSlots: 0, aheadSlots: 1 });
 };
 
-/** Some tasks that go well, one after another: the report of each rides on the ask for the next. */
-const work: Operation = async (play, [who, how, what]) => {
+/** What is ready has been so for long enough to be claimed ahead, and for a run to make way for it. */
+export const ripen: Operation = async (play) => {
+  play.log.push("what is ready has waited for a while");
+  for (const task of play.model.tasks) if (task.place === "ready") task.isRipe = true;
+  await play.real?.world.sql("update ready set ready_at = now() - interval '1 second' where ready_at > now()");
+};
+
+/** Some tasks one after another: the report of each, as it ended, rides on the ask for the next. */
+async function inARow(play: Play, [who, how, what]: Picks, ended: (attempt: ModelAttempt) => AttemptReport): Promise<void> {
   const agent = agentOf(play, who);
   for (let round = 0; round <= how % 5; round += 1) {
     const done = [...agent.held].flatMap((id) => play.model.attempts.get(id) ?? []);
     agent.held.clear();
-    const ask = askOf(agent, { reports: done.map(({ id, task }) => success({ attemptId: id, taskId: task.id })) });
+    const ask = askOf(agent, { reports: done.map(ended) });
     say(play, { kind: "next", ask }, agent);
     play.log.push(`${agent.name} works${describeReports(ask.reports)}`);
     const [claimed] = await sendNext(play, [ask], what);
     if (claimed === undefined) return;
     agent.held.add(claimed);
   }
-};
+}
+
+/** They go well. */
+export const work: Operation = (play, picks) => inARow(play, picks, ({ id, task }) => success({ attemptId: id, taskId: task.id }));
+
+/** They are given back, though mostly nobody ordered it. */
+const refuse: Operation = (play, picks) => inARow(play, picks, ({ id }) => failure({ attemptId: id }, "STAGE_CANCELLED"));
 
 /** Two workers' asks in one call. */
 const together: Operation = async (play, [who, , what]) => {
@@ -125,16 +152,28 @@ const report: Operation = async (play, [who, how, what]) => {
   if (!isDelayed) await sendReport(play, ask);
 };
 
+const phases = ["compute", "compute", "fetch", "compute", "finish"] as const;
+/** The pick by which a beat tells of fetching. */
+export const fetches = phases.indexOf("fetch");
+
 /** What a beat says of an attempt: half of the time also a checkpoint, which it announces with the same breath. */
 function beatFor({ model }: Play, attemptId: string, pick: number): BeatAsk["attempts"][number] {
-  const said = { attemptId, phase: "compute" as const, step: 1, steps: 50, deviceMs: pick % 50, announcedArtifacts: [] };
+  const phase = chosen(phases, pick) ?? "compute";
+  const said = { attemptId, phase, step: pick % 7 === 0 ? 49 : 1, steps: 50, deviceMs: (pick % 50) * longMs, announcedArtifacts: [] };
   const attempt = model.attempts.get(attemptId);
-  if (attempt === undefined || pick % 2 === 0) return said;
-  const checkpoint = checkpointOf({ taskId: attempt.task.id }, 1 + (pick % 40));
+  return attempt === undefined || pick % 2 === 0 ? said : withCheckpoint(said, attempt, 1 + (pick % 40));
+}
+
+/** So long, against the time that a play takes, that a run has more left than it would compute twice. */
+export const longMs = 1e6;
+
+export function withCheckpoint(said: BeatAsk["attempts"][number], { task }: ModelAttempt, step: number): BeatAsk["attempts"][number] {
+  const checkpoint = checkpointOf({ taskId: task.id }, step);
   return { ...said, checkpoint, announcedArtifacts: [{ ...checkpoint, name: "checkpoint", mediaType: "text/plain" }] };
 }
 
-const beat: Operation = async (play, [who, how, what]) => {
+/** Of most of what the agent holds. */
+export const beat: Operation = async (play, [who, how, what]) => {
   const agent = agentOf(play, who);
   agent.beatSequence += 1;
   const named = [...agent.held].filter((_attemptId, index) => (what >> index) % 3 !== 2);
@@ -186,7 +225,7 @@ const startAnew: Operation = async (play, [who, how, what]) => {
   }
 };
 
-const leave: Operation = async (play, [who, , what]) => {
+export const leave: Operation = async (play, [who, , what]) => {
   const agent = agentOf(play, who);
   const ask: NextAsk = askOf(agent, { leaving: true, freeSlots: 0 });
   say(play, { kind: "next", ask }, agent);
@@ -198,12 +237,15 @@ const leave: Operation = async (play, [who, , what]) => {
 /** Nobody hears of a session for longer than its lease. */
 const lapse: Operation = async (play, [which]) => {
   const session = chosen(liveSessions(play.model), which);
-  if (session === undefined) return;
+  if (session !== undefined) await lapseOf(play, session);
+};
+
+export async function lapseOf(play: Play, session: ModelSession): Promise<void> {
   play.log.push(`the lease of session ${session.id} runs out`);
   session.lapsedAt = tick(play.model);
   const at = "timestamptz '2000-01-01' + $2 * interval '1 second'";
   await play.real?.world.sql(`update session set lease_until = ${at} where id = $1`, [session.id, session.lapsedAt]);
-};
+}
 
 /** A lease passes in which a session's beats leave out what they left out. */
 const overlook: Operation = async (play, [which]) => {
@@ -224,4 +266,20 @@ const otherCoordinator: Operation = (play) => {
   return Promise.resolve();
 };
 
-export const workerOperations = { next, work, together, report, beat, again, late, startAnew, leave, lapse, overlook, otherCoordinator };
+export const workerOperations = {
+  next,
+  askAhead,
+  ripen,
+  work,
+  refuse,
+  together,
+  report,
+  beat,
+  again,
+  late,
+  startAnew,
+  leave,
+  lapse,
+  overlook,
+  otherCoordinator,
+};
