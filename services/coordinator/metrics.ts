@@ -11,6 +11,7 @@ import type { WebhookOutcome } from "./duties/webhooks.ts";
 import type {
   AttemptReport,
   BooksStore,
+  ClaimView,
   DeadlineRound,
   ExpansionStore,
   HealthStore,
@@ -58,17 +59,10 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
     buckets: callSeconds,
   });
   const duties = metrics.counter("vapfarm_duty_rounds_total", "Rounds of duties by outcome", ["duty", "outcome"]);
-  const lost = metrics.counter("vapfarm_lease_losses_total", "Sessions reaped because their lease ran out");
-  const heldBack = metrics.counter("vapfarm_reap_held_back_total", "Rounds in which reaping was held back");
-  const massLapses = metrics.counter("vapfarm_mass_lapses_total", "Rounds in which much of a pool had lapsed at once");
+  const countReaped = createReapCounter(metrics);
   const illegal = metrics.counter("vapfarm_illegal_transitions_total", "State changes that were refused as illegal; each one is a bug");
   const countOutcomes = createOutcomeCounter(metrics);
-  const waits = metrics.histogram({
-    name: "vapfarm_wait_seconds",
-    help: "Seconds that tasks were ready before a worker was given them",
-    labels: ["pool", "class"],
-    buckets: waitSeconds,
-  });
+  const observeWait = createWaitObserver(metrics);
   const { onHold, ...steering } = createSteeringMetrics(metrics);
   const countIllegal = (code: string | undefined): void => {
     if (code === "TRANSITION_ILLEGAL") illegal.inc();
@@ -84,11 +78,9 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
       duties.inc({ duty, outcome });
       countIllegal(code);
     },
-    onReap({ kind, sessions, refused, massLapse }) {
-      lost.inc(sessions);
-      illegal.inc(refused);
-      if (kind === "held_back") heldBack.inc();
-      if (massLapse) massLapses.inc();
+    onReap(outcome) {
+      countReaped(outcome);
+      illegal.inc(outcome.refused);
     },
     ...createRoundCounters(metrics),
     onJudged: createJudgeCounter(metrics),
@@ -97,12 +89,34 @@ export function createCoordinatorMetrics(metrics: Metrics, store: MeasuredStore,
     onNext(ask, outcome) {
       if (outcome.kind !== "answered" || outcome.replayed) return;
       countOutcomes(ask.reports, outcome.reportOutcomes);
-      const { claim } = outcome;
-      if (claim !== undefined) waits.observe({ pool: ask.worker.pool, class: claim.jobClass }, claim.waitedMs / 1_000);
+      observeWait(ask.worker.pool, outcome.claim);
     },
     onReport(ask, answer) {
       if (answer.kind === "answered" && !answer.replayed) countOutcomes(ask.reports, answer.reportOutcomes);
     },
+  };
+}
+
+function createReapCounter(metrics: Metrics): (outcome: ReapOutcome) => void {
+  const lost = metrics.counter("vapfarm_lease_losses_total", "Sessions reaped because their lease ran out");
+  const heldBack = metrics.counter("vapfarm_reap_held_back_total", "Rounds in which reaping was held back");
+  const massLapses = metrics.counter("vapfarm_mass_lapses_total", "Rounds in which much of a pool had lapsed at once");
+  return ({ kind, sessions, massLapse }) => {
+    lost.inc(sessions);
+    if (kind === "held_back") heldBack.inc();
+    if (massLapse) massLapses.inc();
+  };
+}
+
+function createWaitObserver(metrics: Metrics): (pool: string, claim: ClaimView | undefined) => void {
+  const waits = metrics.histogram({
+    name: "vapfarm_wait_seconds",
+    help: "Seconds that tasks were ready before a worker was given them",
+    labels: ["pool", "class"],
+    buckets: waitSeconds,
+  });
+  return (pool, claim) => {
+    if (claim !== undefined) waits.observe({ pool, class: claim.jobClass }, claim.waitedMs / 1_000);
   };
 }
 
