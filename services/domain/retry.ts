@@ -16,6 +16,8 @@ export type RetryRule = {
   readonly avoidsWorker: boolean;
   /** Code of a task that used up its budget; its last failure's when undefined. */
   readonly exhaustedCode?: ErrorCode;
+  /** So many losses of a worker that had only been promised the task are not counted: it was lost with another's. */
+  readonly spared?: number;
   /** How long the worker gets no work for what failed, by number of such failures; the last one stays. */
   readonly quarantineMs?: readonly number[];
 };
@@ -45,7 +47,7 @@ export const retryTable: Readonly<Record<ErrorClass, RetryRule>> = {
   artifact: { failures: 3, delaysMs: [], avoidsWorker: false },
   // Only with a cause that was seen from outside of the worker; what it merely names counts as `worker` (vf_class_of).
   infrastructure: { failures: undefined, delaysMs: doublingMs(7), avoidsWorker: false },
-  unexplained: { failures: 3, delaysMs: [], avoidsWorker: true, exhaustedCode: "SUSPECTED_POISON" },
+  unexplained: { failures: 3, delaysMs: [], avoidsWorker: true, exhaustedCode: "SUSPECTED_POISON", spared: 3 },
   worker: { failures: 5, delaysMs: doublingMs(7), avoidsWorker: true },
 };
 

@@ -5,8 +5,6 @@
  * The doomed one is the real program, alone; the one before and after it runs in the test's process. Clocks are moved in the database.
  */
 import { randomUUID } from "node:crypto";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type StoreCrashPoint, storeCrashPoints } from "../../services/coordinator/store/crash-points.ts";
@@ -22,6 +20,7 @@ import { compileCache } from "../support/compile-cache.ts";
 import { call, cancel, getJob, type Media, present, renderRequest, sha256Of, submit, uploadMedia } from "../support/farm-calls.ts";
 import { testFfmpegPath } from "../support/ffmpeg.ts";
 import { claimOf, failureOf, type PlayedWorker, playWorker, storeOutputs, successOf } from "../support/played-worker.ts";
+import { once, plantArtifact, storeBytes } from "../support/planted-artifact.ts";
 import { until } from "../support/until.ts";
 import { type Receiver, startReceiver } from "../support/webhook-receiver.ts";
 
@@ -218,12 +217,9 @@ const crashes: Readonly<Record<Call, () => Promise<Crash>>> = {
     const jobId = await newJob();
     const ready = "ready where task_id in (select u.task_id from render r join task_user u on u.render_id = r.id where r.job_id = $1)";
     const before = await count(ready, [jobId]);
-    let isPlanted = false;
     return {
-      async pass() {
-        if (!isPlanted) await sql(`delete from ${ready}`, [jobId]);
-        isPlanted = true;
-      },
+      // A living one's rounds would take before the doomed one's what is planted while it runs.
+      pass: once(() => sql(`delete from ${ready}`, [jobId])),
       check: () => until("it is repaired", async () => (await count(ready, [jobId])) === before),
     };
   },
@@ -243,31 +239,41 @@ const crashes: Readonly<Record<Call, () => Promise<Crash>>> = {
       },
     };
   },
+  // eslint-disable-next-line @typescript-eslint/require-await -- as the others
   async condemn() {
-    const sha256 = await plantArtifact("null");
+    const sha256 = sha256Of(Buffer.from(randomUUID()));
     return {
+      pass: once(() => plantArtifact(pool, sha256, "null")),
       check: () =>
         until("it is condemned", async () => (await count("artifact where sha256 = $1 and condemned_at is not null", [sha256])) === 1),
     };
   },
+  // eslint-disable-next-line @typescript-eslint/require-await -- as the others
   async collect() {
-    const sha256 = await plantArtifact("clock_timestamp() - interval '2 days'");
-    await sql("update duty set until = clock_timestamp() where name = 'collection'"); // who died before may hold it
+    const bytes = Buffer.from(randomUUID());
+    const sha256 = sha256Of(bytes);
     return {
+      pass: once(async () => {
+        await storeBytes(farm, bytes);
+        await plantArtifact(pool, sha256, "clock_timestamp() - interval '2 days'");
+        await sql("update duty set until = clock_timestamp() where name = 'collection'"); // who died before may hold it
+      }),
       async check() {
         await until("its row is gone", async () => (await count("artifact where sha256 = $1", [sha256])) === 0);
         expect(await farm.artifacts.stat(sha256)).toBeUndefined();
       },
     };
   },
+  // eslint-disable-next-line @typescript-eslint/require-await -- as the others
   async prune() {
     const id = randomUUID();
-    await sql(
-      `insert into session (id, worker_id, pool, is_live, end_reason, lease_until, last_heard_at, ended_at)
-       select $1, 'gone', 'test', false, 'stopped', at, at, at from (select clock_timestamp() - interval '2 days' as at) long_ago`,
-      [id],
-    );
-    return { check: () => until("it is pruned", async () => (await count("session where id = $1", [id])) === 0) };
+    const plant = (): Promise<unknown> =>
+      sql(
+        `insert into session (id, worker_id, pool, is_live, end_reason, lease_until, last_heard_at, ended_at)
+         select $1, 'gone', 'test', false, 'stopped', at, at, at from (select clock_timestamp() - interval '2 days' as at) long_ago`,
+        [id],
+      );
+    return { pass: once(plant), check: () => until("it is pruned", async () => (await count("session where id = $1", [id])) === 0) };
   },
   async webhook() {
     const webhook = Webhook.create({
@@ -287,21 +293,6 @@ const crashes: Readonly<Record<Call, () => Promise<Crash>>> = {
     };
   },
 };
-
-/** Bytes in the store that nothing needs. */
-async function plantArtifact(condemnedAt: string): Promise<string> {
-  const bytes = Buffer.from(randomUUID());
-  const sha256 = sha256Of(bytes);
-  const path = join(farm.artifactsFolder, "..", sha256);
-  await writeFile(path, bytes);
-  await farm.artifacts.put(sha256, path);
-  await sql(
-    `insert into artifact (sha256, size_bytes, media_type, is_stored, announced_at, condemned_at)
-     values ($1, $2, 'text/plain', true, clock_timestamp() - interval '3 days', ${condemnedAt})`,
-    [sha256, bytes.length],
-  );
-  return sha256;
-}
 
 /** Starts a coordinator that dies at the point, and waits for its death. */
 async function dieAt(point: StoreCrashPoint, { pass, provoke }: Crash): Promise<void> {

@@ -229,6 +229,15 @@ begin
   return null;
 end $$;
 
+-- Whether a lost attempt speaks against nobody: its worker had the task only promised, and was lost with another. So often and no more,
+-- because the word of a begin may be lost with the worker too. p_rule: {spared}. Index: attempt_task_id_number_key.
+create function vf_is_spared(p_attempt attempt, p_rule jsonb) returns boolean language plpgsql as $$
+begin
+  if p_attempt.began_at is not null then return false; end if;
+  return coalesce((p_rule ->> 'spared')::integer, 0) > (
+    select count(*) from attempt a where a.task_id = p_attempt.task_id and a.state = 'lost' and a.began_at is null);
+end $$;
+
 -- Ends an attempt with what it said of its failure.
 create function vf_close_attempt(p_attempt attempt, p_failure jsonb, p_class text) returns void language sql volatile as $$
   update attempt set state = case when p_failure ? 'lost' then 'lost' else 'failed' end, ended_at = clock_timestamp(),
@@ -248,7 +257,7 @@ begin
 end $$;
 
 -- Ends a current attempt badly and decides by the policy (services/domain/retry.ts) what becomes of its locked task.
--- p_failure: {code, errorClass, message, badInputs, jitter, logTail}; p_policy: {class: {failures, delaysMs, exhaustedCode, quarantineMs}}.
+-- p_failure: {code, errorClass, message, badInputs, jitter, logTail}; p_policy: {class: {failures, delaysMs, exhaustedCode, quarantineMs, spared}}.
 -- A checkpoint that is missing or corrupt is nobody's fault: the task starts anew without it, uncharged.
 create or replace function vf_fail(fx jsonb, p_attempt attempt, p_failure jsonb, p_policy jsonb) returns jsonb language plpgsql as $$
 declare
@@ -262,11 +271,18 @@ declare
   v_message text := p_failure ->> 'message';
   v_short text;
   v_delay_ms double precision;
+  v_is_spared boolean;
 begin
-  perform vf_close_attempt(p_attempt, p_failure, v_class);
+  v_is_spared := p_failure ? 'lost' and vf_is_spared(p_attempt, v_rule);
+  perform vf_close_attempt(p_attempt, p_failure, case when not v_is_spared then v_class end);
   if v_class = 'engine' then perform vf_quarantine(p_attempt, p_failure, v_rule); end if;
   if not vf_is_wanted(p_attempt.task_id) then
     return vf_requeue(fx, p_attempt.task_id, p_attempt.id, false);
+  end if;
+  if v_is_spared then
+    fx := vf_note(fx, p_attempt.task_id, 'task.retried', jsonb_build_object('worker', p_attempt.worker_name,
+      'message', v_code || ': it had not begun there'));
+    return vf_requeue(fx, p_attempt.task_id, p_attempt.id, true);
   end if;
   if v_class = 'artifact' and vf_lose_checkpoint(p_attempt.task_id, v_bad) then
     fx := vf_note(fx, p_attempt.task_id, 'task.retried', jsonb_build_object('worker', p_attempt.worker_name,

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
+import { retryTable } from "../../../services/domain/retry.ts";
 import type { Store, SubmitJob } from "../../../services/coordinator/store/store-contract.ts";
+import { reapAll } from "../../support/store-duties.ts";
 import { useWorld } from "../../support/store-suite.ts";
 import { createWorker, failure, submit, task, type Worker } from "../../support/store-world.ts";
 
@@ -228,6 +230,32 @@ test("a claim tells for which class it is, and how long its task was ready", asy
   expect(claim?.jobClass).toBe("benchmark");
   expect(claim?.waitedMs).toBeGreaterThanOrEqual(10_000);
   expect(claim?.waitedMs).toBeLessThan(60_000);
+});
+
+test("what a lost worker was only promised is not held against the task or the worker, three times; what it ran is", async () => {
+  const { store, sql } = world();
+  const { spared = 0 } = retryTable.unexplained;
+  expect(spared).toBe(3);
+  await tasksOf("a", 2);
+  const charged: (readonly number[])[] = [];
+  let ran = 0;
+  for (let loss = 1; loss <= spared + 1; loss += 1) {
+    const worker = createWorker(store, { name: `w${loss}`, life: loss });
+    ran = (await worker.claim()).taskId;
+    expect((await worker.next({ freeSlots: 0, aheadSlots: 1 })).claim?.isReserved).toBe(true);
+    await reapAll(world());
+    const rows = await sql<{ count: number }>(
+      "select coalesce((failures ->> 'unexplained')::integer, 0) as count from task order by id = $1 desc",
+      [ran],
+    );
+    charged.push(rows.map(({ count }) => count));
+    // The next worker is given the same one.
+    await sql("update task set failures = '{}' where id = $1", [ran]);
+  }
+  expect(charged).toEqual([[1, 0], [1, 0], [1, 0], [1, 1]]); // prettier-ignore
+  expect(await sql("select number, error_class, error_code from attempt where task_id <> $1 order by number", [ran])).toEqual(
+    [1, 2, 3, 4].map((number) => ({ number, error_class: number === 4 ? "unexplained" : null, error_code: "LEASE_LAPSED" })),
+  );
 });
 
 test("lanes that are empty are closed, those with tasks stay, and one that is missing is opened and counted", async () => {

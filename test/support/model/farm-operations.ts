@@ -163,6 +163,13 @@ const collect: Operation = async (play) => {
   collectModel(play.model);
 };
 
+/** Takes away what nothing needs any more, and asks for a render that may have been made of it. */
+const revisit: Operation = async (play, [what, how, again]) => {
+  // What is condemned in one round is collected in the next.
+  for (let round = 0; round < 2; round += 1) await collect(play, [what, how, again]);
+  await submitJob(play, jobOf(play, plansOf(what % 4), [what, how]));
+};
+
 /** Repairs what should never be: there is nothing. */
 const sweep: Operation = async (play) => {
   play.log.push("sweep");
@@ -239,6 +246,7 @@ export const farmOperations = {
   reapLate,
   promote,
   collect,
+  revisit,
   sweep,
   hold,
   contend,

@@ -79,8 +79,9 @@ function noteWay({ preemptions }: Model, attempt: ModelAttempt): void {
 export function fail(model: Model, attempt: ModelAttempt, { code, bad, event }: ModelFailure): void {
   const { task } = attempt;
   const errorClass: ErrorClass = isErrorCode(code) ? errorTable[code].errorClass : "unexplained";
-  attempt.errorClass = errorClass;
   noteStop(model, attempt);
+  if (event === "lapse" && isSpared(attempt, errorClass)) return endInto(attempt, event, "retry_now");
+  attempt.errorClass = errorClass;
   if (errorClass === "engine") {
     model.quarantines.add(engineOf(attempt));
     model.justShut.add(attempt.session.worker);
@@ -101,6 +102,12 @@ export function fail(model: Model, attempt: ModelAttempt, { code, bad, event }: 
   }
   if (decision.delayMs === 0 || errorClass === "artifact") return endInto(attempt, event, "retry_now");
   end(attempt, event, "retry_later");
+}
+
+/** Whether its loss speaks against nobody: it had only been promised. */
+function isSpared({ task, hasBegun }: ModelAttempt, errorClass: ErrorClass): boolean {
+  const before = task.attempts.filter((each) => each.place === "lost" && !each.hasBegun).length;
+  return !hasBegun && before < (retryTable[errorClass].spared ?? 0);
 }
 
 /** Drops a checkpoint that is among the bad; true when it is the only one. */

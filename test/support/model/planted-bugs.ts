@@ -216,6 +216,12 @@ export const plantedBugs: readonly PlantedBug[] = [
     by: "v_task.state = 'running' and (v_task.current_attempt = v_id or v_attempt.began_at is null)",
   },
   {
+    what: "what a lost worker was only promised is held against the task",
+    in: "vf_is_spared",
+    replaced: "if p_attempt.began_at is not null then",
+    by: "if true then",
+  },
+  {
     what: "a promised task stays with a session that was reaped",
     in: "vf_reap",
     replaced: "where a.session_id = any (v_ended) and a.state = 'running'",
