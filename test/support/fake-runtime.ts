@@ -13,6 +13,7 @@ import {
 } from "../../services/gen/proto/vapfarm/v1/stage.ts";
 import { serverStream, unary } from "../../services/platform/grpc/handlers.ts";
 import { createGrpcServer } from "../../services/platform/grpc/server.ts";
+import { runMarker } from "../../services/worker/run-marker.ts";
 
 export type Script = {
   /** Steps to take, each `stepMs` long. */
@@ -42,6 +43,7 @@ async function* runStage(request: RunStageRequest, signal: AbortSignal): AsyncGe
   holder = request.runId;
   stopping = new AbortController();
   try {
+    process.stderr.write(runMarker(request.runId));
     yield { event: { $case: "started", value: { idleMs: undefined } } };
     yield* steps(scriptOf(request), AbortSignal.any([signal, stopping.signal]));
   } finally {

@@ -9,6 +9,7 @@ import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { StringDecoder } from "node:string_decoder";
 import type { Logger } from "../../platform/logging.ts";
+import { runMarkers } from "../run-marker.ts";
 import { mostTailCharacters, tailOf } from "./log-tail.ts";
 
 export type LostRun = { readonly attemptId: string; readonly logTail: string };
@@ -18,6 +19,8 @@ export type RuntimeLog = {
   take(chunk: Buffer): void;
   /** An attempt has the runtime from now on. */
   begin(attemptId: string): void;
+  /** An attempt waits in the runtime for another's end: it has the runtime from its marker on. */
+  expect(attemptId: string): void;
   /** It has it no more; what was written meanwhile. */
   end(attemptId: string): string;
   close(): void;
@@ -35,14 +38,18 @@ export type RuntimeLogOptions = {
 /** Kept in memory and in the file: tails, with room for what is cut out of them. */
 const mostKept = 4 * mostTailCharacters;
 const mostFile = 16 * mostTailCharacters;
+/** Of a line that is not ended: longer than a marker. */
+const mostOfLine = 128;
 
 /** What the log of an earlier life tells of the attempts that it had when it ended; call it before the log is opened anew. */
 export async function readLostRuns(path: string, secrets: readonly string[]): Promise<readonly LostRun[]> {
   const text = await readFile(path, "utf8").catch(() => "");
   const [header = "", ...lines] = text.split("\n");
   const attemptIds = header.split(" ").filter((id) => /^[0-9a-f-]{32,36}$/.test(id));
-  return attemptIds.map((attemptId) => ({ attemptId, logTail: tailOf(lines.join("\n"), secrets) }));
+  return attemptIds.map((attemptId) => ({ attemptId, logTail: tailOf(withoutMarkers(lines.join("\n")), secrets) }));
 }
+
+const withoutMarkers = (text: string): string => text.replaceAll(runMarkers, "");
 
 /** Empties the file. */
 export function openRuntimeLog(options: RuntimeLogOptions): RuntimeLog {
@@ -54,7 +61,10 @@ class KeptLog implements RuntimeLog {
   private readonly file: number;
   /** Attempt → where in all that was written it began. */
   private readonly begun = new Map<string, number>();
+  private readonly expected = new Set<string>();
   private readonly decoder = new StringDecoder("utf8");
+  /** The end of what was written, from the start of its last line. */
+  private line = "";
   private kept = "";
   private written = 0;
   private fileSize = 0;
@@ -70,8 +80,9 @@ class KeptLog implements RuntimeLog {
     const text = this.decoder.write(chunk);
     this.written += text.length;
     this.kept = (this.kept + text).slice(-mostKept);
+    const hasBegun = this.findMarkers(this.line + text);
     if (this.begun.size === 0) return;
-    if (this.fileSize + chunk.length > mostFile) this.rewrite();
+    if (hasBegun || this.fileSize + chunk.length > mostFile) this.rewrite();
     else this.append(chunk);
   }
 
@@ -80,16 +91,30 @@ class KeptLog implements RuntimeLog {
     this.rewrite();
   }
 
+  expect(attemptId: string): void {
+    this.expected.add(attemptId);
+  }
+
   end(attemptId: string): string {
+    this.expected.delete(attemptId);
     const since = this.begun.get(attemptId) ?? this.written;
     this.begun.delete(attemptId);
     this.rewrite();
-    return tailOf(this.since(since), this.options.secrets);
+    return tailOf(withoutMarkers(this.since(since)), this.options.secrets);
   }
 
   close(): void {
     this.isBroken = true;
     closeSync(this.file);
+  }
+
+  /** Whether an expected attempt begins in the text, which ends where all that was written does. */
+  private findMarkers(text: string): boolean {
+    const startsAt = this.written - text.length;
+    const begins = [...text.matchAll(runMarkers)].filter(([, attemptId = ""]) => this.expected.delete(attemptId));
+    for (const { 0: marker, 1: attemptId = "", index } of begins) this.begun.set(attemptId, startsAt + index + marker.length);
+    this.line = text.slice(text.lastIndexOf("\n") + 1).slice(0, mostOfLine);
+    return begins.length > 0;
   }
 
   private since(position: number): string {

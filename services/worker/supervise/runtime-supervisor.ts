@@ -68,7 +68,7 @@ class Supervisor implements RuntimeSupervisor {
   private settling = 0;
   private restarting: Promise<void> = Promise.resolve();
   private launches = 0;
-  /** Runs that have not let go of the device: the first has it, the others wait for it. */
+  /** Runs that have not let go of the device. */
   private readonly computing = new Set<string>();
   private failures = 0;
 
@@ -119,9 +119,10 @@ class Supervisor implements RuntimeSupervisor {
     const { log } = this.options;
     // One that waits for another's end has no part in what that one says.
     if (this.computing.size === 0) log.begin(request.runId);
+    else log.expect(request.runId);
     this.computing.add(request.runId);
     const onComputed = (): void => {
-      this.letGo(request.runId);
+      this.computing.delete(request.runId);
       options.onComputed();
     };
     try {
@@ -129,24 +130,15 @@ class Supervisor implements RuntimeSupervisor {
       this.failures = 0;
       return result;
     } catch (thrown) {
-      this.letGo(request.runId);
       const error = await this.meaningOf(toFarmError(thrown), running);
       await this.untilLogged(error, running);
       throw withLogTail(error, log.end(request.runId));
     } finally {
-      this.letGo(request.runId);
+      this.computing.delete(request.runId);
       log.end(request.runId);
       if (options.signal.aborted) this.settle(running, request.runId, options.cancelGraceMs());
       else void this.describe(running).catch(() => undefined);
     }
-  }
-
-  /** What is read of the log from now on is the next run's: what it says first may be read before its word that it began. */
-  private letGo(runId: string): void {
-    const [holder] = this.computing;
-    this.computing.delete(runId);
-    const [next] = this.computing;
-    if (holder === runId && next !== undefined) this.options.log.begin(next);
   }
 
   /** A task must not pay for a runtime that died before it began. */

@@ -46,6 +46,18 @@ describe("the log of a runtime", () => {
     expect([log.end(one), log.end(two)]).toEqual(["first\nsecond\n", "second\n"]);
   });
 
+  it("tells of one that waits what was written from its marker on, also where that comes in pieces or beside others'", () => {
+    log.begin(one);
+    log.expect(two);
+    write(`first\nno run ${two} begins\nrun ${"3".repeat(36)} begins\nrun ${two.slice(0, 9)}`);
+    write(`${two.slice(9)} beg`);
+    write("ins\nsecond\n");
+    expect([log.end(one), log.end(two)]).toEqual([`first\nno run ${two} begins\nsecond\n`, "second\n"]);
+    log.expect(two);
+    write("nothing of it\n");
+    expect(log.end(two)).toBe("");
+  });
+
   it("keeps letters whole that come in two pieces, and tells no secret", () => {
     log.begin(one);
     const bytes = Buffer.from("größe sesame-street\n");
@@ -74,6 +86,14 @@ describe("what an agent that was killed left", () => {
     expect(await lost()).toEqual([{ attemptId: one, logTail: "last words\n" }]);
     log.begin(two);
     write("and more\n");
+    expect((await lost()).map(({ attemptId }) => attemptId)).toEqual([one, two]);
+    log.end(one);
+    log.end(two);
+    log.begin(one);
+    log.expect(two);
+    write("before\n");
+    expect((await lost()).map(({ attemptId }) => attemptId)).toEqual([one]);
+    write(`run ${two} begins\nafter\n`);
     expect((await lost()).map(({ attemptId }) => attemptId)).toEqual([one, two]);
     expect((await stat(path)).mode & 0o777).toBe(0o600);
   });

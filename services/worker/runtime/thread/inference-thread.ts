@@ -7,10 +7,12 @@
  * `session.run` blocks this thread for a whole step, so everything that must answer meanwhile lives on the main thread. A run that waits lies
  * here already, inputs and all, so that no message stands between the end of one and the start of the next.
  */
+import { writeSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { FarmError, toFarmError } from "../../../domain/errors.ts";
 import { hasCheckpoints } from "../../../domain/vap/checkpoint-pace.ts";
 import type { InferenceConfig } from "../config.ts";
+import { runMarker } from "../../run-marker.ts";
 import { requireProviders } from "../engines/onnx-session.ts";
 import type { StageRun } from "../stage-run.ts";
 import { failureOf, type FromThread, type ToThread, wholeBuffers } from "./messages.ts";
@@ -18,6 +20,15 @@ import { type RunOptions, StageRunner } from "./stage-runner.ts";
 
 function answer(message: FromThread, transfer: readonly ArrayBuffer[] = []): void {
   parentPort?.postMessage(message, transfer);
+}
+
+/** Before the first word of the run, native libraries' included: those write from this thread. */
+function markLog(runId: string): void {
+  try {
+    writeSync(process.stderr.fd, runMarker(runId));
+  } catch {
+    // A log that takes no more ends no run.
+  }
 }
 
 async function serve(config: InferenceConfig): Promise<void> {
@@ -66,6 +77,7 @@ class RunLine {
     try {
       if (options.signal.aborted) throw new FarmError("STAGE_CANCELLED");
       const idleMs = this.#idleSinceMs === undefined ? undefined : performance.now() - this.#idleSinceMs;
+      markLog(run.runId);
       answer({ kind: "started", number, idleMs });
       const stage = await this.#runner.run(run, options);
       const views = stage.made.map((made) => (made.kind === "mp4" ? made.frames.data : made.bytes));
