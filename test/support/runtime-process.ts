@@ -47,6 +47,8 @@ export type StageCall = {
   readonly mayWait?: boolean;
   readonly onStarted?: (idleMs: number | undefined) => void;
   readonly onComputed?: () => void;
+  /** The call is on its way. */
+  readonly onSent?: () => void;
   /** Does something to the output folder before the run begins. */
   readonly prepareFolder?: (outputFolder: string) => Promise<unknown>;
 };
@@ -143,6 +145,8 @@ async function runStage(
   const progress: StageProgress[] = [];
   let result: StageResult | undefined;
   const options = { deadlineMs: 60_000, ...(call.signal === undefined ? {} : { signal: call.signal }) };
+  // By then the loop has asked for the first message, which sends the request.
+  queueMicrotask(() => call.onSent?.());
   for await (const { event } of callServerStream(client.runStage.bind(client), request, options)) {
     if (event?.$case === "result") result = event.value;
     if (event?.$case === "checkpoint") call.onCheckpoint?.(event.value);

@@ -26,11 +26,15 @@ const denoise = (steps: number): StageCall => ({
   inputs: zeroDenoiseInputs(),
 });
 
+type Watched = { readonly sent: Promise<undefined>; readonly begun: Promise<undefined>; readonly ended: Promise<StageAnswer | string> };
+
 /** A run that notes under its name what it is told; `begun` resolves with its first step. */
-function watched(name: string, call: StageCall): { readonly begun: Promise<undefined>; readonly ended: Promise<StageAnswer | string> } {
+function watched(name: string, call: StageCall): Watched {
+  const sent = Promise.withResolvers<undefined>();
   const begun = Promise.withResolvers<undefined>();
   const ended = runtime.run({
     ...call,
+    onSent: () => sent.resolve(undefined),
     onStarted: (idleMs) => said.push(`${name} started ${idleMs === undefined ? "first" : "after another"}`),
     onProgress: ({ phase, step }) => {
       if (step > 0) begun.resolve(undefined);
@@ -40,6 +44,7 @@ function watched(name: string, call: StageCall): { readonly begun: Promise<undef
     onComputed: () => said.push(`${name} computed`),
   });
   return {
+    sent: sent.promise,
     begun: begun.promise,
     ended: ended.then(
       (answer) => {
@@ -50,6 +55,9 @@ function watched(name: string, call: StageCall): { readonly begun: Promise<undef
     ),
   };
 }
+
+/** Until the runtime has heard all that was said: this call comes over the same connection, and after it. */
+const untilHeard = () => callUnary(runtime.client.describeRuntime.bind(runtime.client), {}, { deadlineMs: 5_000 });
 
 describe("a run that may wait", () => {
   it("starts when the one before has computed, and no earlier", async () => {
@@ -69,6 +77,8 @@ describe("a run that may wait", () => {
     const first = watched("first", { ...denoise(1_000), signal: stop.signal });
     await first.begun;
     const second = watched("second", { parameters: text, mayWait: true, signal: stop.signal });
+    await second.sent;
+    await untilHeard();
     expect(await watched("third", { parameters: text, mayWait: true }).ended).toBe("RUNTIME_BUSY");
     stop.abort();
     await Promise.all([first.ended, second.ended]);
@@ -79,11 +89,12 @@ describe("a run that may wait", () => {
     await first.begun;
     const stop = new AbortController();
     const second = watched("second", { parameters: text, mayWait: true, signal: stop.signal });
+    await second.sent;
+    await untilHeard();
     expect(await watched("third", { parameters: text, mayWait: true }).ended).toBe("RUNTIME_BUSY");
     stop.abort();
     await second.ended;
-    // The cancellation comes over the same connection as this call, and before it.
-    await callUnary(runtime.client.describeRuntime.bind(runtime.client), {}, { deadlineMs: 5_000 });
+    await untilHeard();
     const fourth = watched("fourth", { parameters: text, mayWait: true });
     await Promise.all([first.ended, fourth.ended]);
     expect(said).toContain("fourth started after another");
