@@ -78,6 +78,8 @@ export type RunningAttempt = {
   readonly steps: number;
   /** Device time so far. */
   readonly ranMs: number;
+  /** Whether its stage is one that tells checkpoints. */
+  readonly keepsCheckpoints: boolean;
   /** Since this attempt's last checkpoint was told; null: it told none. */
   readonly unkeptMs: number | null;
   /** Of a whole run of its shape; 0: unknown. */
@@ -195,7 +197,7 @@ export function runLeftMs({ number, step, steps, ranMs, expectedMs }: RunningAtt
 /** Whether the run may be stopped at all. */
 export function mayMakeWay(run: RunningAttempt, policy: PreemptionPolicy): boolean {
   if (run.phase !== "compute" || run.ranMs < policy.minRunMs || run.timesPreempted >= policy.mostTimes) return false;
-  if (run.unkeptMs === null && run.ranMs > policy.lostShare * run.expectedMs) return false;
+  if (run.unkeptMs === null && (run.keepsCheckpoints || run.ranMs > policy.lostShare * run.expectedMs)) return false;
   if (run.steps > 0 && run.step >= run.steps * (1 - policy.lastShare)) return false;
   const leftMs = runLeftMs(run);
   return leftMs >= policy.leastLeftMs && leftMs > lostMs(run);

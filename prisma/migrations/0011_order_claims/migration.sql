@@ -226,12 +226,20 @@ begin
     where coalesce(c.charged, 0) < f.floor::double precision * v_total);
 end $$;
 
--- Whether the tenant has as many attempts as it may. One that has a limit is asked about by one claim at a time, whatever its pool.
+-- Whether the tenant has as many attempts as it may, as things are.
+create function vf_runs_most(p_tenant text, p_most integer) returns boolean language plpgsql as $$
+begin
+  return p_most is not null and (select count(*) from attempt a where a.tenant_id = p_tenant and a.state = 'running') >= p_most;
+end $$;
+
+-- The same for a claim: one that has a limit is asked about by one claim at a time, whatever its pool. Locks a tenant that may be given
+-- something until the end of the transaction.
 create function vf_is_at_limit(p_tenant text, p_most integer) returns boolean language plpgsql as $$
 begin
   if p_most is null then return false; end if;
+  if vf_runs_most(p_tenant, p_most) then return true; end if;
   perform pg_advisory_xact_lock(hashtextextended('vapfarm tenant ' || p_tenant, 0));
-  return (select count(*) from attempt a where a.tenant_id = p_tenant and a.state = 'running') >= p_most;
+  return vf_runs_most(p_tenant, p_most);
 end $$;
 
 -- The best of the heads of a tenant's lanes of one class and priority, locked; null when there is none for the worker. What is due first,

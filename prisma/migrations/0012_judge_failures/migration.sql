@@ -73,14 +73,15 @@ end $$;
 create trigger attempt_success after update of state on attempt for each row
 when (old.state <> new.state and new.state = 'succeeded') execute function vf_learn();
 
--- Whether somebody had ordered that the attempt be given back is known only while it is current.
+-- Whether somebody had ordered that the attempt be given back is known only while it is current. What was only promised is given back as its
+-- worker sees fit: when the slot did not come free in time, or went to another.
 create function vf_mark_unordered() returns trigger language plpgsql as $$
 begin
   new.is_unordered := vf_level(new.id::text) = 'wanted';
   return new;
 end $$;
 create trigger attempt_give_back before update of state on attempt for each row
-when (old.state = 'running' and new.state = 'abandoned' and new.disposition is not null) execute function vf_mark_unordered();
+when (old.state = 'running' and new.state = 'abandoned' and new.disposition is not null and old.began_at is not null) execute function vf_mark_unordered();
 
 -- A task that has failed before is no test of a worker that must prove itself: it avoids such a worker where a third could take it.
 create function vf_spare_suspects() returns trigger language plpgsql as $$
@@ -212,16 +213,15 @@ begin
 end $$;
 
 -- After a task ran out of memory: it needs more than that worker has, and so do those of its shape that come after it. Null; or why it
--- cannot go on, when no worker of the pool that is known has more. Locks: the task is locked.
+-- cannot go on, when no worker of the pool that is known has more, or may have: 0 is memory that is not known. Locks: the task is locked.
 create function vf_raise_memory(p_task task, p_attempt attempt) returns text language plpgsql as $$
 declare
   v_had bigint := (select w.memory_bytes from worker w where w.id = p_attempt.worker_id);
-  v_most bigint := (select max(w.memory_bytes) from worker w where w.pool = p_task.pool);
 begin
-  if v_had is null then return null; end if;
-  if v_most <= v_had then
+  if coalesce(v_had, 0) = 0 then return null; end if;
+  if not exists (select 1 from worker w where w.pool = p_task.pool and (w.memory_bytes > v_had or w.memory_bytes = 0)) then
     return format('it ran out of memory on %s, which has %s bytes; no worker of pool %s that is known has more than %s',
-      p_attempt.worker_name, v_had, p_task.pool, v_most);
+      p_attempt.worker_name, v_had, p_task.pool, v_had);
   end if;
   update task set memory_bytes = greatest(memory_bytes, v_had + 1) where id = p_task.id;
   insert into shape_estimate as e (shape, memory_bytes) values (p_task.shape, v_had + 1)
@@ -351,7 +351,7 @@ create function vf_health_facts(p_rules jsonb) returns jsonb language sql volati
         from (
           select a.task_id, t.tenant_id, a.state, a.error_class, a.is_unordered, coalesce(s.end_reason = 'stopped', false) as has_left
           from attempt a join task t on t.id = a.task_id left join session s on s.id = a.session_id
-          where a.worker_id = v.id and a.ended_at > r.since and a.started_at >= coalesce(h.since, '-infinity')
+          where a.worker_id = v.id and a.ended_at > r.since and a.started_at >= coalesce(h.since, '-infinity') and a.began_at is not null
           order by a.ended_at desc limit r.most) e), '[]')) order by v.id)
       from rules r, suspects u join served v on v.id = u.worker_id left join worker_health h on h.worker_id = v.id), '[]'));
 $$;

@@ -549,6 +549,8 @@ begin
     select x ->> 'jobId' from jsonb_array_elements((p_decision -> 'stops') || (p_decision -> 'cancels')) x));
   update budget b set level = l.level, level_month = l.month
   from jsonb_to_recordset(p_decision -> 'levels') as l(id bigint, level text, month date) where b.id = l.id;
+  -- What a hold forbids is not claimed after its commit: it waits for the claims that have begun.
+  if p_decision -> 'holds' <> '[]' then perform pg_advisory_xact_lock(vf_steering()); end if;
   insert into hold (scope, name, reason, placed_by, origin)
   select 'tenant', h ->> 'tenant', h ->> 'reason', 'budget', 'budget' from jsonb_array_elements(p_decision -> 'holds') h
   on conflict (scope, name, origin) do update set reason = excluded.reason;

@@ -133,7 +133,8 @@ begin
     where q.task_id = p_task and vf_may_claim(q.pool, w.id)
       and vf_worker_class(w.memory_bytes) >= q.memory_class
       and (w.id <> all (q.avoid) or not vf_has_other(q.pool, q.shape, q.avoid, q.memory_bytes))
-      and not exists (select 1 from hold h where h.scope = 'tenant' and h.name = q.tenant_id));
+      and not exists (select 1 from hold h where h.scope = 'tenant' and h.name = q.tenant_id)
+      and not exists (select 1 from tenant_limit m where m.tenant_id = q.tenant_id and vf_runs_most(m.tenant_id, m.max_running)));
 end $$;
 
 -- The ready task that the worker's slot is kept for, locked; null when there is none that it may take. A claim gives it before all others.
@@ -141,11 +142,13 @@ end $$;
 create or replace function vf_reserved_task(p_worker jsonb) returns bigint language plpgsql as $$
 declare
   v_task bigint;
+  v_tenant text;
 begin
   select p.beneficiary_id into v_task from preemption p where p.worker_id = p_worker ->> 'workerId' and p.closed_at is null;
   if not found then return null; end if;
-  select t.id into v_task from ready q join task t on t.id = q.task_id where q.task_id = v_task for no key update of q, t;
+  select t.id, t.tenant_id into v_task, v_tenant from ready q join task t on t.id = q.task_id where q.task_id = v_task for no key update of q, t;
   if not found or not vf_could_run(p_worker ->> 'workerId', v_task) then return null; end if;
+  if vf_is_at_limit(v_tenant, (select m.max_running from tenant_limit m where m.tenant_id = v_tenant)) then return null; end if;
   return v_task;
 end $$;
 
@@ -180,8 +183,7 @@ begin
   cross join lateral (
     select l.* from lane l where l.pool = place.pool and l.shape = place.name
       and not exists (select 1 from hold h where h.scope = 'tenant' and h.name = l.tenant_id)
-      and not exists (select 1 from tenant_limit m where m.tenant_id = l.tenant_id and m.max_running <= (
-        select count(*) from attempt a where a.tenant_id = l.tenant_id and a.state = 'running'))
+      and not exists (select 1 from tenant_limit m where m.tenant_id = l.tenant_id and vf_runs_most(m.tenant_id, m.max_running))
     order by l.class_rank, l.priority desc limit 50) l
   cross join lateral (
     select q.* from ready q where q.pool = l.pool and q.shape = l.shape and q.memory_class = l.memory_class
@@ -210,7 +212,8 @@ $$;
 create function vf_running_attempts(p_pools text[]) returns jsonb language sql volatile as $$
   select coalesce(jsonb_agg(jsonb_build_object('attemptId', a.id, 'taskId', t.id, 'number', a.number, 'pool', t.pool,
     'workerId', a.worker_id, 'classRank', st.class_rank, 'priority', st.priority, 'deadlineMs', extract(epoch from st.deadline - clock_timestamp()) * 1000,
-    'phase', coalesce(p.phase, 'fetch'), 'step', coalesce(p.step, 0), 'steps', coalesce(p.steps, 0), 'ranMs', a.device_ms,
+    'keepsCheckpoints', t.stage = 'denoise', 'phase', coalesce(p.phase, 'fetch'),
+    'step', coalesce(p.step, 0), 'steps', coalesce(p.steps, 0), 'ranMs', a.device_ms,
     'unkeptMs', extract(epoch from now() - k.kept_at) * 1000, 'expectedMs', vf_expected_ms(t.shape),
     'timesPreempted', vf_times_preempted(t.id)) order by a.id), '[]')
   from session s join attempt a on a.session_id = s.id and a.state = 'running'
@@ -270,7 +273,8 @@ create function vf_may_preempt(p_choice jsonb, p_policy jsonb) returns boolean l
     where a.id = (p_choice ->> 'attemptId')::uuid and a.state = 'running' and t.id = (p_choice ->> 'taskId')::bigint
       and a.worker_id = p_choice ->> 'workerId' and s.is_live and s.lease_until > clock_timestamp()
       and (vf_stop_level(a)).level is null and a.device_ms >= (p_policy ->> 'minRunMs')::double precision
-      and ((p_choice ->> 'losesAll')::boolean or exists (select 1 from task_checkpoint k where k.task_id = t.id and k.attempt_id = a.id))
+      and (((p_choice ->> 'losesAll')::boolean and t.stage <> 'denoise')
+        or exists (select 1 from task_checkpoint k where k.task_id = t.id and k.attempt_id = a.id))
       and vf_times_preempted(t.id) < (p_policy ->> 'mostTimes')::integer
       and vf_could_run(a.worker_id, (p_choice ->> 'beneficiaryId')::bigint)
       and vf_outranks((p_choice ->> 'beneficiaryId')::bigint, t.id, p_choice ->> 'reason', (p_policy ->> 'priorityMargin')::integer)

@@ -125,6 +125,20 @@ describe("out of memory", () => {
     ]);
   });
 
+  test("is tried again where memory is not known: there it may be more, and here it says nothing", async () => {
+    const { store } = world();
+    await submit(store, [task("first")]);
+    const unknown = createWorker(store, { name: "unknown", memoryBytes: 0 });
+    await unknown.fail(await unknown.claim(), "STAGE_OUT_OF_MEMORY");
+    expect(await needs()).toEqual([{ label: "first", memory_bytes: "0" }]);
+    await skipBackOff();
+    const known = createWorker(store, { name: "known" });
+    await known.fail(await known.claim(), "STAGE_OUT_OF_MEMORY");
+    expect(await needs()).toEqual([{ label: "first", memory_bytes: "1001" }]);
+    await skipBackOff();
+    expect((await unknown.next()).claim).toBeDefined();
+  });
+
   test("where no known worker has more fails the task at once, with the numbers, and says nothing of its shape", async () => {
     const { store, sql } = world();
     const jobId = await submit(store, [task("first")]);

@@ -242,6 +242,22 @@ describe("a decision", () => {
     expect(await sql("select 1 from usage_due")).toHaveLength(1);
   });
 
+  test("holds its tenant only after the claims that have begun", async () => {
+    const { store, pool, sql } = world();
+    await submit(store, [task("a")]);
+    await store.setBudget(limit({ allowed: 0n }), "ops");
+    const claiming = await pool.connect();
+    await claiming.query("begin");
+    await claiming.query("select pg_advisory_xact_lock_shared(vf_steering())");
+    const holding = budgetRound(world());
+    await expect.poll(async () => sql("select 1 from pg_locks where not granted"), { timeout: 20_000 }).not.toEqual([]);
+    expect(await store.listHolds()).toEqual([]);
+    await claiming.query("commit");
+    claiming.release();
+    await holding;
+    expect(await store.listHolds()).toHaveLength(1);
+  });
+
   test("lets a stop and a task that becomes ready in between miss nothing", async () => {
     const { store, pool, sql } = world();
     const jobId = await submit(store, [task("first"), task("then", { after: ["first"] })]);

@@ -56,6 +56,24 @@ test("a worker that failed tasks of three tenants gets nothing, comes back on pr
   expect((await sick.next()).claim).toBeDefined();
 });
 
+test("what a worker was only promised and gives back counts neither against it nor for its task", async () => {
+  const { store, sql } = world();
+  const slow = createWorker(store, { name: "slow" });
+  const well = await known("well");
+  await submit(store, ["runs", "a", "b", "c", "d"].map((name) => task(name))); // prettier-ignore
+  await slow.claim();
+  for (let promise = 0; promise < 4; promise += 1) {
+    await sql("update ready set ready_at = now() - interval '1 minute'");
+    const { claim } = await slow.next({ freeSlots: 0, aheadSlots: 1 });
+    if (claim?.isReserved !== true) expect.fail("nothing was promised");
+    await slow.fail(claim, "STAGE_CANCELLED");
+    expect(await sql("select state from task where id = $1", [claim.taskId])).toEqual([{ state: "ready" }]);
+    await well.succeed(await well.claim());
+  }
+  expect((await judge()).changes).toEqual([]);
+  expect(await sql("select 1 from attempt where is_unordered")).toEqual([]);
+});
+
 test("one tenant's tasks that fail everywhere suspend nobody, and end as dead letters", async () => {
   const { store, sql } = world();
   const workers = [createWorker(store, { name: "a" }), createWorker(store, { name: "b" }), createWorker(store, { name: "c" })];

@@ -1,55 +1,25 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { defaultPreemption, type PreemptionPolicy } from "../../../services/domain/preemption.ts";
-import type { ClaimView, PreemptionRound, SubmitJob } from "../../../services/coordinator/store/store-contract.ts";
+import type { PreemptionPolicy } from "../../../services/domain/preemption.ts";
+import type { ClaimView } from "../../../services/coordinator/store/store-contract.ts";
+import { benchmark, eagerPolicy, preemptionIn } from "../../support/preemption-rounds.ts";
 import { useWorld } from "../../support/store-suite.ts";
-import { createWorker, submit, task, type Worker, type WorkerOptions } from "../../support/store-world.ts";
+import { createWorker, type Worker } from "../../support/store-world.ts";
 
 const world = useWorld();
-const policy: PreemptionPolicy = { ...defaultPreemption, graceMs: 0, minRunMs: 1_000, leastLeftMs: 0 };
 const note = { by: "ops", reason: "maintenance" };
-const benchmark: Partial<SubmitJob> = { jobClass: "benchmark" };
 let epoch = 0;
 
 beforeEach(async () => {
   epoch = (await world().store.holdDuty("preemption", "test", 600_000))?.epoch ?? 0;
 });
 
-const round = (rules: Partial<PreemptionPolicy> = {}): Promise<PreemptionRound> => world().store.preempt(epoch, { ...policy, ...rules });
-
-/** A job of one task whose name is its own; returns job and name. */
-const enqueue = (name: string, overrides: Partial<SubmitJob> = {}, shape = "denoise/e1"): Promise<string> =>
-  submit(world().store, [task(name, { domain: name, shape })], overrides);
-
-/** Lets the worker's run be in the middle of a long compute, with a checkpoint that was just told. */
-async function computes(worker: Worker, claim: ClaimView, step = 10): Promise<void> {
-  await worker.checkpoint(claim, step);
-  await worker.beat(claim, step, { deviceMs: 600_000 });
-}
-
-async function runs(name: string, overrides: Partial<SubmitJob> = benchmark, options: WorkerOptions = {}) {
-  const jobId = await enqueue(name, overrides);
-  const worker = createWorker(world().store, options);
-  const claim = await worker.claim();
-  await computes(worker, claim);
-  return { jobId, worker, claim };
-}
+const { round, enqueue, computes, runs, rows, outcome, chosen, apply } = preemptionIn(world, () => epoch);
 
 const nameOf = ({ parameters }: ClaimView): unknown => (parameters as { textEncode: { prompt: string } }).textEncode.prompt;
 
 async function levelOf(worker: Worker, claim: ClaimView): Promise<string | undefined> {
   const [answer] = await worker.beat(claim, 11, { deviceMs: 600_000 });
   return answer?.kind === "answered" ? answer.levels[0]?.level : answer?.code;
-}
-
-type Row = { outcome: string | null; closed: boolean; reason: string; made_way: boolean };
-const rows = (): Promise<readonly Row[]> =>
-  world().sql<Row>(
-    "select outcome, closed_at is not null as closed, reason, made_way_at is not null as made_way from preemption order by id",
-  );
-
-async function outcome(): Promise<string | null | undefined> {
-  await round();
-  return (await rows()).at(-1)?.outcome;
 }
 
 describe("a run of a lower class", () => {
@@ -272,7 +242,7 @@ describe("a race", () => {
     const another = await openAnother();
     await runs("long");
     await enqueue("urgent");
-    const both = await Promise.all([round(), another.preempt(epoch, policy), round()]);
+    const both = await Promise.all([round(), another.preempt(epoch, eagerPolicy), round()]);
     expect(both.flatMap(({ opened }) => opened)).toEqual(["class"]);
     expect(await rows()).toHaveLength(1);
   });
@@ -285,7 +255,7 @@ describe("a race", () => {
     const next = await store.holdDuty("preemption", "other", 60_000);
     expect(await round()).toMatchObject({ opened: [], closed: [], aftermath: { pushes: [] } });
     expect(await rows()).toEqual([]);
-    expect((await store.preempt(next?.epoch ?? 0, policy)).opened).toEqual(["class"]);
+    expect((await store.preempt(next?.epoch ?? 0, eagerPolicy)).opened).toEqual(["class"]);
   });
 
   const madeWay = `insert into preemption (attempt_id, task_id, beneficiary_id, worker_id, pool, reason, closed_at, outcome, made_way_at)
@@ -307,16 +277,37 @@ describe("a race", () => {
     ["is lost when it has run for less than minRun", [], () => world().sql("update attempt set device_ms = 999")],
     ["is lost when it has made way as often as it may", [], () => world().sql(madeWay)],
   ])("with what changed since the snapshot %s", async (_what, opened, change) => {
-    const { sql } = world();
     const { jobId, claim } = await runs("long", {});
     const urgent = await enqueue("urgent", { priority: 50 });
-    const [waits] = await sql<{ task_id: string }>("select task_id from ready");
-    const { attemptId, taskId } = claim;
-    const chosen = { attemptId, taskId, workerId: "w1", beneficiaryId: Number(waits?.task_id), reason: "priority", losesAll: false };
+    const choice = await chosen(claim);
     await change(jobId, urgent);
-    const values = [epoch, JSON.stringify([chosen]), JSON.stringify(policy)];
-    expect(await sql("select vf_preempt($1, $2, $3) -> 'opened' as opened", values)).toEqual([{ opened }]);
+    expect(await apply(choice)).toEqual(opened);
   });
+});
+
+test("a slot is kept for nobody whose tenant runs as much as it may meanwhile", async () => {
+  const { store } = world();
+  const { worker, claim } = await runs("long");
+  await store.setTenantLimit("other", { weight: 1, maxRunning: 1, maxWaiting: undefined });
+  await enqueue("urgent", { tenant: "other" });
+  expect((await round()).opened).toEqual(["class"]);
+  await enqueue("second", { tenant: "other" }, "prepare/-");
+  expect(nameOf(await createWorker(store, { name: "w2", shapes: ["prepare/-"] }).claim())).toBe("second");
+  await worker.fail(claim, "STAGE_CANCELLED");
+  expect(nameOf(await worker.claim())).toBe("long");
+  expect(await outcome()).toBe("withdrawn");
+});
+
+test("a denoise without a checkpoint makes way for nobody, however young", async () => {
+  const { sql } = world();
+  const { claim } = await runs("long", {});
+  await sql("delete from task_checkpoint");
+  await enqueue("urgent", { priority: 50 });
+  await sql("update task set stage = 'denoise' where id = $1", [claim.taskId]);
+  const choice = { ...(await chosen(claim)), losesAll: true };
+  expect(await apply(choice)).toEqual([]);
+  await sql("update task set stage = 'vae_decode' where id = $1", [claim.taskId]);
+  expect(await apply(choice)).toEqual(["priority"]);
 });
 
 test("how long stops took is counted once each, by what asked for them", async () => {

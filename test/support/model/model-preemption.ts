@@ -92,6 +92,7 @@ function runningFacts(model: Model, attempt: ModelAttempt): readonly RunningAtte
       step: said?.step ?? 0,
       steps: said?.steps ?? 0,
       ranMs,
+      keepsCheckpoints: false,
       unkeptMs: task.checkpoint?.attempt === attempt ? model.now - task.checkpoint.keptAt : null,
       expectedMs: expectedMs(model, task.shape),
       timesPreempted: timesPreempted(model, task),

@@ -50,7 +50,7 @@ export function settleTask(task: ModelTask, otherwise: "inputs_complete" | "back
 export function giveBack(model: Model, attempt: ModelAttempt, isReported: boolean): void {
   const { task } = attempt;
   const level = levelOf(model, attempt.id);
-  attempt.isUnordered = isReported && level === "wanted";
+  attempt.isUnordered = isReported && attempt.hasBegun && level === "wanted";
   const repeats = task.attempts.filter((each) => each.isUnordered && each.session.endReason !== "stopped").length;
   const event = level === "preempt" ? "preempt" : "abandon";
   const consequence = nextPlace(task, level === "preempt" ? "preempt" : "give_back");

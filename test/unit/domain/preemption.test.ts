@@ -26,6 +26,7 @@ const run: RunningAttempt = {
   step: 20,
   steps: 100,
   ranMs: 100_000,
+  keepsCheckpoints: true,
   unkeptMs: 1_000,
   expectedMs: 500_000,
   timesPreempted: 0,
@@ -90,14 +91,15 @@ describe("what makes way", () => {
     ["is in its last tenth", { step: 90 }],
     ["has little left", { step: 80, ranMs: 100_000 }],
     ["would lose more than is left of it", { unkeptMs: 400_001 }],
-    ["keeps nothing and has done much", { unkeptMs: null }],
+    ["has told no checkpoint, however young", { unkeptMs: null, expectedMs: 10_000_000 }],
+    ["keeps nothing and has done much", { keepsCheckpoints: false, unkeptMs: null }],
   ])("is no run that %s", (_why, change) => {
     expect(mayMakeWay({ ...run, ...change }, policy)).toBe(false);
     expect(victims({ running: [{ ...run, ...change }] })).toEqual([]);
   });
 
   it("is a run that keeps nothing only while it has done little of what it is expected to", () => {
-    const young = { ...run, unkeptMs: null, expectedMs: 2_000_000, step: 5, ranMs: 99_000 };
+    const young = { ...run, keepsCheckpoints: false, unkeptMs: null, expectedMs: 2_000_000, step: 5, ranMs: 99_000 };
     expect(victims({ running: [young] })).toMatchObject([{ losesAll: true }]);
     expect(victims({ running: [{ ...young, ranMs: 100_001 }] })).toEqual([]);
   });
@@ -149,6 +151,7 @@ const someRun = fc.record({
   step: fc.integer({ min: 0, max: 100 }),
   steps: fc.constant(100),
   ranMs: fc.integer({ min: 0, max: 1_000_000 }),
+  keepsCheckpoints: fc.boolean(),
   unkeptMs: fc.option(fc.integer({ min: 0, max: 100_000 })),
   expectedMs: fc.integer({ min: 0, max: 2_000_000 }),
   timesPreempted: fc.integer({ min: 0, max: 4 }),
