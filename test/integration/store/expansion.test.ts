@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { decideExpansion } from "../../../services/domain/expansion.ts";
+import { explainWaiting } from "../../../services/domain/explain-window.ts";
 import type { Aftermath, ManifestRender, Store, WaitingRender } from "../../../services/coordinator/store/store-contract.ts";
 import type { PlannedTask } from "../../../services/domain/planned-task.ts";
 import { useWorld } from "../../support/store-suite.ts";
@@ -316,5 +317,21 @@ describe("what may not start", () => {
     await store.cancelJob("local", "ours");
     await sql(jobStop);
     expect(await store.retryJob("local", "ours")).toMatchObject({ kind: "retried", aftermath: { hasWaiting: true } });
+  });
+
+  const kinds = ["held", "over_budget", "tenant_limit", "over_budget"];
+  test.each(cases)("what waits of %s is explained by that", async (what, shut, release) => {
+    const kind = kinds[cases.findIndex(([name]) => name === what)];
+    const { store, sql } = world();
+    await submitManifest(prompts(9), { jobId: "ours" });
+    await expand(store);
+    await shut();
+    const explain = async () => {
+      const facts = await store.explainFacts("local", "ours", 5);
+      return (facts?.waiting ?? []).map((waits) => ({ ...waits, ...explainWaiting(waits, facts ?? { holds: [], limits: [] }) }));
+    };
+    expect(await explain()).toMatchObject([{ kind, pool: "pool", tenant: "local", renders: 1, open: 0, window }]);
+    await sql(release);
+    expect(await explain()).toMatchObject([{ kind: "window", open: 4 }]);
   });
 });
