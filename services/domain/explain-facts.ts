@@ -79,8 +79,11 @@ export type ExplainLimit = { readonly tenant: string; readonly running: number; 
 /** Renders of a job that wait for the window of a pool. */
 export type WaitingPool = {
   readonly pool: string;
+  readonly tenant: string;
   readonly renders: number;
-  /** Renders of any job that the pool has open, and may have. */
+  /** What the job's budget says, when it is stopped. */
+  readonly overBudget?: string | undefined;
+  /** Renders of any job that take a place in the pool's window, and how many may. */
   readonly open: number;
   readonly window: number;
 };

@@ -6,8 +6,9 @@
  * none holds its engine, that all are cordoned.
  */
 import { type Fleet, fleetOf, noneCanRun, whyNoneStarts } from "./explain-workers.ts";
+import { holdsOf, limitsOf, overBudget } from "./explain-holds.ts";
 import { explainWaiting } from "./explain-window.ts";
-import type { Constraint, ConstraintKind, ExplainFacts, ExplainHold, ExplainLimit, OpenTask } from "./explain-facts.ts";
+import type { Constraint, ConstraintKind, ExplainFacts, OpenTask } from "./explain-facts.ts";
 
 export type * from "./explain-facts.ts";
 
@@ -42,7 +43,7 @@ export function summarize(facts: ExplainFacts): string {
   const [first] = waiting === undefined || (running > 0 && waiting.state === "blocked") ? [] : explainTask(waiting, facts);
   if (first !== undefined) parts.push(`${running > 0 ? "the next " : ""}${openings[first.kind]}: ${first.message}`);
   if (facts.deadline !== undefined) parts.push(deadlines[facts.deadline]);
-  for (const pool of facts.waiting ?? []) parts.push(explainWaiting(pool).message);
+  for (const pool of facts.waiting ?? []) parts.push(explainWaiting(pool, facts).message);
   return parts.length > 0 ? parts.join("; ") : "no task of it is open";
 }
 
@@ -92,36 +93,7 @@ function backOff({ delayMs, failures }: OpenTask): Constraint {
   return { kind: "back_off", message, remedy: "" };
 }
 
-function holdsOf(task: OpenTask, holds: readonly ExplainHold[]): readonly Constraint[] {
-  const names = { farm: "", pool: task.pool, tenant: task.tenant };
-  const binding = holds.filter(({ scope, name }) => names[scope] === name);
-  return binding.map(({ scope, name, reason, origin }) => {
-    if (origin === "budget") return spent(reason, `${scope} ${name}`);
-    const target = scope === "farm" ? "farm" : `${scope} ${name}`;
-    const message = `${scope === "farm" ? "the farm" : target} is held${reason === "" ? "" : `: ${reason}`}`;
-    return { kind: "held", message, remedy: `vapfarm release ${target}` };
-  });
-}
-
-function overBudget({ overBudget: reason }: OpenTask): readonly Constraint[] {
-  return reason === undefined ? [] : [spent(reason, "job JOB")];
-}
-
-function spent(reason: string, whose: string): Constraint {
-  return { kind: "over_budget", message: reason, remedy: `raise the budget: vapfarm budgets set ${whose}` };
-}
-
 function aboutToStart({ free }: Fleet): Constraint {
   const message = free.length === 1 ? "a worker is free and takes it next" : `${free.length} workers are free and one takes it next`;
   return { kind: "about_to_start", message, remedy: "" };
-}
-
-function limitsOf({ tenant }: OpenTask, limits: readonly ExplainLimit[]): readonly Constraint[] {
-  return limits
-    .filter((limit) => limit.tenant === tenant && limit.running >= limit.maxRunning)
-    .map(({ running, maxRunning }) => ({
-      kind: "tenant_limit",
-      message: `tenant ${tenant} runs ${running} of the ${maxRunning} ${maxRunning === 1 ? "task" : "tasks"} that it may run at once`,
-      remedy: "wait, or have the limit raised (vapfarm tenants set)",
-    }));
 }

@@ -456,6 +456,7 @@ create or replace function vf_unsoundness(t task) returns text language sql vola
     when t.state = 'blocked' and t.inputs_missing <> vf_inputs_missing(t.id) then 'miscounted'
     when t.state = 'blocked' and t.inputs_missing = 0 then 'waits for nothing'
     when t.state = 'ready' and not exists (select 1 from ready q where q.task_id = t.id) and vf_job_may_start(t.id) then 'not queued'
+    when t.state = 'ready' and not vf_job_may_start(t.id) and exists (select 1 from ready q where q.task_id = t.id) then 'stopped and queued'
     when t.state = 'running' and not exists (
       select 1 from attempt a join session s on s.id = a.session_id
       where a.id = t.current_attempt and a.state = 'running' and s.is_live) then 'without owner'
@@ -493,10 +494,33 @@ create function vf_lock_jobs_tasks(p_jobs text[]) returns bigint[] language sql 
   select vf_lock_open_tasks(array(select r.id from render r where r.job_id = any (p_jobs) and r.state in ('queued', 'running')));
 $$;
 
--- Stops jobs and ends stops, whose open tasks are locked: takes out of the line what may no longer start, and puts back what may again.
-create function vf_move_stops(fx jsonb, p_stops jsonb, p_resumes text[]) returns jsonb language plpgsql as $$
+-- Locks jobs by id, whose open tasks p_locked are. Who gives a job tasks locks it before they get into line: what was given until now is seen, and
+-- is a lost race when it is not locked; who comes later sees the stop.
+create function vf_lock_jobs_after(p_jobs text[], p_locked bigint[]) returns void language plpgsql as $$
+begin
+  perform 1 from job j where j.id = any (p_jobs) order by j.id for no key update;
+  perform 1 from render r join task_user u on u.render_id = r.id join task t on t.id = u.task_id
+  where r.job_id = any (p_jobs) and r.state in ('queued', 'running') and t.state in ('blocked', 'ready', 'delayed', 'running')
+    and not exists (select 1 from unnest(p_locked) l(id) where l.id = t.id)
+  limit 1;
+  if found then raise exception 'a job has got tasks' using errcode = 'serialization_failure'; end if;
+end $$;
+
+-- Ends stops of jobs whose open tasks are locked, and puts back into line what may start again. Before jobs are locked: who puts a task into line
+-- locks the stop that it saw, then its job.
+create function vf_end_stops(fx jsonb, p_jobs text[]) returns jsonb language plpgsql as $$
 declare
   v_ready bigint[];
+begin
+  delete from job_stop where job_id = any (p_jobs);
+  v_ready := array(select distinct t.id from render r join task_user u on u.render_id = r.id join task t on t.id = u.task_id
+    where r.job_id = any (p_jobs) and u.is_wanted and t.state = 'ready' and not exists (select 1 from ready q where q.task_id = t.id));
+  perform vf_rank_all(v_ready);
+  return vf_add_all(fx, 'ready', to_jsonb(v_ready));
+end $$;
+
+-- Stops jobs that are locked with their open tasks: [{jobId, reason}]. Takes out of the line what may no longer start.
+create function vf_stop_jobs(p_stops jsonb) returns void language plpgsql as $$
 begin
   insert into job_stop (job_id, reason) select s ->> 'jobId', s ->> 'reason' from jsonb_array_elements(p_stops) s
   join job j on j.id = s ->> 'jobId' order by 1 on conflict (job_id) do update set reason = excluded.reason;
@@ -504,11 +528,6 @@ begin
       select u.task_id from jsonb_array_elements(p_stops) s join render r on r.job_id = s ->> 'jobId' join task_user u on u.render_id = r.id
       where u.is_wanted)
     and not vf_job_may_start(q.task_id);
-  delete from job_stop where job_id = any (p_resumes);
-  v_ready := array(select distinct t.id from render r join task_user u on u.render_id = r.id join task t on t.id = u.task_id
-    where r.job_id = any (p_resumes) and u.is_wanted and t.state = 'ready' and not exists (select 1 from ready q where q.task_id = t.id));
-  perform vf_rank_all(v_ready);
-  return vf_add_all(fx, 'ready', to_jsonb(v_ready));
 end $$;
 
 -- Cancels a job whose budget is used up; the job and the renders that end say why.
@@ -530,7 +549,7 @@ end $$;
 
 -- Does what services/domain/budget.ts decided: p_decision is its BudgetDecision. Nothing when one of the budgets that it looked at has changed
 -- since: the next round looks again. Returns the aftermath; null when the duty is lost.
--- Locks: the budgets by id, open tasks of the jobs by id, job_stop, jobs by id. Indexes: primary keys, job_open_idx, render_job_id_position_key.
+-- Locks: the budgets by id, open tasks of the jobs by id, job_stop, the jobs that are stopped or cancelled by id, those that are told by id. Indexes: primary keys, job_open_idx, render_job_id_position_key.
 create function vf_apply_budgets(p_epoch bigint, p_decision jsonb) returns jsonb language plpgsql as $$
 declare
   fx jsonb := vf_no_effects();
@@ -538,15 +557,17 @@ declare
   v_tenant text;
   v_cancel record;
   v_seen integer;
+  v_locked bigint[];
   v_resumes constant text[] := array(select jsonb_array_elements_text(p_decision -> 'resumes'));
+  v_ending constant text[] := array(
+    select x ->> 'jobId' from jsonb_array_elements((p_decision -> 'stops') || (p_decision -> 'cancels')) x);
 begin
   if not vf_holds_duty('budgets', p_epoch) then return null; end if;
   select count(*) into v_seen from (
     select 1 from budget b join jsonb_to_recordset(p_decision -> 'seen') as s(id bigint, version bigint) using (id, version)
     order by b.id for no key update of b) locked;
   if v_seen <> jsonb_array_length(p_decision -> 'seen') then return v_result; end if;
-  perform vf_lock_jobs_tasks(v_resumes || array(
-    select x ->> 'jobId' from jsonb_array_elements((p_decision -> 'stops') || (p_decision -> 'cancels')) x));
+  v_locked := vf_lock_jobs_tasks(v_resumes || v_ending);
   update budget b set level = l.level, level_month = l.month
   from jsonb_to_recordset(p_decision -> 'levels') as l(id bigint, level text, month date) where b.id = l.id;
   -- What a hold forbids is not claimed after its commit: it waits for the claims that have begun.
@@ -558,7 +579,9 @@ begin
     delete from hold where scope = 'tenant' and name = v_tenant and origin = 'budget';
     v_result := vf_both(v_result, vf_startable(null, v_tenant, null));
   end loop;
-  fx := vf_move_stops(fx, p_decision -> 'stops', v_resumes);
+  fx := vf_end_stops(fx, v_resumes);
+  perform vf_lock_jobs_after(v_ending, v_locked);
+  perform vf_stop_jobs(p_decision -> 'stops');
   fx := vf_add_all(fx, 'events', (
     select jsonb_agg(jsonb_build_object('job', j.id, 'kind', n ->> 'kind', 'message', n ->> 'message') order by j.id)
     from jsonb_array_elements(p_decision -> 'notices') n join job j on j.state in ('queued', 'running')

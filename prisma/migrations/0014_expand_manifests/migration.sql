@@ -116,20 +116,66 @@ begin
   return null;
 end $$;
 
+-- Tenants of which nothing starts: held, by a person or a budget, or allowed to run nothing.
+create function vf_shut_tenants() returns text[] language plpgsql stable as $$
+begin
+  return array(select h.name from hold h where h.scope = 'tenant' union select l.tenant_id from tenant_limit l where l.max_running = 0);
+end $$;
+
+-- Of a pool's open renders those that take no place in its window, since nothing of them starts (their tenant is shut, their job stopped) or
+-- runs. They take one again when they may go on: the window is over-full then, until it drains. Of those that have begun, and so have
+-- intermediates, one more window is passed over, no more. Nothing is read where nobody is shut.
+-- Indexes: render_open_idx, task_user_render_id_idx.
+create function vf_idle_renders(p_pool text, p_window integer) returns table (tenant_id text, job_class text, renders bigint)
+language plpgsql stable as $$
+declare
+  v_tenants constant text[] := vf_shut_tenants();
+begin
+  if cardinality(v_tenants) = 0 and not exists (select 1 from job_stop) then return; end if;
+  return query
+    with open as materialized (
+      select r.id, r.job_id, r.state from render r where r.pool = p_pool and r.state in ('queued', 'running') and not r.is_waiting)
+    select i.tenant_id, i.job_class, count(*) from (
+      select j.tenant_id, j.job_class, o.state, row_number() over (partition by o.state order by o.id) as place
+      from open o join job j on j.id = o.job_id
+      where (j.tenant_id = any (v_tenants) or exists (select 1 from job_stop s where s.job_id = j.id))
+        and (o.state = 'queued' or not exists (
+          select 1 from task_user u join task t on t.id = u.task_id where u.render_id = o.id and u.is_wanted and t.state = 'running'))) i
+    where i.state = 'queued' or i.place <= p_window
+    group by i.tenant_id, i.job_class;
+end $$;
+
+-- Whether the window of a pool has room for more renders of one who is shut, or is not. Of a shut tenant the renders that take no place count
+-- too, or it could expand without end. Index: render_open_idx.
+create function vf_has_room(p_pool text, p_renders integer, p_window integer, p_is_shut boolean) returns boolean language plpgsql stable as $$
+declare
+  v_idle integer;
+begin
+  if p_renders + (
+    select count(*) from (select 1 from render r where r.pool = p_pool and r.state in ('queued', 'running') and not r.is_waiting
+                          limit p_window) o) <= p_window then return true; end if;
+  if p_is_shut then return false; end if;
+  v_idle := (select coalesce(sum(i.renders), 0) from vf_idle_renders(p_pool, p_window) i);
+  return v_idle > 0 and p_renders - v_idle + (
+    select count(*) from (select 1 from render r where r.pool = p_pool and r.state in ('queued', 'running') and not r.is_waiting
+                          limit p_window + v_idle) o) <= p_window;
+end $$;
+
 -- Whether renders of a tenant can be expanded at once: each pool's window has room for them, and none of the tenant's own of the same or a
--- better class and priority waits for it. p_wanted: pool -> renders. What others of its tenants wait for is the duty's part of the window
--- (domain/expansion.ts). Submits that commit at once may exceed a window together by what they bring. Index: render_open_idx.
+-- better class and priority, of a job that is not stopped, waits for it. p_wanted: pool -> renders. What others of its tenants wait for is the
+-- duty's part of the window (domain/expansion.ts). Submits that commit at once may exceed a window together by what they bring.
+-- Indexes: render_open_idx, waiting_pool_idx.
 create function vf_fits(p_tenant text, p_class text, p_priority integer, p_wanted jsonb, p_window integer) returns boolean
 language plpgsql as $$
+declare
+  v_is_shut constant boolean := p_tenant = any (vf_shut_tenants());
 begin
   return not exists (
     select 1 from jsonb_each_text(p_wanted) w(pool, renders)
-    where w.renders::integer + (
-        select count(*) from (select 1 from render r where r.pool = w.pool and r.state in ('queued', 'running') and not r.is_waiting
-                              limit p_window) o) > p_window
+    where not vf_has_room(w.pool, w.renders::integer, p_window, v_is_shut)
       or exists (
         select 1 from waiting l join job j on j.id = l.job_id
-        where l.pool = w.pool and l.tenant_id = p_tenant
+        where l.pool = w.pool and l.tenant_id = p_tenant and not exists (select 1 from job_stop s where s.job_id = j.id)
           and (case j.job_class when 'production' then 0 else 1 end, -j.priority)
             <= (case p_class when 'production' then 0 else 1 end, -p_priority)));
 end $$;
@@ -262,25 +308,34 @@ end $$;
 
 -- What the decision about expanding is made from, for pools whose window has room: {isWaiting, pools: [{pool, open: [{tenant, jobClass, renders}],
 -- lines: [{jobId, tenant, jobClass, priority, createdAt (ms), renders}]}]}. Of each tenant the first lines, as many as there is room for,
--- and no more than p_most. p_window: renders that are kept open in a pool. Indexes: waiting_pool_idx, render_open_idx.
+-- and no more than p_most. What would not start anyhow is left out: held pools, lines of shut tenants and of stopped jobs, and what
+-- vf_idle_renders tells. p_window: renders that are kept open in a pool. Indexes: waiting_pool_idx, render_open_idx.
 create function vf_expansion_facts(p_window integer, p_most integer) returns jsonb language plpgsql as $$
+declare
+  v_shut constant text[] := vf_shut_tenants();
 begin
   return (
     with recursive pool(name) as (
       (select w.pool from waiting w order by w.pool limit 1)
       union all
       select (select w.pool from waiting w where w.pool > pool.name order by w.pool limit 1) from pool where pool.name is not null),
+    free as materialized (
+      select p.name from pool p
+      where p.name is not null and not exists (select 1 from hold h where h.scope = 'farm' or (h.scope = 'pool' and h.name = p.name))),
     open as materialized (
-      select p.name as pool, j.tenant_id, j.job_class, count(r.id) as renders
-      from pool p join render r on r.pool = p.name and r.state in ('queued', 'running') and not r.is_waiting join job j on j.id = r.job_id
-      where p.name is not null group by p.name, j.tenant_id, j.job_class),
+      select n.pool, n.tenant_id, n.job_class, n.renders - coalesce(i.renders, 0) as renders from (
+        select f.name as pool, j.tenant_id, j.job_class, count(r.id) as renders
+        from free f join render r on r.pool = f.name and r.state in ('queued', 'running') and not r.is_waiting join job j on j.id = r.job_id
+        group by f.name, j.tenant_id, j.job_class) n
+      left join (select f.name as pool, x.* from free f cross join lateral vf_idle_renders(f.name, p_window) x) i
+        on i.pool = n.pool and i.tenant_id = n.tenant_id and i.job_class = n.job_class),
     room as (
-      select p.name as pool, p_window - coalesce((select sum(o.renders) from open o where o.pool = p.name), 0) as renders
-      from pool p where p.name is not null),
+      select f.name as pool, p_window - coalesce((select sum(o.renders) from open o where o.pool = f.name), 0) as renders from free f),
     line as (
       select w.pool, w.job_id, w.tenant_id, w.renders, j.job_class, j.priority, j.created_at,
         row_number() over (partition by w.pool, w.tenant_id, j.job_class order by j.priority desc, j.created_at, j.id) as place, room.renders as room
-      from room join waiting w on w.pool = room.pool join job j on j.id = w.job_id where room.renders > 0)
+      from room join waiting w on w.pool = room.pool join job j on j.id = w.job_id
+      where room.renders > 0 and w.tenant_id <> all (v_shut) and not exists (select 1 from job_stop s where s.job_id = w.job_id))
     select jsonb_build_object('isWaiting', exists (select 1 from waiting), 'pools', coalesce(jsonb_agg(jsonb_build_object('pool', room.pool,
       'open', coalesce((select jsonb_agg(jsonb_build_object('tenant', o.tenant_id, 'jobClass', o.job_class, 'renders', o.renders))
                         from open o where o.pool = room.pool), '[]'),
@@ -539,7 +594,7 @@ create function vf_renders_with(p_renders bigint[], p_uploads jsonb) returns jso
 $$;
 
 -- Runs failed and cancelled renders of the job (or the one at p_position) again, at most p_most in a call. Those that fit into the window are
--- expanded as they were; many, or such as never had tasks, wait for it. Null when the tenant (null: anyone) has no such job or render.
+-- expanded as they were; many, or such as never had tasks, or of a stopped job, wait for it. Null when the tenant (null: anyone) has no such job or render.
 -- Outcomes: nothing; invalid (uploads that are gone, and the specs that name them); retried (renders, left: whether to call again).
 create function vf_retry(p_tenant text, p_job text, p_position integer, p_limits jsonb) returns jsonb language plpgsql as $$
 declare
@@ -559,7 +614,7 @@ begin
   where j.id = p_job and j.removed_at is null and (p_tenant is null or j.tenant_id = p_tenant) limit 1;
   if not found then return null; end if;
   if cardinality(v_renders) = 0 then return '{"kind": "nothing"}'; end if;
-  v_fits := cardinality(v_renders) <= v_at_once
+  v_fits := cardinality(v_renders) <= v_at_once and not exists (select 1 from job_stop s where s.job_id = p_job)
     and not exists (select 1 from unnest(v_renders) k(id) where not exists (select 1 from task_user u where u.render_id = k.id))
     and vf_fits(v_job.tenant_id, v_job.job_class, v_job.priority, (
       select jsonb_object_agg(g.pool, g.renders) from (

@@ -14,13 +14,13 @@ export function explanationToProto(facts: ExplainFacts): ExplainJobResponse {
     summary: summarize(facts),
     tasks: facts.tasks.map((task) => taskToProto(task, facts)),
     openTasks: facts.openTasks,
-    waitingRenders: (facts.waiting ?? []).map(waitingToProto),
+    waitingRenders: (facts.waiting ?? []).map((waiting) => waitingToProto(waiting, facts)),
   };
 }
 
-function waitingToProto(waiting: WaitingPool): WaitingRenders {
+function waitingToProto(waiting: WaitingPool, facts: ExplainFacts): WaitingRenders {
   const { pool, renders: renderCount, open: openRenders, window } = waiting;
-  return { pool, renderCount, openRenders, window, constraint: constraintToProto(explainWaiting(waiting)) };
+  return { pool, renderCount, openRenders, window, constraint: constraintToProto(explainWaiting(waiting, facts)) };
 }
 
 function constraintToProto({ kind, message, remedy }: Constraint) {

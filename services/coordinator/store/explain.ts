@@ -12,7 +12,7 @@ const mostTasks = 200;
 
 type Explained = { readonly scope: TenantScope; readonly jobId: string; readonly position: number | undefined };
 type FactsRow = Omit<ExplainFacts, "tasks" | "deadline" | "pools" | "waiting"> & {
-  readonly waiting: readonly Omit<WaitingPool, "window">[];
+  readonly waiting: readonly (Omit<WaitingPool, "window" | "overBudget"> & { readonly overBudget: string | null })[];
   readonly deadline: "at_risk" | "missed" | null;
   readonly tasks: readonly (Omit<OpenTask, "workerName" | "keptStep" | "slotOn" | "overBudget"> & {
     readonly overBudget: string | null;
@@ -27,13 +27,13 @@ export async function explainFacts(
   { pool, settings }: StoreContext,
   { scope, jobId, position }: Explained,
 ): Promise<ExplainFacts | undefined> {
-  const values = [jobId, scope ?? null, position ?? null, mostTasks];
+  const values = [jobId, scope ?? null, position ?? null, mostTasks, settings.limits.openRenders];
   const [row] = await runStatement<FactsRow>(pool, explainFactsStatement, values);
   if (row === undefined) return undefined;
   const { tasks, deadline, waiting, ...rest } = row;
   return {
     ...rest,
-    waiting: waiting.map((one) => ({ ...one, window: settings.limits.openRenders })),
+    waiting: waiting.map((one) => ({ ...one, overBudget: one.overBudget ?? undefined, window: settings.limits.openRenders })),
     pools: Object.keys(settings.pools),
     deadline: deadline ?? undefined,
     tasks: tasks.map(({ workerName, keptStep, slotOn, overBudget, ...task }) => ({

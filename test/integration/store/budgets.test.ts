@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { SetBudget, Store } from "../../../services/coordinator/store/store-contract.ts";
+import type { BudgetDecision } from "../../../services/domain/budget.ts";
 import { budgetRound, epochOf } from "../../support/store-duties.ts";
 import { useWorld } from "../../support/store-suite.ts";
-import { createWorker, submit, success, task, type Worker } from "../../support/store-world.ts";
+import { createWorker, submit, submitBatch, success, task, type Worker } from "../../support/store-world.ts";
 
 const world = useWorld();
 const euro = 1_000_000_000n;
@@ -27,6 +28,12 @@ const limit = (overrides: Partial<SetBudget> = {}): SetBudget => ({
 async function spend(worker: Worker, deviceMs: number): Promise<void> {
   await worker.report({ ...success(await worker.claim()), deviceMs });
 }
+
+/** Stops a job, whatever its budgets are. */
+const stopOf = (jobId: string): BudgetDecision => ({
+  ...{ seen: [], levels: [], holds: [], releases: [], resumes: [], cancels: [], notices: [] },
+  stops: [{ jobId, reason: "spent" }],
+});
 
 const isClaimed = async (): Promise<boolean> => {
   const worker = createWorker(world().store);
@@ -278,5 +285,39 @@ describe("a decision", () => {
     await resuming;
     expect(await sql("select 1 from ready")).toHaveLength(1);
     expect(claim.attemptNumber).toBe(1);
+  });
+
+  test("lets a stop and a retry that comes in between miss nothing", async () => {
+    const { store, pool, sql } = world();
+    const jobId = await submitBatch(store, [[task("kept")], [task("again"), task("then", { after: ["again"] })]]);
+    await store.cancelJob("local", jobId, 1);
+    const retrying = await pool.connect();
+    await retrying.query("begin");
+    await retrying.query("select vf_retry(null, $1, 1, $2)", [jobId, { most: 9, atOnce: 9, openRenders: 9 }]);
+    let isStopped = false;
+    const stopping = store.applyBudgets(await epochOf(world(), "budgets"), stopOf(jobId)).then(() => (isStopped = true));
+    const isWaiting = async () => isStopped || (await sql("select 1 from pg_locks where not granted")).length > 0;
+    await expect.poll(isWaiting, { timeout: 20_000 }).toBe(true);
+    await retrying.query("commit");
+    retrying.release();
+    await stopping;
+    expect(await sql("select state from task where not is_retired order by id")).toMatchObject([{}, { state: "ready" }, {}]);
+    expect(await sql("select 1 from ready")).toEqual([]);
+    expect(await isClaimed()).toBe(false);
+  });
+
+  test("that missed what is ready is made good by the sweep", async () => {
+    const { store, sql } = world();
+    const jobId = await submit(store, [task("only"), task("shared")]);
+    const other = await submit(store, [task("shared")]);
+    await sql("insert into job_stop (job_id, reason) values ($1, 'spent')", [jobId]);
+    const epoch = await epochOf(world(), "sweep");
+    expect(await store.sweep(epoch)).toMatchObject({ repaired: 1 });
+    expect(await sql("select t.parameters #>> '{textEncode,prompt}' as prompt from ready q join task t on t.id = q.task_id")).toEqual([
+      { prompt: "shared" },
+    ]);
+    await store.cancelJob("local", other);
+    expect(await store.sweep(epoch)).toMatchObject({ repaired: 0 });
+    expect(await isClaimed()).toBe(false);
   });
 });

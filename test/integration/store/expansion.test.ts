@@ -1,5 +1,6 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { decideExpansion } from "../../../services/domain/expansion.ts";
+import { explainWaiting } from "../../../services/domain/explain-window.ts";
 import type { Aftermath, ManifestRender, Store, WaitingRender } from "../../../services/coordinator/store/store-contract.ts";
 import type { PlannedTask } from "../../../services/domain/planned-task.ts";
 import { useWorld } from "../../support/store-suite.ts";
@@ -9,8 +10,9 @@ const window = 4;
 const world = useWorld({ limits: { openRenders: window } });
 
 /** Renders of a shared clip and a denoise of their own, as their prompt says. */
-function planOf({ spec }: Pick<WaitingRender, "spec">): readonly PlannedTask[] {
-  return [task("clip"), task(spec.prompt, { after: ["clip"], artifacts: ["mp4"] })];
+function planOf({ spec, tenant }: Pick<WaitingRender, "spec" | "tenant">): readonly PlannedTask[] {
+  const domain = tenant === "local" ? {} : { domain: tenant };
+  return [task("clip", domain), task(spec.prompt, { ...domain, after: ["clip"], artifacts: ["mp4"] })];
 }
 
 function manifestOf(prompts: readonly string[], overrides: Parameters<typeof batch>[1] = {}) {
@@ -27,14 +29,14 @@ async function* partsOf(rows: readonly ManifestRender[]) {
   for (let first = 0; first < rows.length; first += 3) yield rows.slice(first, first + 3);
 }
 
-const uploads = async (store: Store, names = ["image", "clip"]): Promise<void> => {
-  const rest = { tenant: "local", sizeBytes: 1, mediaType: "image/png", kind: "image" as const, width: 1, height: 1, frames: 1 };
+const uploads = async (store: Store, names = ["image", "clip"], tenant = "local"): Promise<void> => {
+  const rest = { tenant, sizeBytes: 1, mediaType: "image/png", kind: "image" as const, width: 1, height: 1, frames: 1 };
   for (const name of names) await store.commitUpload({ ...rest, sha256: sha256(name) });
 };
 
 async function submitManifest(prompts: readonly string[], overrides: Parameters<typeof batch>[1] = {}): Promise<string> {
   const { store } = world();
-  await uploads(store);
+  await uploads(store, undefined, overrides.tenant);
   const outcome = await store.submitManifest(manifestOf(prompts, overrides));
   if (outcome.kind !== "stored") throw new TypeError(`not stored: ${outcome.kind}`);
   return outcome.job.jobId;
@@ -46,11 +48,13 @@ async function expand(store: Store, holder = "test"): Promise<readonly Aftermath
   const { pools } = await store.expansionFacts();
   const renders = await store.waitingRenders(decideExpansion(pools, window, 100));
   const again = renders.filter(({ isPlanned }) => isPlanned);
-  const fresh = renders.filter(({ isPlanned }) => !isPlanned).map((render) => ({ render, tasks: planOf(render) }));
-  return [
-    ...(again.length > 0 ? [await store.expandAgain(epoch, "local", again)] : []),
-    ...(fresh.length > 0 ? [await store.expandRenders(epoch, { tenant: "local", pool: "pool", renders: fresh })] : []),
-  ];
+  const done = again.length > 0 ? [await store.expandAgain(epoch, "local", again)] : [];
+  for (const tenant of new Set(renders.map((render) => render.tenant))) {
+    const fresh = renders.filter((render) => !render.isPlanned && render.tenant === tenant);
+    const planned = fresh.map((render) => ({ render, tasks: planOf(render) }));
+    if (fresh.length > 0) done.push(await store.expandRenders(epoch, { tenant, pool: "pool", renders: planned }));
+  }
+  return done;
 }
 
 async function finish(worker: Worker, most = 100): Promise<number> {
@@ -102,7 +106,7 @@ test("a window of renders is open until the job has succeeded, and what they sha
 test("a render whose tasks have all succeeded has succeeded when it is expanded", async () => {
   const { store } = world();
   await uploads(store);
-  await submit(store, planOf({ spec: plannedRender([], { prompt: "render 0" }).render }));
+  await submit(store, planOf({ spec: plannedRender([], { prompt: "render 0" }).render, tenant: "local" }));
   await finish(createWorker(store));
   const jobId = await submitManifest(prompts(1));
   await expand(store);
@@ -218,5 +222,116 @@ test("more than the limits allow is refused before anything is stored", async ()
     kind: "full",
     what: "open jobs of the tenant",
     most: 3,
+  });
+});
+
+describe("what may not start", () => {
+  const theirs = { jobId: "theirs", tenant: "other" };
+  const note = { by: "ops", reason: "" };
+  const openOf = async (): Promise<unknown> =>
+    world().sql("select job_id, count(*)::integer as open from render where state = 'queued' and not is_waiting group by 1 order by 1");
+  const jobStop = "insert into job_stop (job_id, reason) values ('ours', 'spent')";
+  const budgetHold = "insert into hold (scope, name, reason, placed_by, origin) values ('tenant', 'local', 'spent', 'budget', 'budget')";
+  const noneRunning = "insert into tenant_limit (tenant_id, max_running) values ('local', 0)";
+  const cases = [
+    ["a tenant that a person holds", () => world().store.placeHold({ scope: "tenant", name: "local" }, note), "delete from hold"],
+    ["a tenant that its budget holds", () => world().sql(budgetHold), "delete from hold"],
+    ["a tenant that may run nothing", () => world().sql(noneRunning), "delete from tenant_limit"],
+    ["a stopped job", () => world().sql(jobStop), "delete from job_stop"],
+  ] as const;
+
+  test.each(cases)("%s takes no place in the window while it waits, and goes on after", async (_, shut, release) => {
+    const { store, sql } = world();
+    await uploads(store);
+    await submitManifest(prompts(9), { jobId: "ours" });
+    await shut();
+    await submitManifest(["theirs 0", "theirs 1"], theirs);
+    await expand(store);
+    expect(await openOf()).toEqual([{ job_id: "theirs", open: 2 }]);
+    expect(await finish(createWorker(store))).toBe(3);
+    await sql(release);
+    await expand(store);
+    expect(await openOf()).toEqual([{ job_id: "ours", open: 4 }]);
+  });
+
+  test.each(cases)("%s leaves the window that it filled before to others", async (what, shut, release) => {
+    const { store, sql } = world();
+    await submitManifest(prompts(9), { jobId: "ours" });
+    await expand(store);
+    await shut();
+    await submitManifest(["theirs 0", "theirs 1"], theirs);
+    await expand(store);
+    expect(await openOf()).toEqual([
+      { job_id: "ours", open: 4 },
+      { job_id: "theirs", open: 2 },
+    ]);
+    expect(await store.submitJob(job([task("small", { domain: "third" })], { tenant: "third" }))).toMatchObject({ isWaiting: false });
+    expect(await store.submitJob(job([task("small")]))).toMatchObject({ isWaiting: what !== "a stopped job" });
+    await sql(release);
+    await expand(store);
+    expect(await sql("select 1 from render where job_id = 'ours' and not is_waiting")).toHaveLength(4);
+  });
+
+  test("what has begun of those that are held takes no more room than one more window", async () => {
+    const { store, sql } = world();
+    const begin = "update render set state = 'running' where state = 'queued' and not is_waiting";
+    const begun = async (tenant: string): Promise<void> => {
+      await submitManifest(prompts(9), { jobId: `of ${tenant}`, tenant });
+      await expand(store);
+      await sql(begin);
+      await store.placeHold({ scope: "tenant", name: tenant }, note);
+    };
+    await begun("first");
+    await begun("second");
+    expect(await sql("select 1 from render where state = 'running'")).toHaveLength(8);
+    expect(await store.submitJob(job([task("small")], { jobId: "a small one" }))).toMatchObject({ isWaiting: true });
+    await submitManifest(["theirs 0"], theirs);
+    await expand(store);
+    expect(await openOf()).toEqual([]);
+    await sql("update render set state = 'queued' where job_id = 'of second' and state = 'running'");
+    await expand(store);
+    expect(await openOf()).toEqual([
+      { job_id: "a small one", open: 1 },
+      { job_id: "of second", open: 4 },
+      { job_id: "theirs", open: 1 },
+    ]);
+  });
+
+  test.each([
+    ["farm", ""],
+    ["pool", "pool"],
+  ] as const)("renders wait while the %s is held", async (scope, name) => {
+    const { store } = world();
+    await submitManifest(prompts(2), { jobId: "ours" });
+    await store.placeHold({ scope, name }, note);
+    await expand(store);
+    expect(await openOf()).toEqual([]);
+    await store.releaseHold({ scope, name });
+    await expand(store);
+    expect(await openOf()).toEqual([{ job_id: "ours", open: 2 }]);
+  });
+
+  test("a retry of a stopped job waits", async () => {
+    const { store, sql } = world();
+    await submit(store, [task("one")], { jobId: "ours" });
+    await store.cancelJob("local", "ours");
+    await sql(jobStop);
+    expect(await store.retryJob("local", "ours")).toMatchObject({ kind: "retried", aftermath: { hasWaiting: true } });
+  });
+
+  const kinds = ["held", "over_budget", "tenant_limit", "over_budget"];
+  test.each(cases)("what waits of %s is explained by that", async (what, shut, release) => {
+    const kind = kinds[cases.findIndex(([name]) => name === what)];
+    const { store, sql } = world();
+    await submitManifest(prompts(9), { jobId: "ours" });
+    await expand(store);
+    await shut();
+    const explain = async () => {
+      const facts = await store.explainFacts("local", "ours", 5);
+      return (facts?.waiting ?? []).map((waits) => ({ ...waits, ...explainWaiting(waits, facts ?? { holds: [], limits: [] }) }));
+    };
+    expect(await explain()).toMatchObject([{ kind, pool: "pool", tenant: "local", renders: 1, open: 0, window }]);
+    await sql(release);
+    expect(await explain()).toMatchObject([{ kind: "window", open: 4 }]);
   });
 });

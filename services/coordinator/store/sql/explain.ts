@@ -4,10 +4,10 @@
 import type { NamedStatement } from "../../../platform/database/pool.ts";
 
 /**
- * $1: job, $2: tenant or null, $3: position or null, $4: most tasks. Result: ExplainFacts of domain/explain; no row when there is no such
+ * $1: job, $2: tenant or null, $3: position or null, $4: most tasks, $5: the window of a pool. Result: ExplainFacts of domain/explain; no row when there is no such
  * job or render. Tasks that wait for something else than other tasks come first. What is ahead of a ready task leaves out what is held
  * or at its tenant's limit. A class below its floor is not foreseen.
- * Renders that wait for a window have no tasks; they are counted by pool.
+ * Renders that wait for a window have no tasks; they are counted by pool, and so is what takes a place in its window.
  * Indexes: render_job_id_position_key, render_waiting_idx, render_open_idx, task_user_render_id_idx, ready_lane_idx, attempt_session_running_idx.
  */
 export const explainFactsStatement: NamedStatement = {
@@ -84,11 +84,13 @@ export const explainFactsStatement: NamedStatement = {
       coalesce((
         select jsonb_agg(jsonb_build_object('tenant', l.tenant_id, 'maxRunning', l.max_running,
           'running', (select count(*) from attempt a where a.tenant_id = l.tenant_id and a.state = 'running')))
-        from tenant_limit l where l.max_running is not null and l.tenant_id in (select s.tenant_id from shown s)), '[]') as limits,
+        from tenant_limit l where l.max_running is not null and l.tenant_id in (select s.tenant_id from shown s union all select j.tenant_id)), '[]') as limits,
       case when j.deadline < clock_timestamp() then 'missed' when j.deadline_told <> 'nothing' then j.deadline_told end as deadline,
       coalesce((
-        select jsonb_agg(jsonb_build_object('pool', w.pool, 'renders', w.renders, 'open', (
-            select count(*) from render o where o.pool = w.pool and o.state in ('queued', 'running') and not o.is_waiting)) order by w.pool)
+        select jsonb_agg(jsonb_build_object('pool', w.pool, 'tenant', j.tenant_id, 'renders', w.renders,
+          'overBudget', (select p.reason from job_stop p where p.job_id = j.id), 'open', (
+            select count(*) from render o where o.pool = w.pool and o.state in ('queued', 'running') and not o.is_waiting)
+            - coalesce((select sum(i.renders) from vf_idle_renders(w.pool, $5::integer) i), 0)) order by w.pool)
         from (select r.pool, count(*) as renders from render r
               where r.job_id = j.id and r.is_waiting and ($3::integer is null or r.position = $3) group by r.pool) w), '[]') as waiting
     from job j where j.id = $1 and j.removed_at is null and ($2::text is null or j.tenant_id = $2)
