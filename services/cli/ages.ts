@@ -57,8 +57,13 @@ export function parseTime(option: string, text: string, { now, sign }: { readonl
   if (!/^(\d+(?:\.\d+)?(ms|s|m|h|d|w))+$/.test(text)) {
     throw invalidOption(option, `"${text}" is no time`, "give one such as 2026-01-31T18:00:00Z, or a length of time from now such as 2h");
   }
-  return new Date(now.getTime() + sign * parseSpan(option, text));
+  const time = now.getTime() + sign * parseSpan(option, text);
+  if (time >= 0 && time <= latestTime) return new Date(time);
+  throw invalidOption(option, `"${text}" leads out of the calendar`, "give a time before the year 10000, and not before 1970");
 }
+
+/** The last moment that protobuf's timestamps and ISO 8601 have. */
+const latestTime = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 /** FIELD_INVALID of an option. */
 export function invalidOption(option: string, reason: string, remedy: string): FarmError {

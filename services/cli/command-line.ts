@@ -73,11 +73,14 @@ export function repeated(flags: string, description: string): Option {
   return new Option(flags, description).argParser<readonly string[]>(collect).default([], "none");
 }
 
+/** What the farm's messages take. */
+const mostWhole = 2 ** 31 - 1;
+
 /** A whole number from an option; FIELD_INVALID naming it for anything else. */
 export function wholeOf(option: string, text: string, least = 0): number {
   const value = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= least) return value;
-  throw invalidOption(option, `"${text}" is no whole number from ${least} on`, "give a whole number");
+  if (value >= least && value <= mostWhole) return value;
+  throw invalidOption(option, `"${text}" is no whole number from ${least} to ${mostWhole}`, "give a whole number in that range");
 }
 
 /** What a command that talks to a farm works with. */

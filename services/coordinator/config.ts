@@ -63,73 +63,78 @@ const publicUrl = z
   .transform((text) => new URL(text).origin);
 
 /** Environment variable → its schema. */
-export const coordinatorSchema = z.object({
-  DATABASE_URL: secretString,
-  NATS_URL: z.string().min(1),
-  VAPFARM_FARM: name.default("local"),
-  VAPFARM_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
-  VAPFARM_MODELS: z.string().min(1),
-  VAPFARM_ARTIFACTS: z.string().min(1),
-  VAPFARM_STATE_FOLDER: z.string().min(1),
-  VAPFARM_HTTP_ADDRESS: listenAddress.default("127.0.0.1:0"),
-  VAPFARM_GRPC_ADDRESS: listenAddress.default("127.0.0.1:0"),
-  VAPFARM_POOLS: jsonSetting(
-    z
-      .array(pool)
-      .min(1)
-      .refine((pools) => hasDistinct(pools, (one) => one.name), "pools must have distinct names")
-      .refine(
-        (pools) =>
-          hasDistinct(
-            pools.flatMap(({ models = [] }) => models),
-            String,
-          ),
-        "a model must be named by one pool only",
-      )
-      .refine(
-        (pools) => pools.filter(({ models }) => models === undefined).length <= 1,
-        "only one pool may render the models that are left",
-      ),
-  ),
-  VAPFARM_CALLERS: jsonSetting(z.array(caller).min(1)).optional(),
-  VAPFARM_CLASS_FLOORS: jsonSetting(
-    z
-      .strictObject({ production: share.default(0), benchmark: share.default(0) })
-      .refine(({ production, benchmark }) => production + benchmark <= 1, "floors must not add up to more than 1"),
-  ).default({ production: 0, benchmark: 0.1 }),
-  VAPFARM_SHARE_HALF_LIFE_MS: positiveInteger.default(3_600_000),
-  VAPFARM_LEASE_MS: positiveInteger.default(15_000),
-  VAPFARM_PREEMPTION: jsonSetting(preemption).default(usual),
-  VAPFARM_FFMPEG: z.string().min(1).optional(),
-  VAPFARM_CACHE: z.string().min(1).optional(),
-  PATH: z.string().optional(),
-  ...mediaSettings,
-  VAPFARM_MEDIA_INSPECTIONS: positiveInteger.default(2),
-  VAPFARM_UPLOADS: positiveInteger.default(64),
-  VAPFARM_OPEN_RENDERS: positiveInteger.default(1_000),
-  VAPFARM_WAITING_RENDERS: positiveInteger.default(2_000_000),
-  VAPFARM_WAITING_RENDERS_PER_TENANT: positiveInteger.default(500_000),
-  VAPFARM_OPEN_JOBS: positiveInteger.default(100_000),
-  VAPFARM_OPEN_JOBS_PER_TENANT: positiveInteger.default(20_000),
-  VAPFARM_SUBMITS: positiveInteger.default(64),
-  VAPFARM_MANIFESTS: positiveInteger.default(4),
-  VAPFARM_WATCHES: positiveInteger.default(2_000),
-  VAPFARM_KEEP_JOBS_DAYS: positiveInteger.default(400),
-  VAPFARM_KEEP_UPLOADS_DAYS: positiveInteger.default(30),
-  VAPFARM_KEEP_INTERMEDIATES_MS: positiveInteger.default(7 * 24 * 3600 * 1000),
-  VAPFARM_ARTIFACT_BYTES: positiveInteger.optional(),
-  VAPFARM_ARTIFACT_BYTES_LOW: positiveInteger.optional(),
-  VAPFARM_COLLECT_RESULTS: switchFlag.default(false),
-  VAPFARM_PUBLIC_URL: publicUrl.optional(),
-  VAPFARM_MEDIA_SOURCES: jsonSetting(allowedAddresses(["https:", "s3:"])).default([]),
-  VAPFARM_FETCH_TIMEOUT_MS: positiveInteger.default(30_000),
-  VAPFARM_S3_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
-  VAPFARM_S3_REGION: z.string().min(1).optional(),
-  VAPFARM_WEBHOOK_TARGETS: jsonSetting(allowedAddresses(["https:", "http:"])).optional(),
-  VAPFARM_EVENT_STREAM_DAYS: positiveInteger.default(7),
-  VAPFARM_EXIT_WITH_PARENT: switchFlag.default(false),
-  VAPFARM_CRASH_AT: z.enum(storeCrashPoints).optional(),
-});
+export const coordinatorSchema = z
+  .object({
+    DATABASE_URL: secretString,
+    NATS_URL: z.string().min(1),
+    VAPFARM_FARM: name.default("local"),
+    VAPFARM_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
+    VAPFARM_MODELS: z.string().min(1),
+    VAPFARM_ARTIFACTS: z.string().min(1),
+    VAPFARM_STATE_FOLDER: z.string().min(1),
+    VAPFARM_HTTP_ADDRESS: listenAddress.default("127.0.0.1:0"),
+    VAPFARM_GRPC_ADDRESS: listenAddress.default("127.0.0.1:0"),
+    VAPFARM_POOLS: jsonSetting(
+      z
+        .array(pool)
+        .min(1)
+        .refine((pools) => hasDistinct(pools, (one) => one.name), "pools must have distinct names")
+        .refine(
+          (pools) =>
+            hasDistinct(
+              pools.flatMap(({ models = [] }) => models),
+              String,
+            ),
+          "a model must be named by one pool only",
+        )
+        .refine(
+          (pools) => pools.filter(({ models }) => models === undefined).length <= 1,
+          "only one pool may render the models that are left",
+        ),
+    ),
+    VAPFARM_CALLERS: jsonSetting(z.array(caller).min(1)).optional(),
+    VAPFARM_CLASS_FLOORS: jsonSetting(
+      z
+        .strictObject({ production: share.default(0), benchmark: share.default(0) })
+        .refine(({ production, benchmark }) => production + benchmark <= 1, "floors must not add up to more than 1"),
+    ).default({ production: 0, benchmark: 0.1 }),
+    VAPFARM_SHARE_HALF_LIFE_MS: positiveInteger.default(3_600_000),
+    VAPFARM_LEASE_MS: positiveInteger.default(15_000),
+    VAPFARM_PREEMPTION: jsonSetting(preemption).default(usual),
+    VAPFARM_FFMPEG: z.string().min(1).optional(),
+    VAPFARM_CACHE: z.string().min(1).optional(),
+    PATH: z.string().optional(),
+    ...mediaSettings,
+    VAPFARM_MEDIA_INSPECTIONS: positiveInteger.default(2),
+    VAPFARM_UPLOADS: positiveInteger.default(64),
+    VAPFARM_OPEN_RENDERS: positiveInteger.default(1_000),
+    VAPFARM_WAITING_RENDERS: positiveInteger.default(2_000_000),
+    VAPFARM_WAITING_RENDERS_PER_TENANT: positiveInteger.default(500_000),
+    VAPFARM_OPEN_JOBS: positiveInteger.default(100_000),
+    VAPFARM_OPEN_JOBS_PER_TENANT: positiveInteger.default(20_000),
+    VAPFARM_SUBMITS: positiveInteger.default(64),
+    VAPFARM_MANIFESTS: positiveInteger.default(4),
+    VAPFARM_WATCHES: positiveInteger.default(2_000),
+    VAPFARM_KEEP_JOBS_DAYS: positiveInteger.default(400),
+    VAPFARM_KEEP_UPLOADS_DAYS: positiveInteger.default(30),
+    VAPFARM_KEEP_INTERMEDIATES_MS: positiveInteger.default(7 * 24 * 3600 * 1000),
+    VAPFARM_ARTIFACT_BYTES: positiveInteger.optional(),
+    VAPFARM_ARTIFACT_BYTES_LOW: positiveInteger.optional(),
+    VAPFARM_COLLECT_RESULTS: switchFlag.default(false),
+    VAPFARM_PUBLIC_URL: publicUrl.optional(),
+    VAPFARM_MEDIA_SOURCES: jsonSetting(allowedAddresses(["https:", "s3:"])).default([]),
+    VAPFARM_FETCH_TIMEOUT_MS: positiveInteger.default(30_000),
+    VAPFARM_S3_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+    VAPFARM_S3_REGION: z.string().min(1).optional(),
+    VAPFARM_WEBHOOK_TARGETS: jsonSetting(allowedAddresses(["https:", "http:"])).optional(),
+    VAPFARM_EVENT_STREAM_DAYS: positiveInteger.default(7),
+    VAPFARM_EXIT_WITH_PARENT: switchFlag.default(false),
+    VAPFARM_CRASH_AT: z.enum(storeCrashPoints).optional(),
+  })
+  .refine(({ VAPFARM_ARTIFACT_BYTES: high, VAPFARM_ARTIFACT_BYTES_LOW: low }) => low === undefined || (high !== undefined && low <= high), {
+    path: ["VAPFARM_ARTIFACT_BYTES_LOW"],
+    message: "must be at most VAPFARM_ARTIFACT_BYTES, which must be set",
+  });
 
 export type CoordinatorConfig = Readonly<z.output<typeof coordinatorSchema>>;
 

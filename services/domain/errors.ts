@@ -67,7 +67,7 @@ export const errorTable = {
   JOB_ENDED: row("FAILED_PRECONDITION", "input", ["the job has ended", "submit a new job, or retry this one"]),
   BUDGET_USED_UP: row("RESOURCE_EXHAUSTED", "input", [
     "nothing is left of the budget",
-    "wait for its next month, or ask the operator to raise it",
+    "ask the operator to raise it, which counts some seconds later; where it is a month's, wait for the next",
   ]),
   JOB_NOT_RETRYABLE: row("FAILED_PRECONDITION", "input", [
     "every render that was named has succeeded",
@@ -101,6 +101,10 @@ export const errorTable = {
   FARM_FULL: row("RESOURCE_EXHAUSTED", "transient", [
     "as many renders or jobs wait as the farm takes",
     "submit again when some have ended; the answer says when to ask",
+  ]),
+  TENANT_LIMIT_EXCEEDED: row("RESOURCE_EXHAUSTED", "input", [
+    "these renders alone are more than the tenant may have open",
+    "submit fewer at a time, or ask the operator to raise the limit with `vapfarm tenants set`",
   ]),
   FARM_BUSY: row("RESOURCE_EXHAUSTED", "transient", [
     "this coordinator answers as many calls of this kind as it may",

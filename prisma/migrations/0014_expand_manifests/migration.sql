@@ -95,7 +95,7 @@ begin
   if v_most is not null and p_renders + (
     select coalesce(sum(j.render_queued + j.render_running), 0) from job j
     where j.tenant_id = p_tenant and j.state in ('queued', 'running')) > v_most then
-    return jsonb_build_object('kind', 'full', 'what', 'open renders of the tenant', 'most', v_most);
+    return jsonb_build_object('kind', 'full', 'what', 'open renders of the tenant', 'most', v_most, 'isOwnLimit', true, 'isFinal', p_renders > v_most);
   end if;
   v_most := (p_limits ->> 'waitingRendersOfTenant')::integer;
   if (select coalesce(sum(w.renders), 0) from waiting w where w.tenant_id = p_tenant) + p_renders > v_most then

@@ -59,7 +59,7 @@ async function listTenants(call: FarmCall<FarmOptions & JsonOption>): Promise<Ex
 async function setTenant({ context, client, options, args: [name = ""] }: FarmCall<SetOptions>): Promise<undefined> {
   const { tenant } = await client.calls.updateTenant({
     name,
-    weight: options.weight === undefined ? 1 : numberOf("--weight", options.weight),
+    weight: options.weight === undefined ? 1 : weightOf(options.weight),
     maxRunning: limitOf("--max-running", options.maxRunning),
     maxWaiting: limitOf("--max-waiting", options.maxWaiting),
   });
@@ -72,10 +72,11 @@ function limitOf(option: string, text: string | undefined): number | undefined {
   return text === undefined ? undefined : wholeOf(option, text);
 }
 
-function numberOf(option: string, text: string): number {
+/** 0 would be told as 1: a tenant that may run nothing has a limit of 0. */
+function weightOf(text: string): number {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw invalidOption(option, `"${text}" is no number`, "give a number");
-  return value;
+  if (text.trim() !== "" && Number.isFinite(value) && value !== 0) return value;
+  throw invalidOption("--weight", `"${text}" is no weight`, "give a number above 0; --max-running 0 lets nothing run");
 }
 
 function limitsOf({ maxRunning, maxWaiting }: Tenant): string {

@@ -8,7 +8,7 @@ import { FarmError, type FieldViolation } from "../../domain/errors.ts";
 import { type RuleViolation, type Violations } from "../../domain/field-rules.ts";
 import type { JobRequest } from "../../domain/render-request.ts";
 import { jobViolations } from "../../domain/render-rules.ts";
-import type { Aftermath, BooksStore, JobStore, JobView, MissingUpload, SubmitOutcome } from "../store/store-contract.ts";
+import type { Aftermath, BooksStore, Full, JobStore, JobView, MissingUpload, SubmitOutcome } from "../store/store-contract.ts";
 import { refuseSpent } from "./budgets.ts";
 import { type CheckDependencies, type CheckedRenders } from "./check-renders.ts";
 import type { Call } from "./method.ts";
@@ -89,13 +89,19 @@ export function settle({ onCommitted }: Pick<SubmitDependencies, "onCommitted">,
     case "conflict":
       throw conflict();
     case "full":
-      throw new FarmError("FARM_FULL", {
-        message: `the farm takes no more: it has ${outcome.most} ${outcome.what}, or would have with these`,
-        details: { retryAfterMs: fullRetryMs },
-      });
+      throw full(outcome);
     case "invalid":
       return { kind: "invalid", missing: outcome.missing };
   }
+}
+
+function full({ what, most, isOwnLimit = false, isFinal = false }: Full): FarmError {
+  const message = isOwnLimit
+    ? `the tenant may have at most ${most} open renders (\`vapfarm tenants\`), and would have more with these`
+    : `the farm takes no more: it has ${most} ${what}, or would have with these`;
+  return isFinal
+    ? new FarmError("TENANT_LIMIT_EXCEEDED", { message })
+    : new FarmError("FARM_FULL", { message, details: { retryAfterMs: fullRetryMs } });
 }
 
 /** An upload that is missing as a violation of the render at `at`. */

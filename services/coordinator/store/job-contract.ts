@@ -65,7 +65,16 @@ export type Manifest = JobToStore & {
 export type MissingUpload = { readonly position: number; readonly violation: FieldViolation };
 
 /** Too much waits already: nothing was stored. */
-export type Full = { readonly kind: "full"; /** E.g. "waiting renders of the tenant". */ readonly what: string; readonly most: number };
+export type Full = {
+  readonly kind: "full";
+  /** E.g. "waiting renders of the tenant". */
+  readonly what: string;
+  readonly most: number;
+  /** An operator set it for this tenant. */
+  readonly isOwnLimit?: boolean;
+  /** These alone are more than that: waiting does not help. */
+  readonly isFinal?: boolean;
+};
 
 export type SubmitOutcome =
   | { readonly kind: "stored"; readonly job: JobView; readonly ready: readonly ReadyCount[]; readonly isWaiting: boolean }

@@ -99,6 +99,19 @@ describe("a farm that takes no more", () => {
     expect([response.status, response.headers.get("retry-after")]).toEqual([429, "15"]);
   });
 
+  it("says to a tenant at its own limit that it is that, and when to ask again unless these alone are too many", async () => {
+    const limit = (maxWaiting: number | undefined) =>
+      call(client.updateTenant.bind(client), { name: "local", weight: 1, maxRunning: undefined, maxWaiting });
+    await limit(1);
+    const refusal = await refusalOf(send(messagesOf([[render({ prompt: "one" }), render({ prompt: "two" })]])));
+    expect(refusal.code).toBe("TENANT_LIMIT_EXCEEDED");
+    expect(refusal.message).toContain("the tenant may have at most 1 open renders");
+    const { job } = await send(messagesOf([[render({ prompt: "one" })]]));
+    expect((await refusalOf(send(messagesOf([[render({ prompt: "two" })]])))).details["retryAfterMs"]).toBe(15_000);
+    await cancel(present(job).jobId);
+    await limit(undefined);
+  });
+
   it("refuses a manifest beside the one that it receives, and takes it when that has come", async () => {
     const gate = Promise.withResolvers<undefined>();
     const first = messagesOf([[render()]], { validateOnly: true });

@@ -145,7 +145,7 @@ describe("a pool whose workers are too small for the model", () => {
     expect(refusal.code).toBe("FIELD_INVALID");
     const [fault] = refusal.details.fields ?? [];
     expect(fault?.field).toBe("render.model");
-    expect(fault?.reason).toContain("workers of pool test have 0.0 GiB");
+    expect(fault?.reason).toContain("workers of pool test have 2.0 MiB");
     await small.stop();
     const large = await farm.start({ environment: { VAPFARM_POOLS: JSON.stringify([{ ...testPool, memoryBytes: 2 ** 33 }]) } });
     const { jobId } = await submit(large.client, renderRequest(media, { seed: 77n }));

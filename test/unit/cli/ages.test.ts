@@ -61,7 +61,7 @@ describe("a time", () => {
     expect(parseTime("--x", "2h", { now, sign: 1 }).toISOString()).toBe("2026-05-01T14:00:00.000Z");
   });
 
-  it.each(["yesterday", "2026-99-99", "2026", "5"])("is not read from %s", (text) => {
+  it.each(["yesterday", "2026-99-99", "2026", "5", "99999999d"])("is not read from %s", (text) => {
     expect(() => parseTime("--x", text, { now, sign: 1 })).toThrow(FarmError);
   });
 });

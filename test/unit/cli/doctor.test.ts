@@ -120,6 +120,12 @@ describe("what doctor says of", () => {
     ["a release far away", farm({ farm: farmOf({ version: "3.0.0" }) }), ["release fail"]],
     ["a coordinator that is not ready", farm({ ready: { isReady: false, text: "NATS" } }), ["readiness fail"]],
     ["a farm of another machine", farm({ ready: undefined }), ["readiness skip"]],
+    [
+      "workers that get nothing",
+      farm({ farm: farmOf({ pools: [{ name: "cpu", workers: { idle: 1, busy: 1, cordoned: 1, suspended: 1 } }] }) }),
+      ["workers warn"],
+    ],
+    ["one of two that gets nothing", farm({ farm: farmOf({ pools: [{ name: "cpu", workers: { idle: 2, cordoned: 1 } }] }) }), []],
     ["a farm without workers", farm({ farm: farmOf({ pools: [{ name: "cpu" }] }) }), ["workers warn"]],
     [
       "work that nobody does",

@@ -61,6 +61,13 @@ describe("the coordinator's settings", () => {
       expect(() => read(wrong)).toThrow(/VAPFARM_PREEMPTION/);
   });
 
+  it("refuse a low mark of artifacts above the high one, or without one", () => {
+    const low = (settings: Readonly<Record<string, string>>) => () => readCoordinatorConfig({ ...least, ...settings });
+    expect(low({ VAPFARM_ARTIFACT_BYTES: "9", VAPFARM_ARTIFACT_BYTES_LOW: "9" })).not.toThrow();
+    expect(low({ VAPFARM_ARTIFACT_BYTES: "9", VAPFARM_ARTIFACT_BYTES_LOW: "10" })).toThrow(/VAPFARM_ARTIFACT_BYTES_LOW/);
+    expect(low({ VAPFARM_ARTIFACT_BYTES_LOW: "10" })).toThrow(/VAPFARM_ARTIFACT_BYTES_LOW/);
+  });
+
   it("refuse pools of one name and short tokens", () => {
     const pools = '[{"name":"a","profile":"x"},{"name":"a","profile":"y"}]';
     expect(() => readCoordinatorConfig({ ...least, VAPFARM_POOLS: pools })).toThrow(/distinct/);

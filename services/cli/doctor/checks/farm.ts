@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { FarmClient } from "../../../client/farm-client.ts";
 import { toFarmError } from "../../../domain/errors.ts";
-import type { Farm } from "../../../gen/proto/vapfarm/v1/operator.ts";
+import type { Farm, WorkerCounts } from "../../../gen/proto/vapfarm/v1/operator.ts";
 import { type FarmOptions, findFarm, openFarm } from "../../farm-address.ts";
 import { type Check, fail, ok, skip, type Verdict, warn } from "../verdict.ts";
 import { judgeClock } from "./clock.ts";
@@ -62,8 +62,21 @@ function judgeWorkers({ pools }: Farm): Verdict {
     return fail("workers", `pools with work and without a live worker: ${names}`, "start workers of these pools; read the workers' logs");
   }
   if (live === 0) return warn("workers", "none is live", "start a worker, or `vapfarm up`");
+  const shut = pools.filter(({ workers }) => workers !== undefined && live > 0 && isShut(workers)).map(({ name }) => name);
+  if (shut.length > 0) {
+    return warn(
+      "workers",
+      `every live worker is cordoned or suspended in ${shut.join(", ")}`,
+      "`vapfarm workers` says why; `vapfarm workers uncordon`",
+    );
+  }
   const found = counts.map(({ name, live: each }) => `${each} in ${name}`);
   return ok("workers", found.join(", "));
+}
+
+/** Whether it has live workers, and none of them gets anything new. */
+function isShut({ idle, busy, cordoned, suspended }: WorkerCounts): boolean {
+  return idle + busy > 0 && cordoned + suspended >= idle + busy;
 }
 
 function judgeHolds({ holds }: Farm): Verdict {
