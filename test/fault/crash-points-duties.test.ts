@@ -16,6 +16,7 @@ import {
   type Crash,
   type CrashScene,
   crashTimeoutMs,
+  endKept,
   type DutyCall,
   madeWay,
   pointsOf,
@@ -29,7 +30,7 @@ let here: CrashScene;
 beforeAll(async () => {
   here = await startCrashScene();
 }, crashTimeoutMs);
-afterAll(() => here.stop(), crashTimeoutMs);
+afterAll(() => endKept(here), crashTimeoutMs);
 
 /** Uses of tasks by a job's renders. */
 const usesOf = "task_user u join render x on x.id = u.render_id where x.job_id = $1";

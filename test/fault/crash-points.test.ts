@@ -21,6 +21,7 @@ import {
   type Crash,
   type CrashScene,
   crashTimeoutMs,
+  endKept,
   pointsOf,
   type RequestCall,
   startCrashScene,
@@ -31,7 +32,7 @@ let here: CrashScene;
 beforeAll(async () => {
   here = await startCrashScene();
 }, crashTimeoutMs);
-afterAll(() => here.stop(), crashTimeoutMs);
+afterAll(() => endKept(here), crashTimeoutMs);
 
 const attemptsOf = ({ taskId }: TaskClaim): Promise<number> => here.count("attempt where task_id = $1", [taskId]);
 const stateOf = async (jobId: string) => (await getJob(here.client(), jobId)).state;

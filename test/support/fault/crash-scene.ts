@@ -12,6 +12,10 @@ import { AttemptReport, type TaskClaim } from "../../../services/gen/proto/vapfa
 import { FarmServiceClient, type SubmitRenderRequest } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
 import { openPool, type Pool } from "../../../services/platform/database/pool.ts";
 import { connectClient } from "../../../services/platform/grpc/client.ts";
+import { checkFarm } from "../checker/check-farm.ts";
+import { collectEvidence } from "../checker/collect-evidence.ts";
+import { openJournals } from "../checker/journals.ts";
+import type { Violation } from "../checker/violation.ts";
 import { compileCache } from "../compile-cache.ts";
 import { type CoordinatorFarm, type RunningCoordinator, startCoordinatorFarm } from "../coordinator-farm.ts";
 import { startCoordinatorProcess } from "../coordinator-process.ts";
@@ -23,6 +27,7 @@ import { type Receiver, startReceiver } from "../webhook-receiver.ts";
 
 export const crashTimeoutMs = 180_000;
 
+const leaseMs = "120000";
 const seldom = 3_600_000;
 /** Of the one before: what is prepared is left to the doomed one. */
 const quiet = {
@@ -62,6 +67,8 @@ export type CrashScene = {
   count(from: string, values?: readonly unknown[]): Promise<number>;
   newJob(change?: Partial<SubmitRenderRequest>): Promise<string>;
   claimed(by?: PlayedWorker): Promise<{ readonly jobId: string; readonly claim: TaskClaim }>;
+  /** What the checker says of the database, the artifacts and the copy of the events: programs that are played keep no journals. */
+  violations(): Promise<readonly Violation[]>;
   crashAt(point: StoreCrashPoint, prepare: () => Promise<Crash>): Promise<void>;
   stop(): Promise<void>;
 };
@@ -134,6 +141,10 @@ export async function startCrashScene(): Promise<CrashScene> {
         living = await start(quiet);
       });
     },
+    async violations() {
+      await until("the events are copied", async () => (await sql("select 1 from job where sent_event < last_event")).length === 0);
+      return violationsOf(farm, pool);
+    },
     async stop() {
       worker.stop();
       await pool.end();
@@ -141,6 +152,15 @@ export async function startCrashScene(): Promise<CrashScene> {
       await receiver.stop();
     },
   };
+}
+
+/** Ends it; the farm has kept its promises. */
+export async function endKept(scene: CrashScene): Promise<void> {
+  try {
+    expect(await scene.violations()).toEqual([]);
+  } finally {
+    await scene.stop();
+  }
 }
 
 /** The report of an attempt that was given back. */
@@ -154,11 +174,21 @@ async function environmentOf(receiver: Receiver): Promise<Readonly<Record<string
   return {
     ...compileCache,
     VAPFARM_WEBHOOK_TARGETS: JSON.stringify(targets),
-    VAPFARM_LEASE_MS: "120000",
+    VAPFARM_LEASE_MS: leaseMs,
     VAPFARM_PREEMPTION: '{"graceMs":0,"minRunMs":0,"leastLeftMs":0}',
     VAPFARM_FFMPEG: await testFfmpegPath(),
     VAPFARM_LOG_LEVEL: "silent",
   };
+}
+
+async function violationsOf({ artifactsFolder, nats }: CoordinatorFarm, database: Pool): Promise<readonly Violation[]> {
+  const journals = await openJournals();
+  try {
+    const bounds = { leaseMs: Number(leaseMs) };
+    return checkFarm(await collectEvidence({ database, artifactsFolder, natsUrl: nats.url, journalsFolder: journals.folder, bounds }));
+  } finally {
+    await journals.remove();
+  }
 }
 
 /** Starts a coordinator that dies at the point, and waits for its death. */
