@@ -6,8 +6,10 @@ import { once } from "node:events";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Job, JobClass, JobState } from "../../services/gen/proto/vapfarm/v1/farm.ts";
+import { violationsOf } from "../support/checker/farm-under-test.ts";
+import { type Journals, openJournals } from "../support/checker/journals.ts";
 import { startTestFarm, type TestFarm } from "../support/farm.ts";
 import { beginningsOf, denoising, endOf, keptStep, latentsOf, runtimeOf, stepsLasting, submitLong } from "../support/long-render.ts";
 import { until } from "../support/until.ts";
@@ -18,18 +20,27 @@ const longMs = 5_000;
 const policy = { graceMs: 200, minRunMs: 500, leastLeftMs: 500 };
 
 let farm: TestFarm | undefined;
+let journals: Journals;
 let folder = "";
+beforeEach(async () => {
+  journals = await openJournals();
+});
 afterEach(async () => {
   await farm?.stop();
   farm = undefined;
   if (folder !== "") await rm(folder, { recursive: true, force: true });
   folder = "";
+  await journals.remove();
 });
 
 async function start(args: readonly string[] = ["--ephemeral"]): Promise<TestFarm> {
   const environment = { VAPFARM_CHECKPOINT_STEPS: "60", VAPFARM_PREEMPTION: JSON.stringify(policy) };
-  farm = await startTestFarm({ args: [...args, "--workers", "1"], environment });
+  farm = await startTestFarm({ args: [...args, "--workers", "1"], environment, journals });
   return farm;
+}
+
+async function expectKept(of: TestFarm): Promise<void> {
+  expect(await violationsOf(of, journals)).toEqual([]);
 }
 
 type AttemptRow = { state: string; failures: object };
@@ -71,6 +82,7 @@ describe("a long run on the only worker", () => {
          join attempt n on n.task_id = p.task_id and n.number = 2 order by p.id limit 1`,
       );
       expect(row).toEqual({ outcome: "given", is_first: true });
+      await expectKept(here);
     },
     timeoutMs,
   );
@@ -99,6 +111,7 @@ describe("a long run on the only worker", () => {
       ]);
       expect(beginnings.at(-1)).toBeGreaterThanOrEqual(heard.step);
       expect(latentsOf(done)).toBe(undisturbed);
+      await expectKept(second);
     },
     timeoutMs,
   );
@@ -133,6 +146,7 @@ describe("a long run on the only worker", () => {
         { state: "succeeded", failures: { unexplained: 1 } },
       ]);
       expect((await beginningsOf(second, done)).at(-1)).toBeGreaterThan(0);
+      await expectKept(second);
     },
     timeoutMs,
   );

@@ -17,11 +17,16 @@ import { holds } from "./rules/holds.ts";
 import { leases } from "./rules/leases.ts";
 import { oneCommit } from "./rules/one-commit.ts";
 import { oneResult } from "./rules/one-result.ts";
+import { preemptions } from "./rules/preemptions.ts";
 import { processes } from "./rules/processes.ts";
+import { profiles } from "./rules/profiles.ts";
+import { promisedAttempts } from "./rules/promised-attempts.ts";
+import { readySet } from "./rules/ready-set.ts";
 import { repeatedSubmits } from "./rules/repeated-submits.ts";
 import { runs } from "./rules/runs.ts";
 import { sessions } from "./rules/sessions.ts";
 import { toldStates } from "./rules/told-states.ts";
+import { waitingRenders } from "./rules/waiting-renders.ts";
 import { watchedEvents } from "./rules/watched-events.ts";
 import { webhooks } from "./rules/webhooks.ts";
 import type { Rule, Violation } from "./violation.ts";
@@ -36,13 +41,18 @@ export const rules: readonly Rule<Facts>[] = [
   books,
   fence,
   oneCommit,
+  readySet,
   derivedStates,
+  waitingRenders,
   eventLog,
   watchedEvents,
   leases,
+  promisedAttempts,
   sessions,
   budgets,
   checkpoints,
+  preemptions,
+  profiles,
   artifacts,
   cancelled,
   holds,

@@ -31,6 +31,9 @@ const tables: readonly (keyof Snapshot)[] = [
   "usage",
   "canary",
   "hold",
+  "job_stop",
+  "waiting",
+  "preemption",
 ];
 
 /** All tables in one repeatable-read transaction, or in the caller's own. */

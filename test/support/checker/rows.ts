@@ -26,8 +26,11 @@ export type RenderRow = {
   readonly id: number;
   readonly job_id: string;
   readonly position: number;
+  readonly pool: string;
   readonly spec: Readonly<Record<string, unknown>>;
   readonly state: string;
+  /** For the window of its pool. */
+  readonly is_waiting: boolean;
   readonly ended_at: string | null;
 };
 
@@ -79,12 +82,15 @@ export type AttemptRow = {
   readonly state: string;
   readonly disposition: string | null;
   readonly started_at: string;
+  /** Null: promised, and not known to have begun. */
+  readonly began_at: string | null;
   readonly ended_at: string | null;
   readonly error_code: string | null;
   readonly error_class: string | null;
   readonly error_message: string | null;
   readonly device_ms: number;
   readonly unnamed_since: string | null;
+  readonly provider: string | null;
   readonly profile: string | null;
 };
 
@@ -105,9 +111,12 @@ export type WorkerRow = {
   readonly session_id: string;
   readonly name: string;
   readonly pool: string;
+  readonly provider: string;
   readonly profile: string;
   readonly shapes: readonly string[];
   readonly life: number;
+  /** Device memory, as it last said. */
+  readonly memory_bytes: number;
 };
 
 export type ArtifactRow = {
@@ -163,7 +172,16 @@ export type DeliveryRow = {
 export type FarmRow = { readonly epoch: number };
 export type ReadyRow = { readonly task_id: number; readonly pool: string; readonly shape: string; readonly priority: number };
 export type CanaryRow = { readonly last_at: string; readonly unbroken_since: string };
-export type HoldRow = { readonly scope: string; readonly name: string; readonly placed_at: string };
+export type HoldRow = { readonly scope: string; readonly name: string; readonly placed_at: string; readonly origin: string };
+export type JobStopRow = { readonly job_id: string; readonly placed_at: string };
+export type WaitingRow = { readonly job_id: string; readonly pool: string; readonly renders: number };
+export type PreemptionRow = {
+  readonly id: number;
+  readonly attempt_id: string;
+  readonly beneficiary_id: number;
+  readonly worker_id: string;
+  readonly closed_at: string | null;
+};
 
 /** Every table that a rule reads, as one moment saw it. */
 export type Snapshot = {
@@ -188,4 +206,7 @@ export type Snapshot = {
   readonly usage: readonly UsageRow[];
   readonly canary: readonly CanaryRow[];
   readonly hold: readonly HoldRow[];
+  readonly job_stop: readonly JobStopRow[];
+  readonly waiting: readonly WaitingRow[];
+  readonly preemption: readonly PreemptionRow[];
 };

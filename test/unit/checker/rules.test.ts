@@ -41,6 +41,9 @@ const empty: Snapshot = {
   usage: [],
   canary: [],
   hold: [],
+  job_stop: [],
+  waiting: [],
+  preemption: [],
 };
 
 const attempt: AttemptRow = {
@@ -53,12 +56,14 @@ const attempt: AttemptRow = {
   state: "lost",
   disposition: null,
   started_at: at(0),
+  began_at: at(0),
   ended_at: at(60),
   error_code: "LEASE_LAPSED",
   error_class: "unexplained",
   error_message: "the lease ran out",
   device_ms: 5_000,
   unnamed_since: null,
+  provider: null,
   profile: null,
 };
 const session: SessionRow = {
@@ -105,7 +110,7 @@ const run: Run = {
   lastStep: 100,
   checkpoints: [{ atMs: startMs + 10_000, step: 40 }],
 };
-const worker = (id: string) => ({ id, session_id: id, name: id, pool: "p", profile: "cpu", shapes: ["d"], life: 1 });
+const worker = (id: string) => ({ id, session_id: id, name: id, pool: "p", provider: "cpu", profile: "cpu", shapes: ["d"], life: 1, memory_bytes: 8 });
 const call = (name: string, parts: Partial<ClientCall> = {}): ClientCall => ({
   client: "c",
   call: name,
@@ -261,6 +266,30 @@ describe("an attempt after one that was lost", () => {
 
   it("goes to the same worker when the other was cordoned", () => {
     expect(judged([call("cordonWorker", { request: { workerId: "w2" }, askedAtMs: startMs })])).toEqual([]);
+  });
+});
+
+describe("a task that died the first time it ran out of memory", () => {
+  const dead: TaskRow = { ...task, state: "failed", failures: { capacity: 1 }, failure_code: "STAGE_OUT_OF_MEMORY" };
+  const short: AttemptRow = { ...attempt, state: "failed", error_code: "STAGE_OUT_OF_MEMORY", error_class: "capacity" };
+  const judged = (memory_bytes: number, opened_at = at(-10), pool = "p") =>
+    saidBy(budgets, {
+      database: {
+        task: [dead],
+        attempt: [short],
+        worker: [worker("w1"), { ...worker("w2"), memory_bytes, pool }],
+        session: [session, { ...session, id: "s2", worker_id: "w2", opened_at }],
+      },
+    });
+
+  it("did so rightly where no worker of its pool had more", () => {
+    expect(judged(8)).toEqual([]);
+    expect(judged(16, at(70))).toEqual([]);
+    expect(judged(16, at(-10), "another")).toEqual([]);
+  });
+
+  it("did not where another had more", () => {
+    expect(judged(16)).toEqual(["it died of 1 failures of class capacity"]);
   });
 });
 

@@ -11,6 +11,7 @@ import { derivedStates } from "../rules/derived-states.ts";
 import { fence } from "../rules/fence.ts";
 import { holds } from "../rules/holds.ts";
 import { leases } from "../rules/leases.ts";
+import { oneCommit } from "../rules/one-commit.ts";
 import { oneResult } from "../rules/one-result.ts";
 import { processes } from "../rules/processes.ts";
 import { runs } from "../rules/runs.ts";
@@ -132,6 +133,19 @@ const ofTries: readonly Planted[] = [
       planter.inDatabase(`update task set state = 'failed', failure_code = 'SUSPECTED_POISON' where id = ${denoiseOf(jobs.resumed)}`),
     breaks: budgets,
     also: [oneResult, derivedStates],
+  },
+  {
+    what: "a death for want of memory that another worker has",
+    plant: (planter, { jobs }) =>
+      planter.inDatabase(
+        `update task set state = 'failed', failures = '{"capacity": 1}', failure_code = 'STAGE_OUT_OF_MEMORY' where id = ${denoiseOf(jobs.resumed)}`,
+        `update attempt set state = 'failed', error_class = 'capacity', error_code = 'STAGE_OUT_OF_MEMORY'
+          where task_id = ${denoiseOf(jobs.resumed)} and number = 2`,
+        `update worker set memory_bytes = memory_bytes + 1
+          where id <> (select worker_id from attempt where task_id = ${denoiseOf(jobs.resumed)} and number = 2)`,
+      ),
+    breaks: budgets,
+    also: [oneResult, derivedStates, fence, runs, oneCommit],
   },
   {
     what: "a second try on the worker that had failed",

@@ -10,6 +10,7 @@ import { equalBytes } from "../rules/equal-bytes.ts";
 import { fence } from "../rules/fence.ts";
 import { oneCommit } from "../rules/one-commit.ts";
 import { oneResult } from "../rules/one-result.ts";
+import { profiles } from "../rules/profiles.ts";
 import { runs } from "../rules/runs.ts";
 import type { SmallFarm } from "../small-farm.ts";
 import { changing, denoiseOf, first, has, type Planted, rewritten } from "./planted.ts";
@@ -41,7 +42,7 @@ const ofResults: readonly Planted[] = [
     plant: (planter, { jobs }) =>
       planter.inDatabase(`update attempt set state = 'succeeded', disposition = 'committed' where task_id = ${denoiseOf(jobs.resumed)}`),
     breaks: oneResult,
-    also: [runs, fence],
+    also: [runs, fence, profiles],
   },
   {
     what: "a visible result that no attempt made",

@@ -40,10 +40,27 @@ function death(facts: Facts, task: TaskRow): readonly Finding[] {
   if (last === undefined || rule === undefined) return say("it failed without a failed attempt");
   const failures = task.failures[errorClass] ?? 0;
   // A bad input that nobody can make again ends it at once.
-  if (errorClass !== "artifact" && failures < (rule.failures ?? Infinity))
+  const isEarly = failures < (rule.failures ?? Infinity);
+  if (isEarly && errorClass !== "artifact" && !(errorClass === "capacity" && hadMost(facts, task, last)))
     return say(`it died of ${failures} failures of class ${errorClass}`);
-  const code: string | null = failures < (rule.failures ?? Infinity) ? last.error_code : (rule.exhaustedCode ?? last.error_code);
+  const code: string | null = isEarly ? last.error_code : (rule.exhaustedCode ?? last.error_code);
   return task.failure_code === code ? [] : say(`it died as ${task.failure_code ?? ""}, which its last failure does not lead to`);
+}
+
+/**
+ * Nobody of the pool has more memory than the worker that it did not fit on: a larger one need not be waited for. A worker's memory is what it
+ * last said, and a worker that came after the death does not count.
+ */
+function hadMost({ database }: Facts, task: TaskRow, { worker_id, ended_at }: AttemptRow): boolean {
+  const had = database.worker.find(({ id }) => id === worker_id)?.memory_bytes;
+  if (had === undefined) return false;
+  const diedMs = msOf(ended_at ?? "");
+  const others = database.worker.filter(({ id, pool, memory_bytes }) => {
+    const opened = database.session.filter(({ worker_id: of }) => of === id).map(({ opened_at }) => msOf(opened_at));
+    const wasKnown = opened.length === 0 || Math.min(...opened) < diedMs;
+    return wasKnown && pool === task.pool && memory_bytes > had;
+  });
+  return others.length === 0;
 }
 
 function sameWorker(facts: Facts, task: TaskRow): readonly Finding[] {

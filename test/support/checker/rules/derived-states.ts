@@ -41,5 +41,6 @@ function ofRender(facts: Facts, render: RenderRow): readonly Finding[] {
   // A task that ran again for another render since then has succeeded before.
   const undone = tasks.filter(({ id }) => !facts.attemptsOf(id).some(({ state }) => state === "succeeded"));
   if (render.state === "succeeded" && undone.length > 0) return say("it succeeded without all of its tasks");
-  return render.state === "failed" && dead.length === 0 ? say("it failed and none of its tasks did") : [];
+  // One that fails while it waits has none.
+  return render.state === "failed" && tasks.length > 0 && dead.length === 0 ? say("it failed and none of its tasks did") : [];
 }

@@ -1,5 +1,6 @@
 /**
- * The store's invariant 11: what a hold or a cordon forbids is not claimed after its commit, until it is released.
+ * The store's invariant 13: what a hold or a cordon forbids is not claimed after its commit, until it is released. Operators' are known by
+ * their calls, budgets' by their rows as long as they are in force.
  */
 import { HoldScope } from "../../../../services/gen/proto/vapfarm/v1/operator.ts";
 import type { Facts } from "../facts.ts";
@@ -10,7 +11,7 @@ import { attemptName, msOf, partOf, textOf } from "../words.ts";
 
 export const holds: Rule<Facts> = {
   sentence: "what a hold or a cordon forbids is not claimed while it is in force",
-  check: (facts) => facts.calls.flatMap((call) => claimedMeanwhile(facts, call)),
+  check: (facts) => [...facts.calls.flatMap((call) => claimedMeanwhile(facts, call)), ...overBudget(facts)],
 };
 
 type Ban = {
@@ -30,6 +31,21 @@ function claimedMeanwhile(facts: Facts, call: ClientCall): readonly Finding[] {
   return claims
     .filter((attempt) => ban.forbids(facts, attempt))
     .map((attempt) => ({ where: attemptName(attempt), what: `it was claimed while ${ban.what} was in force`, evidence: [call, attempt] }));
+}
+
+/** A row's time is taken before its commit: a claim may just have come before that. */
+function overBudget(facts: Facts): readonly Finding[] {
+  const { attempt, hold } = facts.database;
+  const { slackMs } = facts.bounds;
+  return hold
+    .filter(({ origin }) => origin === "budget")
+    .flatMap((row) =>
+      attempt
+        .filter(({ task_id, started_at }) => {
+          return facts.tasks.get(task_id)?.tenant_id === row.name && msOf(started_at) > msOf(row.placed_at) + slackMs;
+        })
+        .map((one) => ({ where: attemptName(one), what: `it was claimed while ${row.name} was over its budget`, evidence: [row, one] })),
+    );
 }
 
 function banOf(call: ClientCall): Ban | undefined {

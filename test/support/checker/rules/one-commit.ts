@@ -1,5 +1,5 @@
 /**
- * Design §4.2, the store's invariants 2 to 4: report, results, dependents, the ready set, users and events change in one commit or not at all.
+ * Design §4.2, the store's invariants 2 to 4: report, results, dependents, users and events change in one commit or not at all.
  */
 import type { Facts } from "../facts.ts";
 import type { TaskRow } from "../rows.ts";
@@ -8,26 +8,8 @@ import { endedStates, openTaskStates, taskName } from "../words.ts";
 
 export const oneCommit: Rule<Facts> = {
   sentence: "a report, its results, its dependents and its events are one commit",
-  check: (facts) => [
-    ...queue(facts),
-    ...wants(facts),
-    ...facts.database.task.flatMap((task) => [...inputs(facts, task), ...unlogged(facts, task)]),
-  ],
+  check: (facts) => [...wants(facts), ...facts.database.task.flatMap((task) => [...inputs(facts, task), ...unlogged(facts, task)])],
 };
-
-function queue(facts: Facts): readonly Finding[] {
-  const queued = new Set(facts.database.ready.map(({ task_id }) => task_id));
-  const missing = facts.database.task.filter(({ id, state }) => state === "ready" && !queued.has(id));
-  const tooMuch = facts.database.ready.filter(({ task_id }) => facts.tasks.get(task_id)?.state !== "ready");
-  return [
-    ...missing.map((task) => ({ where: taskName(task), what: "it is ready and not in the ready set", evidence: [task] })),
-    ...tooMuch.map((row) => ({
-      where: `task ${row.task_id}`,
-      what: "it is in the ready set and not ready",
-      evidence: [row, facts.tasks.get(row.task_id)],
-    })),
-  ];
-}
 
 function inputs(facts: Facts, task: TaskRow): readonly Finding[] {
   if (!openTaskStates.includes(task.state)) return [];
@@ -45,7 +27,8 @@ function inputs(facts: Facts, task: TaskRow): readonly Finding[] {
 
 function wants(facts: Facts): readonly Finding[] {
   const wrong = facts.database.task_user.filter(({ render_id, is_wanted }) => {
-    return is_wanted === endedStates.includes(facts.renders.get(render_id)?.state ?? "");
+    const render = facts.renders.get(render_id);
+    return is_wanted === (endedStates.includes(render?.state ?? "") || render?.is_waiting === true);
   });
   const unused = facts.database.task.filter(({ id, state }) => {
     return openTaskStates.includes(state) && state !== "running" && !facts.usersOf(id).some(({ is_wanted }) => is_wanted);
