@@ -159,7 +159,10 @@ describe("a manifest over HTTP", () => {
       "line 2: renders.render: no such field",
     ]);
     expect((await post(ndjson(1), "text/plain")).status).toBe(415);
-    expect((await post(ndjson(1))).status).toBe(200);
+    // Its own call may hold the one place for manifests for a moment after the answer.
+    let status = 429;
+    await until("the place is free", async () => (status = (await post(ndjson(1))).status) !== 429);
+    expect(status).toBe(200);
   });
 });
 
