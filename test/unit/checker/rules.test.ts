@@ -110,7 +110,17 @@ const run: Run = {
   lastStep: 100,
   checkpoints: [{ atMs: startMs + 10_000, step: 40 }],
 };
-const worker = (id: string) => ({ id, session_id: id, name: id, pool: "p", provider: "cpu", profile: "cpu", shapes: ["d"], life: 1, memory_bytes: 8 });
+const worker = (id: string) => ({
+  id,
+  session_id: id,
+  name: id,
+  pool: "p",
+  provider: "cpu",
+  profile: "cpu",
+  shapes: ["d"],
+  life: 1,
+  memory_bytes: 8,
+});
 const call = (name: string, parts: Partial<ClientCall> = {}): ClientCall => ({
   client: "c",
   call: name,
