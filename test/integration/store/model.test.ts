@@ -61,6 +61,13 @@ async function isFound(real: RealFarm, bug: PlantedBug): Promise<boolean> {
   }
 }
 
+test("each planted bug can be planted", async () => {
+  for (const bug of plantedBugs) {
+    const restore = await plant(world(), bug);
+    await restore();
+  }
+});
+
 test("the model finds planted bugs", { timeout: longestMs }, async () => {
   const real = await openRealFarm(world());
   const missed: string[] = [];

@@ -74,8 +74,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     what: "a task that no worker has the memory for is tried again",
     in: "vf_raise_memory",
-    replaced: "if v_most <= v_had then",
-    by: "if false then",
+    replaced: "if not exists (select 1 from worker w",
+    by: "if false and not exists (select 1 from worker w",
   },
   {
     what: "a task that nobody wants is put back",
