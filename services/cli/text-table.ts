@@ -27,11 +27,3 @@ export function clock(ms: number): string {
   const total = Math.max(0, Math.round(ms / 1000));
   return `${Math.trunc(total / 60)}:${String(total % 60).padStart(2, "0")}`;
 }
-
-/** Bytes with a unit. */
-export function bytesText(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`;
-  if (bytes < 1024 ** 2) return `${(bytes / 1024).toFixed(1)} KiB`;
-  if (bytes < 1024 ** 3) return `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
-  return `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
-}

@@ -3,7 +3,8 @@
  */
 import { createHash } from "node:crypto";
 import { canonicalJson } from "../domain/content-key.ts";
-import { memoryClass, memoryText, workerMemoryClass } from "../domain/order.ts";
+import { bytesText } from "../domain/bytes-text.ts";
+import { memoryClass, workerMemoryClass } from "../domain/order.ts";
 import { type PoolOfModels, poolOfModel } from "../domain/pool-of-model.ts";
 import { planRender } from "../domain/stage-graph.ts";
 import type { ModelManifest } from "../platform/models/manifest.ts";
@@ -53,7 +54,7 @@ function servedModel(manifest: ModelManifest, pool: ServingPool): ServedModel {
 function tooLarge({ engines }: ModelManifest, { name, memoryBytes: has }: ServingPool): string | undefined {
   const [largest] = Object.values(engines).toSorted((one, other) => other.memoryBytes - one.memoryBytes);
   if (has === undefined || largest === undefined || memoryClass(largest.memoryBytes) <= workerMemoryClass(has)) return undefined;
-  return `its ${largest.name} needs ${memoryText(largest.memoryBytes)} of device memory, workers of pool ${name} have ${memoryText(has)}`;
+  return `its ${largest.name} needs ${bytesText(largest.memoryBytes)} of device memory, workers of pool ${name} have ${bytesText(has)}`;
 }
 
 /** The models, of which the store knows what memory their shapes need before any of them is planned. */

@@ -4,7 +4,8 @@
  * Pure. A task avoids workers where it ended badly while another worker that gets work could take it, busy or not; so a free worker may
  * pass it by.
  */
-import { memoryClass, memoryText, workerMemoryClass } from "./order.ts";
+import { bytesText } from "./bytes-text.ts";
+import { memoryClass, workerMemoryClass } from "./order.ts";
 import type { Ahead, Constraint, ExplainFacts, ExplainWorker, OpenTask } from "./explain-facts.ts";
 
 /** The workers of a task's pool, as a claim sees them. */
@@ -156,7 +157,7 @@ function whyAhead({ better, fairer, own }: Ahead): string {
 
 function memoryMissing({ shape, pool, memoryBytes }: OpenTask, { sized }: Fleet): Constraint {
   const most = Math.max(...sized.map((worker) => worker.memoryBytes));
-  const [need, has] = [memoryText(memoryBytes), memoryText(most)];
+  const [need, has] = [bytesText(memoryBytes), bytesText(most)];
   // What was too little for it before may be what there is.
   const needed = need === has ? `more than ${need}` : need;
   const message = `${shape} needs ${needed}, the largest live worker of pool ${pool} that holds it has ${has}`;

@@ -73,12 +73,6 @@ export function workerMemoryClass(bytes: number): number {
   return bytes <= mebibyte ? 0 : Math.floor(classesPerOctave * Math.log2(bytes / mebibyte));
 }
 
-/** Device memory for people, e.g. "31.0 GiB"; small ones in MiB or bytes. */
-export function memoryText(bytes: number): string {
-  if (bytes < mebibyte) return `${bytes} bytes`;
-  return bytes < 1024 ** 3 ? `${(bytes / mebibyte).toFixed(1)} MiB` : `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
-}
-
 /** Ranks of the classes that have less than their floor of what all had. */
 export function starvedClasses(charged: readonly number[], floors: readonly number[]): readonly number[] {
   const total = charged.reduce((sum, each) => sum + each, 0);

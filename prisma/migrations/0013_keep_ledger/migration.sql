@@ -549,7 +549,8 @@ end $$;
 
 -- Does what services/domain/budget.ts decided: p_decision is its BudgetDecision. Nothing when one of the budgets that it looked at has changed
 -- since: the next round looks again. Returns the aftermath; null when the duty is lost.
--- Locks: the budgets by id, open tasks of the jobs by id, job_stop, the jobs that are stopped or cancelled by id, those that are told by id. Indexes: primary keys, job_open_idx, render_job_id_position_key.
+-- Locks: the budgets by id, open tasks of the jobs by id, job_stop, the jobs that are stopped or cancelled by id, those that are told by id.
+-- Indexes: primary keys, job_open_idx, render_job_id_position_key.
 create function vf_apply_budgets(p_epoch bigint, p_decision jsonb) returns jsonb language plpgsql as $$
 declare
   fx jsonb := vf_no_effects();

@@ -12,7 +12,7 @@ import { describeCommand, type FarmCall, type Finish, type JsonOption, onFarm, w
 import type { CliContext } from "../context.ts";
 import type { FarmOptions } from "../farm-address.ts";
 import { renderOutputPath } from "../render/output-path.ts";
-import { bytesText } from "../text-table.ts";
+import { bytesText } from "../../domain/bytes-text.ts";
 
 type DownloadOptions = FarmOptions & JsonOption & { readonly render: string; readonly range?: string; readonly out?: string };
 type UrlOptions = FarmOptions & JsonOption & { readonly render: string; readonly lifetime: string };

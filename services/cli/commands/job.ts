@@ -11,7 +11,8 @@ import { printFailures } from "../failure-text.ts";
 import type { FarmOptions } from "../farm-address.ts";
 import type { Output } from "../output.ts";
 import { type Column, plainText, renderTable } from "../table.ts";
-import { bytesText, seconds } from "../text-table.ts";
+import { bytesText } from "../../domain/bytes-text.ts";
+import { seconds } from "../text-table.ts";
 import { deadlineWord, jobClassWord, jobStateWord, reuseWord, stateCell, taskStateWord } from "../words.ts";
 
 type JobOptions = FarmOptions & JsonOption & { readonly render?: string };

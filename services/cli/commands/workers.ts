@@ -22,7 +22,7 @@ import type { FarmOptions } from "../farm-address.ts";
 import { eachOf, showList } from "../json-list.ts";
 import type { Output } from "../output.ts";
 import { type Column, plainText, renderTable } from "../table.ts";
-import { bytesText } from "../text-table.ts";
+import { bytesText } from "../../domain/bytes-text.ts";
 import { healthStateWord, stateCell, workerStatesOf, workerStateWord } from "../words.ts";
 import { clearCommand, cordonCommand, drainCommand, uncordonCommand } from "./workers-steer.ts";
 

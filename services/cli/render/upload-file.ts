@@ -5,7 +5,7 @@ import type { FarmClient } from "../../client/farm-client.ts";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
 import type { UploadMediaResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { CliContext } from "../context.ts";
-import { bytesText } from "../text-table.ts";
+import { bytesText } from "../../domain/bytes-text.ts";
 
 /** Which file goes where. */
 export type OneUpload = { readonly path: string; readonly client: FarmClient; readonly asJson: boolean };

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { createPicture, drawLabel, fitText, labelWidth } from "../../../services/cli/sheet/canvas.ts";
 import { isInked } from "../../../services/cli/sheet/glyphs.ts";
 import { exitCodeOf } from "../../../services/cli/exit-codes.ts";
-import { bytesText, clock, seconds, textTable } from "../../../services/cli/text-table.ts";
+import { bytesText } from "../../../services/domain/bytes-text.ts";
+import { clock, seconds, textTable } from "../../../services/cli/text-table.ts";
 import { errorTable, FarmError, isErrorCode } from "../../../services/domain/errors.ts";
 import { parseNatsVersion } from "../../../services/platform/programs/nats.ts";
 

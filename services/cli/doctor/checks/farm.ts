@@ -62,7 +62,7 @@ function judgeWorkers({ pools }: Farm): Verdict {
     return fail("workers", `pools with work and without a live worker: ${names}`, "start workers of these pools; read the workers' logs");
   }
   if (live === 0) return warn("workers", "none is live", "start a worker, or `vapfarm up`");
-  const shut = pools.filter(({ workers }) => workers !== undefined && live > 0 && isShut(workers)).map(({ name }) => name);
+  const shut = pools.filter(({ workers }) => workers !== undefined && isShut(workers)).map(({ name }) => name);
   if (shut.length > 0) {
     return warn(
       "workers",

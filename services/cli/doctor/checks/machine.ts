@@ -7,7 +7,7 @@ import { availableParallelism, freemem, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { toFarmError } from "../../../domain/errors.ts";
 import { freePort } from "../../../platform/programs/free-port.ts";
-import { bytesText } from "../../text-table.ts";
+import { bytesText } from "../../../domain/bytes-text.ts";
 import { type Check, fail, ok, type Patient, type Verdict, warn } from "../verdict.ts";
 
 /** A folder and the disk below it. */

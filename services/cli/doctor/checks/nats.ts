@@ -3,7 +3,7 @@
  */
 import { toFarmError } from "../../../domain/errors.ts";
 import { type NatsFacts, probeNats } from "../../../platform/nats/probe.ts";
-import { bytesText } from "../../text-table.ts";
+import { bytesText } from "../../../domain/bytes-text.ts";
 import { type Check, fail, ok, skip, type Verdict } from "../verdict.ts";
 
 /** Pure. */
