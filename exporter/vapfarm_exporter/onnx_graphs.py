@@ -8,7 +8,7 @@ import itertools
 import logging
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor, nn
 
-from .engine_spec import EngineSpec, TensorSpec
+from .engine_spec import Drawn, EngineSpec, TensorSpec
 from .errors import VerificationError
 
 OPSET = 23
@@ -46,22 +46,27 @@ def _random_tokens(shape: list[int], generator: torch.Generator) -> Tensor:
     return torch.cat([pixels, *(torch.randint(0, end, [*shape[:-1], 1], generator=generator).float() for end in ends)], dim=-1)
 
 
+def _random_mask(shape: list[int], generator: torch.Generator) -> Tensor:
+    length = torch.randint(1, shape[-1] + 1, (1,), generator=generator)
+    return (torch.arange(shape[-1]) < length).to(torch.int64).expand(shape).contiguous()
+
+
 def _random_input(spec: TensorSpec, bounds: Bounds, generator: torch.Generator) -> Tensor:
     shape = [bounds.dims[dim] if isinstance(dim, str) else dim for dim in spec.shape]
-    if spec.drawn == "normal":
-        return torch.randn(shape, generator=generator)
-    if spec.drawn in ("unit", "levels"):
-        return torch.rand(shape, generator=generator) * (255 if spec.drawn == "levels" else 1)
-    if spec.drawn == "tokens":
-        return _random_tokens(shape, generator)
-    if spec.drawn == "ids":
-        return torch.randint(0, bounds.vocabulary, shape, generator=generator)
-    if spec.drawn == "mask":
-        length = torch.randint(1, shape[-1] + 1, (1,), generator=generator)
-        return (torch.arange(shape[-1]) < length).to(torch.int64).expand(shape).contiguous()
-    if spec.dtype == "float32":
-        return torch.rand(shape, generator=generator) * TIMESTEPS
-    return torch.randint(0, TIMESTEPS, shape, generator=generator)
+    draws: dict[Drawn, Callable[[], Tensor]] = {
+        "normal": lambda: torch.randn(shape, generator=generator),
+        "unit": lambda: torch.rand(shape, generator=generator),
+        "levels": lambda: torch.rand(shape, generator=generator) * 255,
+        "tokens": lambda: _random_tokens(shape, generator),
+        "ids": lambda: torch.randint(0, bounds.vocabulary, shape, generator=generator),
+        "mask": lambda: _random_mask(shape, generator),
+        "timestep": lambda: (
+            torch.rand(shape, generator=generator) * TIMESTEPS
+            if spec.dtype == "float32"
+            else torch.randint(0, TIMESTEPS, shape, generator=generator)
+        ),
+    }
+    return draws[spec.drawn]()
 
 
 def random_inputs(spec: EngineSpec, bounds: Bounds, seed: int) -> dict[str, Tensor]:

@@ -3,6 +3,8 @@
 A small encoder and decoder stand for AMT's correlation volumes and its several flow fields.
 """
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,7 +22,7 @@ class Interpolator(nn.Module):
         # The flows' largest size in pixels.
         self.reach = reach
         widths = [channels * (level + 1) for level in range(4)]
-        self.down = nn.ModuleList(nn.Conv2d(a, b, 3, 2, padding=1) for a, b in zip([6, *widths], widths, strict=False))
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 3, 2, padding=1) for a, b in pairwise([6, *widths]))
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(a, b, 4, 2, padding=1) for a, b in zip(widths[::-1], [*widths[-2::-1], channels], strict=True)
         )

@@ -5,6 +5,7 @@ same as ends of words, one for each merge, start of text, end of text.
 """
 
 from collections import Counter
+from itertools import pairwise
 
 import regex
 
@@ -51,7 +52,7 @@ def learn_merges(text: str, count: int) -> list[Pair]:
     while len(merges) < count:
         pairs: Counter[Pair] = Counter()
         for word, times in words.items():
-            for pair in zip(word, word[1:], strict=False):
+            for pair in pairwise(word):
                 pairs[pair] += times
         best = min(pairs, key=lambda pair: (-pairs[pair], pair))
         merges.append(best)

@@ -2,7 +2,10 @@
 
 Frames are 0..255; the flow is in pixels. The pyramid has one level here (the released network's has four), so a side
 below 16 pixels gives a level of one pixel, which has no place between corners: its flow is NaN, as in the reference.
+onnxruntime takes a place that is NaN for one outside, so the graph gives numbers there: callers hold to the minimum side.
 """
+
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +23,7 @@ class Encoder(nn.Module):
     def __init__(self, channels: int, out: int, is_normed: bool) -> None:
         super().__init__()
         widths = (3, channels, channels + 8, channels + 16)
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, 2, padding=1) for a, b in zip(widths, widths[1:], strict=False))
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, 2, padding=1) for a, b in pairwise(widths))
         self.out = nn.Conv2d(widths[-1], out, 1)
         self.norm = F.instance_norm if is_normed else nn.Identity()
 

@@ -40,8 +40,13 @@ def _deviation(owner: nn.Module, name: str, parameter: Tensor) -> float:
 
 
 @torch.no_grad()
-def fill_random(module: nn.Module, seed: str, gains: Mapping[str, float] | None = None) -> nn.Module:
-    """Fill all parameters in place; `gains` multiply by a name's ending. Norms become the identity."""
+def fill_random(
+    module: nn.Module, seed: str, gains: Mapping[str, float] | None = None, centres: Mapping[str, float] | None = None
+) -> nn.Module:
+    """Fill all parameters in place; norms become the identity.
+
+    `gains` multiply deviations by a name's ending; `centres` are the middle of what is drawn for a whole name, else 0.
+    """
     for path, parameter in module.named_parameters():
         prefix, _, name = path.rpartition(".")
         owner = module.get_submodule(prefix)
@@ -49,5 +54,6 @@ def fill_random(module: nn.Module, seed: str, gains: Mapping[str, float] | None 
             parameter.fill_(1.0 if name == "weight" else 0.0)
             continue
         gain = math.prod(value for ending, value in (gains or {}).items() if f".{path}".endswith(f".{ending}"))
-        parameter.copy_(_uniform(parameter.shape, gain * _deviation(owner, name, parameter), f"{seed}/{path}"))
+        drawn = _uniform(parameter.shape, gain * _deviation(owner, name, parameter), f"{seed}/{path}")
+        parameter.copy_(drawn + (centres or {}).get(path, 0.0))
     return module.eval().requires_grad_(False)

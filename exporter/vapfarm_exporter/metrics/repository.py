@@ -86,10 +86,9 @@ def _export_graph(engine: MetricEngine, module: nn.Module, root: Path, words: in
 def export_metrics(request: MetricsRequest, progress: Progress) -> None:
     """Write the repository of the small random networks to `request.out`."""
     merges, modules = demo_merges(), demo_modules()
+    words = len(vocabulary(merges))
     with replaced_folder(request.out, request.force) as root:
-        exported = {
-            engine.spec.name: _export_graph(engine, modules[engine.spec.name], root, len(vocabulary(merges))) for engine in ENGINES
-        }
+        exported = {engine.spec.name: _export_graph(engine, modules[engine.spec.name], root, words) for engine in ENGINES}
         for name, content in _contents(merges, modules["dino_b16"].pos_embed.detach()).items():
             (root / name).parent.mkdir(exist_ok=True)
             (root / name).write_bytes(content)
