@@ -92,10 +92,6 @@ export const errorTable = {
     "list the runs and choose one of them",
   ]),
   RUN_AMBIGUOUS: row("INVALID_ARGUMENT", "input", ["more than one run is meant", "give more characters of the run's id"]),
-  METRICS_MISSING: row("FAILED_PRECONDITION", "input", [
-    "the farm has not the metric networks that the run needs",
-    "choose metrics or a metric repository that the farm has, or have it added to the model folder",
-  ]),
   RESULTS_UNKNOWN: row("NOT_FOUND", "input", ["the tenant has no imported results of this name", "list the results and choose one of them"]),
   VOTES_UNKNOWN: row("NOT_FOUND", "input", ["the tenant has no votes of this name", "import the votes first"]),
   ARTIFACT_UNKNOWN: row("NOT_FOUND", "input", ["the job has no such artifact", "get the job and choose one of its artifacts"]),
