@@ -13,6 +13,7 @@ from torch import nn
 from vapfarm_exporter.checkpoint import read_json
 from vapfarm_exporter.cogvideox_config import TransformerConfig, parse_transformer_config
 from vapfarm_exporter.engine_spec import EngineSpec
+from vapfarm_exporter.metrics.repository import MetricsRequest, demo_modules, export_metrics
 from vapfarm_exporter.variant import Plan
 
 __all__ = ["DEMO", "GOLDEN", "ROOT", "TINY", "TINY_WAN", "Golden", "edit_json", "export_tiny"]
@@ -72,6 +73,18 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def wan_exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _exported(WAN, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def metric_modules() -> dict[str, nn.Module]:
+    return demo_modules()
+
+
+@pytest.fixture(scope="session")
+def metrics_exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("metrics") / "demo-metrics"
+    export_metrics(MetricsRequest(out, out.name), lambda _: None)
+    return out
 
 
 @pytest.fixture(scope="session", params=MODELS, ids=lambda model: model.name)

@@ -58,6 +58,10 @@ export const errorTable = {
   ]),
   MEDIA_UNKNOWN: row("INVALID_ARGUMENT", "input", ["no such upload of this tenant", "upload the media first"]),
   MODEL_UNKNOWN: row("INVALID_ARGUMENT", "input", ["the farm has no such model", "list the farm's models and choose one of them"]),
+  METRICS_UNKNOWN: row("INVALID_ARGUMENT", "input", [
+    "the farm has no such metric repository, or it cannot compute the metric",
+    "choose a repository and metrics that the farm has, or export the networks",
+  ]),
   IDEMPOTENCY_CONFLICT: row("INVALID_ARGUMENT", "input", [
     "the idempotency key was used with another body",
     "choose a new key, or repeat the first body unchanged",

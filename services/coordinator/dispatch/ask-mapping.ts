@@ -18,7 +18,7 @@ import {
   type RequestHeader,
   type WorkerDescription as WireWorker,
 } from "../../gen/proto/vapfarm/v1/dispatch.ts";
-import { shapesOfEngines } from "./shapes.ts";
+import { shapesOfWorker } from "./shapes.ts";
 import type {
   AttemptReport,
   BeatAsk,
@@ -91,7 +91,10 @@ function workerFromProto(worker: WireWorker, pool: string): WorkerDescription {
     device: clean(worker.device),
     memoryBytes: Number(worker.memoryBytes),
     models: worker.models.map(({ name }) => clean(name)),
-    shapes: shapesOfEngines(worker.models.flatMap(({ engineDigests }) => Object.entries(engineDigests))).map(clean),
+    shapes: shapesOfWorker(
+      worker.models.map(({ engineDigests }) => engineDigests),
+      worker.stagesWithoutEngine,
+    ).map(clean),
     residentEngineDigests: worker.residentEngineDigests.map(clean),
     softwareVersion: clean(worker.softwareVersion),
     life: lifeFromProto(worker.life),

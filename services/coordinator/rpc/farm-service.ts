@@ -22,7 +22,7 @@ import { createGetFarm, createGetUsage } from "./overview.ts";
 import { createListPrices, createSetPrice } from "./prices.ts";
 import { createGetJob, createGetRender, createListEvents } from "./read-jobs.ts";
 import type { MediaResolver } from "./resolve-media.ts";
-import type { ServedModels } from "./served-model.ts";
+import type { MetricRepositories, ServedModels } from "./served-model.ts";
 import { createCancelJob, createCancelRender, createRetryJob, createRetryRender, createUpdateJob } from "./steer-jobs.ts";
 import type { Slots } from "./slots.ts";
 import type { SubmitDependencies } from "./submission.ts";
@@ -46,6 +46,7 @@ export type FarmServiceOptions = MethodOptions &
   Pick<SubmitDependencies, "newJobId" | "drawSeed" | "checkWebhook"> & {
     readonly store: Store;
     readonly models: ServedModels;
+    readonly metrics: MetricRepositories;
     readonly media: MediaResolver;
     readonly pools: readonly { readonly name: string; readonly profile: string }[];
     readonly version: string;
