@@ -139,13 +139,14 @@ export type RunItemsAsk = {
   readonly withSeries: boolean;
 };
 
-/** What a set's score is computed from. */
-export type ClipScore = {
+/** What a set's score is computed from: the clips that have a value of the metric, all lists in the same order. */
+export type MetricClips = {
   readonly metric: MetricName;
-  readonly status: ScoreValue["status"] | "failed";
-  readonly value: number | null;
-  readonly frames: number;
-  readonly extra: ScoreValue["extra"];
+  /** Clips whose score ended without a value. */
+  readonly missing: number;
+  readonly values: readonly number[];
+  /** What the metric told of each clip; null where it told no such number. */
+  readonly facts: Readonly<Record<"cnt_per_video" | "video_sim" | "pairs" | "frames", readonly (number | null)[]>>;
 };
 
 export type StoredSetScore = {
@@ -170,8 +171,8 @@ export type RunStore = {
   listRuns(ask: RunListAsk): Promise<Page<RunView>>;
   /** In order of position. One statement, however many. */
   listRunItems(ask: RunItemsAsk): Promise<readonly RunItemView[]>;
-  /** Every score of the run's clips that has ended, render by render. */
-  clipScores(runId: string): Promise<readonly ClipScore[]>;
+  /** Every score of the run's clips that has ended, by metric, render by render. */
+  clipScores(runId: string): Promise<readonly MetricClips[]>;
   /** Of a run that has ended; what was stored under the same names is replaced. */
   storeSetScores(runId: string, scores: readonly StoredSetScore[]): Promise<void>;
 };

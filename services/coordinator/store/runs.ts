@@ -5,7 +5,7 @@
  */
 import { runStatement } from "../../platform/database/pool.ts";
 import type { MetricName } from "../../domain/vbench/metric.ts";
-import type { ClipScore, RunItemView, RunStore, RunView, ScoreTask, ScoreValue, StageTime } from "./bench-contract.ts";
+import type { MetricClips, RunItemView, RunStore, RunView, ScoreTask, ScoreValue, StageTime } from "./bench-contract.ts";
 import type { JobState, RenderState, Reuse } from "./job-contract.ts";
 import { clipScoresStatement, findRunsStatement, listRunsStatement, runItemsStatement, storeSetScoresStatement } from "./sql/runs.ts";
 import { type StoreContext, toPayload } from "./store-context.ts";
@@ -77,7 +77,7 @@ export function createRuns({ pool }: StoreContext): RunStore {
       const values = [runId, afterPosition ?? null, limit, withSeries];
       return (await runStatement<ItemRow>(pool, runItemsStatement, values)).map(itemFromRow);
     },
-    clipScores: (runId) => runStatement<ClipScore>(pool, clipScoresStatement, [runId]),
+    clipScores: (runId) => runStatement<MetricClips>(pool, clipScoresStatement, [runId]),
     async storeSetScores(runId, scores) {
       await runStatement(pool, storeSetScoresStatement, [runId, toPayload(scores)]);
     },

@@ -70,16 +70,25 @@ export const runItemsStatement: NamedStatement = {
     order by i.position`,
 };
 
-/** $1: run. Every score of a render's that has ended, and that belongs to a clip. */
+const fact = (
+  name: string,
+): string => `array_agg(case when jsonb_typeof(c.extra -> '${name}') = 'number' then (c.extra ->> '${name}')::double precision end
+  order by c.position) filter (where c.value is not null)`;
+
+/** $1: run. Of every score of its clips that has ended: the values and what was told with them, by metric. A render that failed has no clip. */
 export const clipScoresStatement: NamedStatement = {
   name: "vf_clip_scores",
-  text: `select substr(t.stage, 7) as metric, coalesce(v.status, 'failed') as status, v.value, coalesce(v.frames, 0) as frames,
-      coalesce(v.extra, '{}') as extra
-    from render r join task_user u on u.render_id = r.id join task t on t.id = u.task_id
-    left join task_score k on k.task_id = t.id left join metric_value v on v.id = k.value_id
-    where r.job_id = $1 and vf_is_score(t.stage)
-      and (v.id is not null or t.state = 'failed' or (t.state in ('succeeded', 'cancelled') and r.state = 'succeeded'))
-    order by r.position, t.stage`,
+  text: `select c.metric, (count(*) filter (where c.value is null))::integer as missing,
+      coalesce(array_agg(c.value order by c.position) filter (where c.value is not null), '{}') as "values",
+      json_build_object('cnt_per_video', ${fact("cnt_per_video")}, 'video_sim', ${fact("video_sim")}, 'pairs', ${fact("pairs")},
+        'frames', ${fact("frames")}) as facts
+    from (
+      select r.position, substr(t.stage, 7) as metric, v.value, v.extra
+      from render r join task_user u on u.render_id = r.id join task t on t.id = u.task_id
+      left join task_score k on k.task_id = t.id left join metric_value v on v.id = k.value_id
+      where r.job_id = $1 and vf_is_score(t.stage)
+        and (v.id is not null or t.state = 'failed' or (t.state in ('succeeded', 'cancelled') and r.state = 'succeeded'))) c
+    group by c.metric order by c.metric`,
 };
 
 /** $1: run, $2: [{metric, aggregator, value, count, missingCount}]. Nothing where the job is not over. Locks: the job, shared. */
