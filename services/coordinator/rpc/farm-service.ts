@@ -10,6 +10,7 @@ import { createWatchJob, type WatchDependencies } from "../events/watch-job.ts";
 import type { Aftermath, Store } from "../store/store-contract.ts";
 import { type ArtifactUrlDependencies, createGetArtifactUrl } from "./artifact-url.ts";
 import { type BeginDependencies, createBeginUpload, createGetUpload } from "./begin-upload.ts";
+import { benchmarkMethods } from "./benchmarks.ts";
 import { createDeleteBudget, createListBudgets, createSetBudget } from "./budgets.ts";
 import { createDownloadArtifact, type DownloadDependencies } from "./download-artifact.ts";
 import { createExplainJob } from "./explain-job.ts";
@@ -75,6 +76,7 @@ export function createFarmService(options: FarmServiceOptions): GrpcService {
     ...operating(methods, options),
     ...overviewing(methods, options),
     ...accounting(methods, options),
+    ...benchmarkMethods(methods, { ...options, ...options.manifest }),
   };
   return { name: "vapfarm.v1.FarmService", definition: FarmServiceService, implementation };
 }

@@ -6,7 +6,7 @@
 import { unknownValue, type Violations } from "../../domain/field-rules.ts";
 import type { Choice } from "../../domain/render-request.ts";
 import { BudgetAction, BudgetLevel, BudgetPeriod, BudgetScope, BudgetUnit } from "../../gen/proto/vapfarm/v1/books.ts";
-import { Metric } from "../../gen/proto/vapfarm/v1/bench.ts";
+import { Aggregator, Metric, RunReuse, ScoreStatus } from "../../gen/proto/vapfarm/v1/bench.ts";
 import { DeadlineStanding, JobClass, JobState, Reuse, TaskState, WorkerState } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { ConstraintKind, HealthState, HoldScope, UsageKey } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { FrameSelection, OutputKind, SchedulerKind } from "../../gen/proto/vapfarm/v1/stage.ts";
@@ -80,6 +80,28 @@ export const reuses = {
   inputs: Reuse.REUSE_INPUTS,
   none: Reuse.REUSE_NONE,
 } as const satisfies WireNames<store.Reuse, Reuse>;
+
+/** What a run may take from other jobs. */
+export const runReuses = {
+  inputs: RunReuse.RUN_REUSE_INPUTS,
+  all: RunReuse.RUN_REUSE_ALL,
+  none: RunReuse.RUN_REUSE_NONE,
+} as const satisfies WireNames<store.Reuse, RunReuse>;
+
+/** Whether a value is there. */
+export const scoreStatuses = {
+  ok: ScoreStatus.SCORE_STATUS_OK,
+  nan: ScoreStatus.SCORE_STATUS_NAN,
+  skipped: ScoreStatus.SCORE_STATUS_SKIPPED,
+  error: ScoreStatus.SCORE_STATUS_ERROR,
+  pending: ScoreStatus.SCORE_STATUS_PENDING,
+} as const satisfies WireNames<store.ScoreValue["status"] | "error" | "pending", ScoreStatus>;
+
+/** How values of clips become one. */
+export const aggregators = {
+  video_mean: Aggregator.AGGREGATOR_VIDEO_MEAN,
+  frame_weighted: Aggregator.AGGREGATOR_FRAME_WEIGHTED,
+} as const satisfies WireNames<store.StoredSetScore["aggregator"], Aggregator>;
 
 /** Samplers of denoise. */
 export const schedulers = {
