@@ -17,13 +17,13 @@ import { pixelsOf } from "../../support/fixture-image.ts";
 const size = (height: number, width: number): { height: number; width: number } => ({ height, width });
 
 test.each([
-  [480, 720, 224, 336],
-  [480, 832, 224, 388],
-  [720, 1280, 224, 398],
-  [1080, 1920, 224, 398],
-  [832, 480, 388, 224],
-])("a frame of %ix%i becomes %ix%i by its short side", (height, width, newHeight, newWidth) => {
-  expect(shortSideSize(size(height, width), 224)).toEqual(size(newHeight, newWidth));
+  { from: size(480, 720), to: size(224, 336) },
+  { from: size(480, 832), to: size(224, 388) },
+  { from: size(720, 1280), to: size(224, 398) },
+  { from: size(1080, 1920), to: size(224, 398) },
+  { from: size(832, 480), to: size(388, 224) },
+])("a frame of $from becomes $to by its short side", ({ from, to }) => {
+  expect(shortSideSize(from, 224)).toEqual(to);
 });
 
 test.each([
@@ -38,13 +38,13 @@ test.each([
 
 describe("imaging quality's size", () => {
   test.each([
-    [480, 720, 341, 512],
-    [480, 832, 295, 512],
-    [720, 1280, 288, 512],
-    [480, 512, 480, 512],
-    [300, 200, 300, 200],
-  ])("of %ix%i is %ix%i", (height, width, newHeight, newWidth) => {
-    expect(imagingSize(size(height, width))).toEqual(size(newHeight, newWidth));
+    { from: size(480, 720), to: size(341, 512) },
+    { from: size(480, 832), to: size(295, 512) },
+    { from: size(720, 1280), to: size(288, 512) },
+    { from: size(480, 512), to: size(480, 512) },
+    { from: size(300, 200), to: size(300, 200) },
+  ])("of $from is $to", ({ from, to }) => {
+    expect(imagingSize(from)).toEqual(to);
   });
 
   test("has a long side of 511 for the 470 of 513..4096 that VBench's order of operations misses", () => {
