@@ -21,6 +21,26 @@ describe("dynamic degree", () => {
     expect(pairScore(ramp, { height: 40, width: 40 })).toEqual({ mean: 1559.5, notFinite: 0 });
   });
 
+  test("is that of numpy's sort for any flow, NaN coming last", () => {
+    const lengths = fc.array(fc.oneof(fc.float({ noNaN: true, min: 0, max: 300 }), fc.constantFrom(0, NaN, 7, 7.000001)), {
+      minLength: 20,
+      maxLength: 200,
+    });
+    fc.assert(
+      fc.property(lengths, (values) => {
+        const flow = Float32Array.from([...values, ...values.map(() => 0)]);
+        const { mean, notFinite } = pairScore(flow, { height: 1, width: values.length });
+        const length = Array.from(flow.subarray(0, values.length), (value) => Math.fround(Math.sqrt(Math.fround(value * value))));
+        const numbers = length.filter((value) => !Number.isNaN(value)).sort((left, right) => right - left);
+        const cut = Math.trunc(values.length * 0.05);
+        const expected = numbers.length < cut ? NaN : numbers.slice(0, cut).reduce((sum, value) => sum + value, 0) / cut;
+        expect(notFinite).toBe(values.length - numbers.length);
+        if (Number.isNaN(expected)) expect(mean).toBeNaN();
+        else expect(Math.abs(mean - expected)).toBeLessThanOrEqual(1e-6 * expected);
+      }),
+    );
+  });
+
   test("has no fastest 5 % in fewer than 20 pixels", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 40 }), (width) => {
