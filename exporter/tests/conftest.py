@@ -1,7 +1,9 @@
 """Shared set-up: the tiny checkpoints' modules, the golden cases, and one export of each that many tests read."""
 
 import json
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,18 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def wan_exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _exported(WAN, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> str:
+    """The ffmpeg that the farm's own tests decode with."""
+    if configured := os.environ.get("VAPFARM_FFMPEG"):
+        return configured
+    program = "import { testFfmpegPath } from './test/support/ffmpeg.ts'; process.stdout.write(await testFfmpegPath());"
+    node = ROOT / "node_modules/.bin/node"
+    return subprocess.run(
+        [node, "--input-type=module", "-e", program], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
 
 
 @pytest.fixture(scope="session")

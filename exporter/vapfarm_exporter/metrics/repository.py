@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from ..config_checks import Json
@@ -50,6 +50,12 @@ def _data(name: str) -> bytes:
 def demo_merges() -> list[Pair]:
     """The merges of the demo's vocabulary."""
     return learn_merges(_data("bpe_corpus.txt").decode("utf-8"), MERGES)
+
+
+def aesthetic_head() -> tuple[Tensor, Tensor]:
+    """LAION's linear head for CLIP ViT-L/14: weights [768] and bias [1]."""
+    head = load(_data("laion_l14.safetensors"))
+    return head["weight"], head["bias"]
 
 
 def demo_modules() -> dict[str, nn.Module]:
