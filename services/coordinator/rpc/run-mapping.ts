@@ -5,7 +5,8 @@
  * computed, or failed themselves, before it ended: why the others are not there is its own failure.
  */
 import { metricNames } from "../../domain/vbench/metric.ts";
-import { Run, RunItem, Score, type SetScore, type StageSeconds } from "../../gen/proto/vapfarm/v1/bench.ts";
+import type { RunItem } from "../../gen/proto/vapfarm/v1/bench.ts";
+import { Run, Score, type SetScore, type StageSeconds } from "../../gen/proto/vapfarm/v1/bench.ts";
 import type { RunItemView, RunView, ScoreTask, ScoreValue, StageTime, StoredSetScore } from "../store/store-contract.ts";
 import { vbenchAggregator } from "../../domain/vbench/set-scores.ts";
 import { suiteRowToProto } from "./suite-mapping.ts";

@@ -33,7 +33,8 @@ export function rowsOf({ rows }: StartRunRequest, { rowCount }: SuiteView): read
 
 /** What is asked of the run's job. */
 export function jobRequestOf(request: StartRunRequest, idempotencyKey: string): JobRequest {
-  const reuse = choiceOf(runReuses, request.reuse);
+  const asked = choiceOf(runReuses, request.reuse);
+  const reuse = asked === "unspecified" ? "inputs" : asked;
   return { idempotencyKey, jobClass: "benchmark", priority: request.priority, deadline: undefined, reuse };
 }
 
