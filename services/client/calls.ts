@@ -3,6 +3,7 @@
  *
  * A deadline is always set, and a failure is a FarmError with the farm's code and fields. Nothing is tried again here.
  */
+import * as benchMessages from "../gen/proto/vapfarm/v1/bench.ts";
 import * as booksMessages from "../gen/proto/vapfarm/v1/books.ts";
 import * as farmMessages from "../gen/proto/vapfarm/v1/farm.ts";
 import { type DeepPartial, type FarmServiceClient, FarmServiceService } from "../gen/proto/vapfarm/v1/farm.ts";
@@ -53,7 +54,12 @@ type RequestName = `${Capitalize<Name>}Request`;
 
 const deadlines: Readonly<Partial<Record<Name, number>>> = { submitRenders: batchMs };
 // Each method has a request of its own, named after it: the protos' linter sees to that, and the compiler that none is missing here.
-const requests: Readonly<Record<RequestName, Message>> = { ...farmMessages, ...operatorMessages, ...booksMessages };
+const requests: Readonly<Record<RequestName, Message>> = {
+  ...farmMessages,
+  ...operatorMessages,
+  ...booksMessages,
+  ...benchMessages,
+};
 
 /** The calls over a connected client. */
 export function farmCalls(wire: FarmServiceClient, defaults: CallDefaults): FarmCalls {
