@@ -54,12 +54,7 @@ type RequestName = `${Capitalize<Name>}Request`;
 
 const deadlines: Readonly<Partial<Record<Name, number>>> = { submitRenders: batchMs };
 // Each method has a request of its own, named after it: the protos' linter sees to that, and the compiler that none is missing here.
-const requests: Readonly<Record<RequestName, Message>> = {
-  ...farmMessages,
-  ...operatorMessages,
-  ...booksMessages,
-  ...benchMessages,
-};
+const requests: Readonly<Record<RequestName, Message>> = { ...farmMessages, ...operatorMessages, ...booksMessages, ...benchMessages };
 
 /** The calls over a connected client. */
 export function farmCalls(wire: FarmServiceClient, defaults: CallDefaults): FarmCalls {
