@@ -29,6 +29,8 @@ import type {
   ListRunsRequest,
   Run,
   RunItem,
+  StartRunRequest,
+  StartRunResponse,
   Suite,
   SuiteRow,
 } from "../gen/proto/vapfarm/v1/bench.ts";
@@ -103,6 +105,8 @@ export type FarmClient = {
   importSuite(suite: SuiteToImport, control?: CallControl & PatienceOptions): Promise<ImportSuiteResponse>;
   suites(control?: ListControl): AsyncGenerator<Suite>;
   suiteRows(suite: string, control?: ListControl): AsyncGenerator<SuiteRow>;
+  /** Waits as `submit` does. */
+  startRun(request: DeepPartial<StartRunRequest>, control?: CallControl & PatienceOptions): Promise<StartRunResponse>;
   runs(filter?: DeepPartial<ListRunsRequest>, control?: ListControl): AsyncGenerator<Run>;
   /** Through an outage. */
   getRunPatiently(runId: string, options?: PatienceOptions): Promise<GetRunResponse>;
@@ -141,6 +145,7 @@ export function connectFarm(endpoint: FarmEndpoint, around: (calls: FarmCalls) =
     importSuite: (suite, control = {}) => untilTaken(control, () => importSuite(calls, suite, control)),
     suites: (control) => listSuites(calls, control),
     suiteRows: (suite, control) => listSuiteRows(calls, suite, control),
+    startRun: (request, control = {}) => untilTaken(control, () => calls.startRun(request, control)),
     runs: (filter = {}, control) => listRuns(calls, filter, control),
     getRunPatiently: (runId, options = {}) => patiently(createPatience(options), () => calls.getRun({ runId }, { signal: options.signal })),
     runItems: (filter, control) => listRunItems(calls, filter, control),

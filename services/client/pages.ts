@@ -127,7 +127,11 @@ export function listRuns(calls: FarmCalls, filter: DeepPartial<ListRunsRequest>,
 }
 
 /** A run's renders with their scores, by position. */
-export function listRunItems(calls: FarmCalls, filter: DeepPartial<ListRunItemsRequest>, control: ListControl = {}): AsyncGenerator<RunItem> {
+export function listRunItems(
+  calls: FarmCalls,
+  filter: DeepPartial<ListRunItemsRequest>,
+  control: ListControl = {},
+): AsyncGenerator<RunItem> {
   return throughPages(
     async (pageToken, pageSize) => {
       const { items, nextPageToken } = await calls.listRunItems({ ...filter, pageToken, pageSize }, control);
