@@ -88,10 +88,20 @@ function metricsText(metrics: readonly MetricSummary[], options: TableOptions): 
       ({ metric, videoMean, frameWeighted, aggregator }) =>
       `${metric}: mean of clips ${numberText(videoMean)}, frame-weighted ${numberText(frameWeighted)} (one process of VBench writes the ${aggregator === "video_mean" ? "mean of clips" : "frame-weighted one"})`, // prettier-ignore
     ),
-    ...metrics.flatMap(({ metric, reasons }) =>
-      reasons.map(({ status, reason, count }) => plainText(`${metric}: ${count} ${status}: ${reason}`)),
-    ),
+    ...missingLines(metrics),
   ].join("\n");
+}
+
+/** One line for each reason, with the metrics that have it so often. */
+function missingLines(metrics: readonly MetricSummary[]): readonly string[] {
+  const told = new Map<string, string[]>();
+  for (const { metric, reasons } of metrics) {
+    for (const { status, reason, count } of reasons) {
+      const text = `${count} ${status}: ${reason}`;
+      told.set(text, [...(told.get(text) ?? []), metric]);
+    }
+  }
+  return [...told].map(([text, names]) => plainText(`${names.length === metrics.length ? "all metrics" : names.join(", ")}: ${text}`));
 }
 
 function finalText({ quality, semantic, total, missing }: FinalFacts): string {
