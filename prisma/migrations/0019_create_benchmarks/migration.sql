@@ -115,8 +115,8 @@ create function vf_add_suite_rows(p_tenant text, p_suite text, p_rows jsonb) ret
     "referenceCaptions" text[], kind text, seed text, "targetPath" text, "referencePaths" text[]);
 $$;
 
--- Takes the uploads of a suite's rows into its keeping. Result: [] or the hashes of those that are missing, and then nothing may be committed.
--- Locks: artifacts and uploads by hash.
+-- Takes the uploads of a suite's rows into its keeping. Result: [] or the hashes of those that are missing, and then nothing may be committed. One
+-- that is lost meanwhile is a lost race: the transaction that is run again says so. Locks: artifacts and uploads by hash.
 create function vf_finish_suite(p_tenant text, p_suite text) returns jsonb language plpgsql as $$
 declare
   v_uploads constant jsonb := (
@@ -124,6 +124,7 @@ declare
     cross join lateral (select r.target_sha256 as sha256 union all select unnest(r.reference_sha256s)) named
     where r.tenant_id = p_tenant and r.suite_id = p_suite);
   v_missing constant jsonb := vf_missing_uploads(p_tenant, v_uploads);
+  v_count integer;
 begin
   if v_missing <> '[]' then return v_missing; end if;
   perform vf_keep_uploads(p_tenant, v_uploads);
@@ -131,6 +132,8 @@ begin
   select k.tenant_id, p_suite, k.sha256 from (
     select u.tenant_id, u.sha256 from upload u
     where u.tenant_id = p_tenant and u.sha256 in (select jsonb_array_elements_text(v_uploads)) order by u.sha256 for key share) k;
+  get diagnostics v_count = row_count;
+  if v_count < jsonb_array_length(v_uploads) then raise exception 'an upload was lost' using errcode = 'serialization_failure'; end if;
   return '[]';
 end $$;
 

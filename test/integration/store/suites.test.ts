@@ -183,3 +183,39 @@ test("an import of votes or results replaces what was there under its name, and 
   expect(await store.getResults("local", "kling")).toMatchObject({ text: "y\n" });
   expect(await store.listResults("local")).toHaveLength(1);
 });
+
+test("an import and the prune of the clips that it is made of never leave a suite without them", async () => {
+  const { store, sql } = world();
+  const outcomes = new Set<string>();
+  for (let round = 0; round < 10; round += 1) {
+    const target = await commitClip(`clip ${round}`);
+    await age();
+    const [imported] = await Promise.all([
+      store.importSuite(suiteOf([row(0, target, target)], { suiteId: sha256(`${round}`) })),
+      prune(store),
+    ]);
+    outcomes.add(imported.kind);
+    const kept = await sql("select 1 from suite_upload where suite_id = $1", [sha256(`${round}`)]);
+    expect(kept).toHaveLength(imported.kind === "stored" ? 1 : 0);
+  }
+  expect([...outcomes].every((kind) => kind === "stored" || kind === "invalid")).toBe(true);
+});
+
+test("a manifest's job keeps the clip that its panels show", async () => {
+  const { store, sql } = world();
+  const [image, reference, target] = [await commitClip("image"), await commitClip("reference"), await commitClip("target")];
+  const { renders: _renders, ...toStore } = job([]);
+  const spec = { image: { sha256: image }, references: [{ sha256: reference }], target: { sha256: target } };
+  const submitted = async (change: Partial<typeof spec>) => {
+    const { tasks: _tasks, ...planned } = plannedRender([], { ...spec, ...change });
+    const render = { ...planned, modelDigest: sha256("model"), pool: "pool" };
+    return await store.submitManifest({ ...toStore, renderTotal: 1, parts: () => partsOf([[render]]) });
+  };
+  expect(await submitted({ target: { sha256: sha256("gone") } })).toMatchObject({
+    kind: "invalid",
+    missing: [{ violation: { field: "target" } }],
+  });
+  expect((await submitted({})).kind).toBe("stored");
+  const kept = await sql<{ sha256: string }>("select sha256 from job_upload");
+  expect(kept.map(({ sha256: hash }) => hash).sort()).toEqual([image, reference, target].sort());
+});
