@@ -10,7 +10,10 @@ from PIL import Image
 from safetensors.torch import load_file
 from tiny_models import ROOT
 from torch import Tensor
+from transformers import CLIPTokenizer
 
+from vapfarm_exporter.metrics.bpe import SPECIALS, vocabulary
+from vapfarm_exporter.metrics.repository import demo_merges
 from vapfarm_exporter.vbench.clips import Clip, middle_indices, read_clip
 from vapfarm_exporter.vbench.frame_metrics import i2v_subject
 from vapfarm_exporter.vbench.motion_metrics import dynamic_degree, dynamic_threshold, flow_scores, temporal_flickering
@@ -185,3 +188,20 @@ def test_texts_are_cut_to_their_context_and_end_as_clips_do() -> None:
     assert tokenizer.tokenize("the " * 9, 5).tolist() == [[start, the, the, the, end]]
     assert tokenizer.tokenize("", 3).tolist() == [[start, end, 0]]
     assert tokenizer.tokenize("é", 4).tolist() == [[start, tokenizer.ids["Ã"], tokenizer.ids["©</w>"], end]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The pot begins to inflate like a balloon.",
+        "It's 12 o'clock, we're DONE!! café naïve",
+        "日本語 😀 tést",
+        "naïve ½ x² ١٢ hello-world... don't they'll",
+    ],
+)
+def test_ids_are_those_of_transformers_clip_tokenizer(text: str) -> None:
+    merges = demo_merges()
+    marks = dict(zip(("bos_token", "eos_token"), SPECIALS, strict=True))
+    other = CLIPTokenizer(vocab=vocabulary(merges), merges=merges, unk_token=SPECIALS[1], pad_token=SPECIALS[1], **marks)
+    wanted = other(text)["input_ids"]
+    assert ClipTokenizer(merges).tokenize(text, 77)[0].tolist() == wanted + [0] * (77 - len(wanted))

@@ -2,6 +2,7 @@
  * All commands together.
  */
 import { Command, CommanderError } from "commander";
+import { benchCommand } from "./commands/bench/bench.ts";
 import { budgetsCommand } from "./commands/budgets.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { completeCommand, completionCommand } from "./commands/completion.ts";
@@ -39,6 +40,7 @@ import { type ExitCode, exitCodeHelp, exitCodes } from "./exit-codes.ts";
 const commands = [
   ...[renderCommand, watchCommand, jobsCommand, jobCommand, rendersCommand, eventsCommand, explainCommand],
   ...[cancelCommand, retryCommand, updateCommand],
+  ...[benchCommand],
   ...[uploadCommand, downloadCommand, urlCommand],
   ...[farmCommand, topCommand, workersCommand, failuresCommand, modelsCommand, modelCommand, holdCommand, releaseCommand, holdsCommand],
   ...[tenantsCommand],

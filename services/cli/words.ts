@@ -1,9 +1,11 @@
 /**
  * The wire's enums as words for people and as choices of options.
  */
+import { Metric, RunReuse } from "../gen/proto/vapfarm/v1/bench.ts";
 import { BudgetAction, BudgetPeriod, BudgetScope } from "../gen/proto/vapfarm/v1/books.ts";
 import { JobClass, JobState, WorkerState } from "../gen/proto/vapfarm/v1/farm.ts";
 import { HoldScope, UsageKey } from "../gen/proto/vapfarm/v1/operator.ts";
+import { SchedulerKind } from "../gen/proto/vapfarm/v1/stage.ts";
 import { invalidOption } from "./ages.ts";
 import type { Format } from "./colour.ts";
 import type { Cell } from "./table.ts";
@@ -48,6 +50,14 @@ export const workerStatesOf = (option: string, text: string | undefined): Worker
 /** The keys that a comma-separated option names, in its order. */
 export const usageKeysOf = (option: string, text: string | undefined): UsageKey[] =>
   listOf(text).map((word) => valueOf(UsageKey, "USAGE_KEY_", { option, word }));
+/** The metrics that a comma-separated option names. */
+export const metricsOf = (option: string, text: string | undefined): Metric[] =>
+  listOf(text).map((word) => valueOf(Metric, "METRIC_", { option, word }));
+/** What an option lets a run take from other jobs. */
+export const runReuseOf = (option: string, word: string): RunReuse => valueOf(RunReuse, "RUN_REUSE_", { option, word });
+/** Unspecified when the option is absent. */
+export const schedulerOf = (option: string, word: string | undefined): SchedulerKind =>
+  word === undefined ? SchedulerKind.SCHEDULER_KIND_UNSPECIFIED : valueOf(SchedulerKind, "SCHEDULER_KIND_", { option, word });
 /** The scope that an operand names. */
 export const holdScopeOf = (option: string, word: string): HoldScope => valueOf(HoldScope, "HOLD_SCOPE_", { option, word });
 /** Whose budget an operand names. */

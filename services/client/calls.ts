@@ -52,7 +52,7 @@ type Name = keyof Methods;
 type Message = { fromPartial(request: object): unknown };
 type RequestName = `${Capitalize<Name>}Request`;
 
-const deadlines: Readonly<Partial<Record<Name, number>>> = { submitRenders: batchMs };
+const deadlines: Readonly<Partial<Record<Name, number>>> = { submitRenders: batchMs, startRun: batchMs };
 // Each method has a request of its own, named after it: the protos' linter sees to that, and the compiler that none is missing here.
 const requests: Readonly<Record<RequestName, Message>> = { ...farmMessages, ...operatorMessages, ...booksMessages, ...benchMessages };
 

@@ -22,12 +22,35 @@ import {
   type WatchJobResponse,
   type Worker,
 } from "../gen/proto/vapfarm/v1/farm.ts";
+import type {
+  GetRunResponse,
+  ImportSuiteResponse,
+  ListRunItemsRequest,
+  ListRunsRequest,
+  Run,
+  RunItem,
+  StartRunRequest,
+  StartRunResponse,
+  Suite,
+  SuiteRow,
+} from "../gen/proto/vapfarm/v1/bench.ts";
 import type { FailedTask } from "../gen/proto/vapfarm/v1/operator.ts";
 import { connectClient } from "../platform/grpc/client.ts";
 import { untilTaken } from "./back-pressure.ts";
 import { type CallControl, type FarmCalls, farmCalls } from "./calls.ts";
 import { type ArtifactAddress, download, type DownloadOptions, readArtifact } from "./download.ts";
-import { type ListControl, listEvents, listFailures, listJobs, listRenders } from "./pages.ts";
+import { importSuite, type SuiteToImport } from "./import-suite.ts";
+import {
+  type ListControl,
+  listEvents,
+  listFailures,
+  listJobs,
+  listRenders,
+  listRunItems,
+  listRuns,
+  listSuiteRows,
+  listSuites,
+} from "./pages.ts";
 import { createPatience, patiently, type PatienceOptions } from "./patience.ts";
 import { type ManifestSubmitted, type ManifestToSubmit, submitManifest } from "./submit-manifest.ts";
 import { type ManySubmitted, submitMany } from "./submit-many.ts";
@@ -78,6 +101,16 @@ export type FarmClient = {
   /** The same bytes, as they come. */
   read(artifact: ArtifactAddress, options?: DownloadOptions): AsyncGenerator<Uint8Array>;
   listWorkers(filter?: DeepPartial<ListWorkersRequest>, control?: CallControl): Promise<readonly Worker[]>;
+  /** Any number of rows; all are stored or none, and the answer says which are wrong. Waits as `submit` does. */
+  importSuite(suite: SuiteToImport, control?: CallControl & PatienceOptions): Promise<ImportSuiteResponse>;
+  suites(control?: ListControl): AsyncGenerator<Suite>;
+  suiteRows(suite: string, control?: ListControl): AsyncGenerator<SuiteRow>;
+  /** Waits as `submit` does. */
+  startRun(request: DeepPartial<StartRunRequest>, control?: CallControl & PatienceOptions): Promise<StartRunResponse>;
+  runs(filter?: DeepPartial<ListRunsRequest>, control?: ListControl): AsyncGenerator<Run>;
+  /** Through an outage. */
+  getRunPatiently(runId: string, options?: PatienceOptions): Promise<GetRunResponse>;
+  runItems(filter: DeepPartial<ListRunItemsRequest> & { readonly runId: string }, control?: ListControl): AsyncGenerator<RunItem>;
   close(): void;
 };
 
@@ -109,6 +142,13 @@ export function connectFarm(endpoint: FarmEndpoint, around: (calls: FarmCalls) =
     download: (to, options) => download(calls, to, options),
     read: (artifact, options) => readArtifact(calls, artifact, options),
     listWorkers: async (filter = {}, control) => (await calls.listWorkers(filter, control)).workers,
+    importSuite: (suite, control = {}) => untilTaken(control, () => importSuite(calls, suite, control)),
+    suites: (control) => listSuites(calls, control),
+    suiteRows: (suite, control) => listSuiteRows(calls, suite, control),
+    startRun: (request, control = {}) => untilTaken(control, () => calls.startRun(request, control)),
+    runs: (filter = {}, control) => listRuns(calls, filter, control),
+    getRunPatiently: (runId, options = {}) => patiently(createPatience(options), () => calls.getRun({ runId }, { signal: options.signal })),
+    runItems: (filter, control) => listRunItems(calls, filter, control),
     close: () => wire.close(),
   };
 }

@@ -10,6 +10,7 @@ import type {
   ListRendersRequest,
   Render,
 } from "../gen/proto/vapfarm/v1/farm.ts";
+import type { ListRunItemsRequest, ListRunsRequest, Run, RunItem, Suite, SuiteRow } from "../gen/proto/vapfarm/v1/bench.ts";
 import type { FailedTask } from "../gen/proto/vapfarm/v1/operator.ts";
 import type { CallControl, FarmCalls } from "./calls.ts";
 
@@ -87,5 +88,55 @@ export function listEvents(
       return { items: events, next: hasMore ? (events.at(-1)?.number.toString() ?? "") : "" };
     },
     { limit: control.limit, pageSize: 500 },
+  );
+}
+
+/** The tenant's suites, newest first. */
+export function listSuites(calls: FarmCalls, control: ListControl = {}): AsyncGenerator<Suite> {
+  return throughPages(
+    async (pageToken, pageSize) => {
+      const { suites, nextPageToken } = await calls.listSuites({ pageToken, pageSize }, control);
+      return { items: suites, next: nextPageToken };
+    },
+    { limit: control.limit, pageSize: 200 },
+  );
+}
+
+/** A suite's rows by position; those after the last answer's are asked for next, however many it had. */
+export function listSuiteRows(calls: FarmCalls, suite: string, control: ListControl = {}): AsyncGenerator<SuiteRow> {
+  return throughPages(
+    async (token, rowLimit) => {
+      const firstRow = token === "" ? 0 : Number(token);
+      const { suite: found, rows } = await calls.getSuite({ suite, firstRow, rowLimit }, control);
+      const next = firstRow + rows.length;
+      return { items: rows, next: rows.length === 0 || next >= (found?.rowCount ?? 0) ? "" : String(next) };
+    },
+    { limit: control.limit, pageSize: largestPage },
+  );
+}
+
+/** The tenant's benchmark runs, newest first. */
+export function listRuns(calls: FarmCalls, filter: DeepPartial<ListRunsRequest>, control: ListControl = {}): AsyncGenerator<Run> {
+  return throughPages(
+    async (pageToken, pageSize) => {
+      const { runs, nextPageToken } = await calls.listRuns({ ...filter, pageToken, pageSize }, control);
+      return { items: runs, next: nextPageToken };
+    },
+    { limit: control.limit, pageSize: filter.pageSize ?? 200 },
+  );
+}
+
+/** A run's renders with their scores, by position. */
+export function listRunItems(
+  calls: FarmCalls,
+  filter: DeepPartial<ListRunItemsRequest>,
+  control: ListControl = {},
+): AsyncGenerator<RunItem> {
+  return throughPages(
+    async (pageToken, pageSize) => {
+      const { items, nextPageToken } = await calls.listRunItems({ ...filter, pageToken, pageSize }, control);
+      return { items, next: nextPageToken };
+    },
+    { limit: control.limit, pageSize: filter.pageSize ?? 500 },
   );
 }

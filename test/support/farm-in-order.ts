@@ -22,6 +22,7 @@ import {
   Model,
   Tenant,
 } from "../../services/gen/proto/vapfarm/v1/operator.ts";
+import { benchHandlers } from "./bench-handlers.ts";
 import { type Handlers, scriptedDownload, scriptedJob, scriptedUploads } from "./scripted-farm.ts";
 
 /** When its jobs were created. */
@@ -177,5 +178,6 @@ export function answersInOrder(): Handlers {
     setBudget: () => ({ budget }),
     listBudgets: () => ({ budgets: [budget] }),
     deleteBudget: () => ({ deleted: true }),
+    ...benchHandlers(),
   };
 }

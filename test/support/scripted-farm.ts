@@ -82,12 +82,18 @@ export function scriptedJob(change: DeepPartial<Job> = {}): Job {
   return Job.create({ jobId: "job-1", tenant: "local", state: JobState.JOB_STATE_SUCCEEDED, lastEventNumber: 3n, ...change });
 }
 
-/** Uploads as the farm keeps them: bytes that arrived stay. `cutAfter` bytes the stream breaks, once for each number. */
+/** Uploads as the farm keeps them: bytes that arrived stay, and once a file is there every other is too. `cutAfter` bytes the stream breaks, once for each number. */
 export function scriptedUploads(cutAfter: number[]): Handlers & { readonly stored: () => Buffer } {
   let stored = Buffer.alloc(0);
   let announced = { sha256: "", sizeBytes: 0n };
   let media: UploadMediaResponse | undefined;
-  const upload = () => ({ uploadId: "upload-1", receivedBytes: BigInt(stored.length), sizeBytes: announced.sizeBytes, media });
+  const known = () => (media === undefined ? undefined : { ...media, sha256: announced.sha256 });
+  const upload = () => ({
+    uploadId: "upload-1",
+    receivedBytes: BigInt(stored.length),
+    sizeBytes: announced.sizeBytes,
+    media: known(),
+  });
   return {
     stored: () => stored,
     beginUpload(request: { sha256?: string; sizeBytes: bigint }) {

@@ -6,14 +6,14 @@ import { FarmError, toFarmError } from "../../domain/errors.ts";
 import { hashFile } from "../../platform/artifacts/fetch.ts";
 import type { FarmClient } from "../../client/farm-client.ts";
 import type { CliContext } from "../context.ts";
+import type { FileFault } from "../file-faults.ts";
 import { mapBounded } from "./bounded.ts";
 import type { BatchPlan, PlannedMedia } from "./plan.ts";
-import type { BatchFault } from "./source.ts";
 
 const atOnce = 4;
 
 /** Every place that names a file that is not there. */
-export async function missingFiles(plan: BatchPlan): Promise<readonly BatchFault[]> {
+export async function missingFiles(plan: BatchPlan): Promise<readonly FileFault[]> {
   const places = [...fileUses(plan)];
   const checked = await mapBounded(places, 32, async ([path, { place, field }]) => {
     const found = await stat(path).catch(() => undefined);

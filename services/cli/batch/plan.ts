@@ -6,8 +6,9 @@
  */
 import { isAbsolute, join } from "node:path";
 import type { z } from "zod";
+import { type FileFault, inOrder, type Place } from "../file-faults.ts";
 import { allowedNames, type BatchContent, batchSchema, type RenderEntry } from "./schema.ts";
-import { type BatchFault, type BatchSource, type Place, readSource } from "./source.ts";
+import { type BatchSource, readSource } from "./source.ts";
 
 /** Where media are. */
 export type MediaSource = { readonly kind: "file"; readonly path: string } | { readonly kind: "address"; readonly uri: string };
@@ -33,7 +34,7 @@ export type BatchPlan = { readonly renders: readonly PlannedRender[]; readonly j
 
 /** A plan, or what is wrong. */
 export type BatchReading =
-  { readonly kind: "sound"; readonly plan: BatchPlan } | { readonly kind: "faulty"; readonly faults: readonly BatchFault[] };
+  { readonly kind: "sound"; readonly plan: BatchPlan } | { readonly kind: "faulty"; readonly faults: readonly FileFault[] };
 
 const mostRenders = 100_000;
 
@@ -68,7 +69,7 @@ function mergeEntry(defaults: RenderEntry, own: RenderEntry): RenderEntry {
   return { ...rest, ...kept, ...own };
 }
 
-function faultsOf(issue: z.core.$ZodIssue, source: BatchSource): readonly BatchFault[] {
+function faultsOf(issue: z.core.$ZodIssue, source: BatchSource): readonly FileFault[] {
   const { path } = issue;
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => ({
@@ -105,7 +106,7 @@ const required = {
   references: "at least one reference",
 };
 
-function missingOf({ entry, index }: Entry, source: BatchSource): readonly BatchFault[] {
+function missingOf({ entry, index }: Entry, source: BatchSource): readonly FileFault[] {
   const path = ["renders", index];
   const place = source.placeOf(path);
   const absent = Object.entries(required).filter(([name]) => entry[name as keyof typeof required] === undefined);
@@ -120,7 +121,7 @@ function missingOf({ entry, index }: Entry, source: BatchSource): readonly Batch
   return [...faults, clash];
 }
 
-function twiceNamed(renders: readonly RenderEntry[], source: BatchSource): readonly BatchFault[] {
+function twiceNamed(renders: readonly RenderEntry[], source: BatchSource): readonly FileFault[] {
   const seen = new Map<string, number>();
   return renders.flatMap(({ name }, index) => {
     if (name === undefined) return [];
@@ -133,7 +134,7 @@ function twiceNamed(renders: readonly RenderEntry[], source: BatchSource): reado
   });
 }
 
-function tooMany(count: number, source: BatchSource): BatchFault {
+function tooMany(count: number, source: BatchSource): FileFault {
   const reason = `the file means ${count} renders`;
   return { ...source.placeOf(["renders"]), field: "renders", reason, expected: `at most ${mostRenders}` };
 }
@@ -185,9 +186,4 @@ function withFolders(renders: readonly Unplaced[]): readonly PlannedRender[] {
     taken.add(folder);
     return { ...render, folder };
   });
-}
-
-/** As they stand in the file. */
-export function inOrder(faults: readonly BatchFault[]): readonly BatchFault[] {
-  return faults.toSorted((left, right) => left.line - right.line || left.column - right.column);
 }

@@ -12,16 +12,16 @@ import { FarmError, toFarmError } from "../../domain/errors.ts";
 import type { CliContext } from "../context.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { type FarmOptions, withFarm } from "../farm-address.ts";
+import { faultyFile, inOrder } from "../file-faults.ts";
 import { createProgressView } from "../render/progress-view.ts";
 import { readWebhookSecret } from "../render/webhook-secret.ts";
 import { randomWeightsNote } from "../sheet/contact-sheet.ts";
 import { type Column, renderTable } from "../table.ts";
 import { batchRow, createJobBoard, foldJob, type JobBoard } from "./board.ts";
 import { hashFiles, missingFiles, uploadFiles } from "./media.ts";
-import { type BatchPlan, inOrder, planBatch } from "./plan.ts";
+import { type BatchPlan, planBatch } from "./plan.ts";
 import { type BatchJob, jobOfBatch } from "./requests.ts";
 import { type BatchResult, collect, exitCodeOfBatch, type SubmittedPart } from "./results.ts";
-import type { BatchFault } from "./source.ts";
 
 /** The options that a batch has. */
 export type BatchOptions = FarmOptions & {
@@ -34,6 +34,8 @@ export type BatchOptions = FarmOptions & {
   readonly json?: boolean;
 };
 
+const notSubmitted = "nothing was submitted";
+
 /** The plan of a file, every path in it checked; FIELD_INVALID lists all faults with line and column. */
 export async function readBatch(context: CliContext, file: string): Promise<BatchPlan> {
   const path = resolve(context.workingFolder, file);
@@ -43,20 +45,10 @@ export async function readBatch(context: CliContext, file: string): Promise<Batc
   });
   const name = file === "-" ? "stdin" : basename(file);
   const reading = planBatch(text, file === "-" ? context.workingFolder : dirname(path));
-  if (reading.kind === "faulty") throw faulty(name, reading.faults);
+  if (reading.kind === "faulty") throw faultyFile(name, reading.faults, notSubmitted);
   const missing = await missingFiles(reading.plan);
-  if (missing.length > 0) throw faulty(name, inOrder(missing));
+  if (missing.length > 0) throw faultyFile(name, inOrder(missing), notSubmitted);
   return reading.plan;
-}
-
-function faulty(name: string, faults: readonly BatchFault[]): FarmError {
-  const fields = faults.map(({ line, column, field, reason, expected }) => ({
-    field: `${name}:${line}:${column}${field === "" ? "" : ` ${field}`}`,
-    reason,
-    remedy: `expected: ${expected}`,
-  }));
-  const message = `${name} has ${faults.length} ${faults.length === 1 ? "fault" : "faults"}; nothing was submitted`;
-  return new FarmError("FIELD_INVALID", { message, details: { fields, remedy: "correct what is named and submit the file again" } });
 }
 
 /** Renders the whole file on a farm and prints what became of it. */

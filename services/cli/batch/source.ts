@@ -4,26 +4,14 @@
  * Every fault carries line and column of what it is about; nothing stops at the first.
  */
 import { type Document, isCollection, isMap, isNode, isScalar, LineCounter, type Node, parseDocument, visit } from "yaml";
+import type { FileFault, Place } from "../file-faults.ts";
 import { canonicalName } from "./schema.ts";
-
-/** One thing that is wrong in the file. */
-export type BatchFault = {
-  readonly line: number;
-  readonly column: number;
-  /** E.g. `renders[2].steps`; empty for the file as a whole. */
-  readonly field: string;
-  readonly reason: string;
-  readonly expected: string;
-};
-
-/** In the file, both from 1 on. */
-export type Place = { readonly line: number; readonly column: number };
 
 /** A text as values, and where each of them stands. */
 export type BatchSource = {
   /** As the schema takes it: names in their canonical spelling. */
   readonly value: unknown;
-  readonly faults: readonly BatchFault[];
+  readonly faults: readonly FileFault[];
   /** Where the value at a path begins; where its nearest parent does when there is none. */
   placeOf(path: readonly PropertyKey[]): Place;
   /** Where a key itself stands. */
@@ -101,7 +89,7 @@ function parsePiece(text: string, firstLine: number): Piece {
   return { document, lines, firstLine };
 }
 
-function valueOf(piece: Piece): { readonly value: unknown; readonly faults: readonly BatchFault[] } {
+function valueOf(piece: Piece): { readonly value: unknown; readonly faults: readonly FileFault[] } {
   if (piece.document.errors.length > 0) return { value: undefined, faults: [] };
   try {
     return { value: piece.document.toJS({ maxAliasCount: 1_000 }), faults: [] };
@@ -119,7 +107,7 @@ function reasonText(message: string): string {
   return message.length > maxReasonCharacters ? `${message.slice(0, maxReasonCharacters - 1)}…` : message;
 }
 
-function faultsOf(piece: Piece): readonly BatchFault[] {
+function faultsOf(piece: Piece): readonly FileFault[] {
   return piece.document.errors.map((error) => ({
     ...placeAt(piece, error.pos[0]),
     field: "",

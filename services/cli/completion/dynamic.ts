@@ -46,6 +46,14 @@ async function fromFarm(kind: Exclude<DynamicKind, "contexts">, { calls }: FarmC
       const { models } = await calls.listModels({}, control);
       return models.map(({ name, variant }) => ({ value: name, description: variant }));
     }
+    case "suites": {
+      const { suites } = await calls.listSuites({ pageSize: mostJobs }, control);
+      return suites.map(({ suiteId, name, rowCount }) => ({ value: suiteId.slice(0, 12), description: `${name} ${rowCount} rows` }));
+    }
+    case "runs": {
+      const { runs } = await calls.listRuns({ pageSize: mostJobs }, control);
+      return runs.map(({ runId, suiteName, model, state }) => ({ value: runId, description: `${suiteName} on ${model} ${state}` }));
+    }
     case "pools": {
       const { farm } = await calls.getFarm({}, control);
       return (farm?.pools ?? []).map(({ name, profile }) => ({ value: name, description: profile }));

@@ -6,9 +6,10 @@
  */
 import type { Argument, Command, Option } from "commander";
 import { schedulerKinds } from "../../domain/render-spec.ts";
+import { metricNames } from "../../domain/vbench/metric.ts";
 
 /** What only a farm or the configuration knows; `vapfarm __complete` answers these. */
-export const dynamicKinds = ["jobs", "workers", "models", "contexts", "pools"] as const;
+export const dynamicKinds = ["jobs", "workers", "models", "contexts", "pools", "suites", "runs"] as const;
 /** What only the farm or the configuration knows. */
 export type DynamicKind = (typeof dynamicKinds)[number];
 
@@ -91,6 +92,8 @@ const dynamicWords: Readonly<Record<string, DynamicKind>> = {
   "use-context": "contexts",
   "delete-context": "contexts",
   pool: "pools",
+  suite: "suites",
+  run: "runs",
 };
 
 /** What the farm, not the command line, judges, and what is known of it all the same. */
@@ -101,6 +104,8 @@ const listed: Readonly<Record<string, readonly string[]>> = {
   reuse: ["all", "inputs", "none"],
   "job-class": ["production", "benchmark"],
   class: ["production", "benchmark"],
+  metrics: [...metricNames, "none"],
+  clips: ["worst", "all", "none"],
   state: ["queued", "running", "succeeded", "failed", "cancelled"],
 };
 

@@ -2,7 +2,7 @@
  * Failures as pages: what happened, its code, what to do.
  */
 import type { FarmError } from "../../domain/errors.ts";
-import { html } from "./html.ts";
+import { html } from "../../platform/html.ts";
 import type { Page } from "./page.ts";
 
 /** A failure as a page; unexpected ones keep their text to themselves. */

@@ -3,7 +3,7 @@
  */
 import type { Constraint, TaskExplanation } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { constraintWord, jobStateWord } from "../../platform/words.ts";
-import { type Html, html } from "./html.ts";
+import { type Html, html } from "../../platform/html.ts";
 import { linkTo, type Page, positionOf, type Visit } from "./page.ts";
 import { badge, breadcrumbs, command, fragment, section, table } from "./parts.ts";
 import { counted } from "./words.ts";

@@ -2,7 +2,7 @@
  * The dead letters of a job: what failed for good, each try of it, and the last lines of its runtime.
  */
 import type { FailedAttempt, FailedTask } from "../../gen/proto/vapfarm/v1/operator.ts";
-import { type Html, html } from "./html.ts";
+import { type Html, html } from "../../platform/html.ts";
 import { linkTo, type Visit } from "./page.ts";
 import { command, fragment, section, table } from "./parts.ts";
 import { counted, timeOf } from "./words.ts";

@@ -3,7 +3,7 @@
  */
 import { type Job, type JobEvent, JobState, type Render } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { deadlineWord, hasEnded, jobClassWord, jobStateWord, reuseWord } from "../../platform/words.ts";
-import { type Content, type Html, html } from "./html.ts";
+import { type Content, type Html, html } from "../../platform/html.ts";
 import { renderCounts } from "./jobs-page.ts";
 import { failuresPart } from "./failures-part.ts";
 import { liveOf } from "./live.ts";

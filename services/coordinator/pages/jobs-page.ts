@@ -3,7 +3,7 @@
  */
 import { type Job, JobClass, JobState, type RenderCounts } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { jobClassWord, jobStateWord } from "../../platform/words.ts";
-import { type Content, type Html, html } from "./html.ts";
+import { type Content, type Html, html } from "../../platform/html.ts";
 import { linkTo, type Page, type Visit } from "./page.ts";
 import { badge, fragment, shortId, table } from "./parts.ts";
 import { ageOf, duration, excerpt, valuesOf } from "./words.ts";

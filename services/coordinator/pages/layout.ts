@@ -2,7 +2,7 @@
  * What every page has around its own content: landmarks, navigation, skip link, style and script.
  */
 import { assetPath } from "./assets.ts";
-import { type Html, html } from "./html.ts";
+import { type Html, html } from "../../platform/html.ts";
 import { type Live, linkTo, type Page, type Section, sections } from "./page.ts";
 import { utc } from "./words.ts";
 

@@ -4,7 +4,7 @@
 import type { Artifact, RenderSpec } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { FarmError } from "../../domain/errors.ts";
 import type { FarmReader } from "./farm-reader.ts";
-import { type Content, type Html, html } from "./html.ts";
+import { type Content, type Html, html } from "../../platform/html.ts";
 import { table } from "./parts.ts";
 import { byteSize } from "./words.ts";
 

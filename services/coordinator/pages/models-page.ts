@@ -2,7 +2,7 @@
  * The models that renders can name, with what a render gets that leaves a setting out.
  */
 import type { Model } from "../../gen/proto/vapfarm/v1/operator.ts";
-import { type Html, html } from "./html.ts";
+import { type Html, html } from "../../platform/html.ts";
 import type { Page, Visit } from "./page.ts";
 import { badge, facts, table } from "./parts.ts";
 import { byteSize } from "./words.ts";

@@ -3,7 +3,7 @@
  */
 import { type Job, JobState, type RunningTask, type Worker } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { Farm, Pool, WorkerCounts } from "../../gen/proto/vapfarm/v1/operator.ts";
-import { type Content, type Html, html } from "./html.ts";
+import { type Content, type Html, html } from "../../platform/html.ts";
 import { jobsTable } from "./jobs-page.ts";
 import { linkTo, type Page, type Visit } from "./page.ts";
 import { fragment, holdNotes, progress, section, shortId, table } from "./parts.ts";

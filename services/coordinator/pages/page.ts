@@ -5,7 +5,7 @@
  */
 import { FarmError } from "../../domain/errors.ts";
 import type { FarmReader } from "./farm-reader.ts";
-import type { Html } from "./html.ts";
+import type { Html } from "../../platform/html.ts";
 
 /** Who looks at which address, and what may be read for them. */
 export type Visit = {

@@ -5,7 +5,7 @@ import type { JobFailure } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { StageWarning } from "../../gen/proto/vapfarm/v1/stage.ts";
 import type { Hold } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { holdScopeWord } from "../../platform/words.ts";
-import { type Content, type Html, html } from "./html.ts";
+import { type Content, type Html, html } from "../../platform/html.ts";
 import { ageOf } from "./words.ts";
 
 /** A state as a coloured label that also says it in words. */

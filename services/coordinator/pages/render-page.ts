@@ -3,7 +3,7 @@
  */
 import type { Job, Render, RenderSpec } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { frameSelectionWord, hasEnded, jobStateWord, outputWord, schedulerWord } from "../../platform/words.ts";
-import { type Html, html } from "./html.ts";
+import { type Html, html } from "../../platform/html.ts";
 import { liveOf } from "./live.ts";
 import { artifactTable, linkArtifacts, mediaPart } from "./media-part.ts";
 import { linkTo, type Page, positionOf, type Visit } from "./page.ts";

@@ -9,7 +9,7 @@ import type { IncomingMessage } from "node:http";
 import { FarmError } from "../../domain/errors.ts";
 import { withDeadline } from "../../platform/deadline.ts";
 import { tokenCookie } from "../http/call-options.ts";
-import { type Html, html } from "./html.ts";
+import { type Html, html } from "../../platform/html.ts";
 import { linkTo, type Page } from "./page.ts";
 
 const maxFormBytes = 8 * 1024;

@@ -6,7 +6,7 @@
  */
 import type { TaskSummary } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { taskStateWord } from "../../platform/words.ts";
-import { type Html, html } from "./html.ts";
+import { type Html, html } from "../../platform/html.ts";
 import { duration, excerpt } from "./words.ts";
 
 /** Where a task's box is drawn. */

@@ -3,7 +3,7 @@
  */
 import type { RunningTask, TaskSummary, Worker } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { taskStateWord } from "../../platform/words.ts";
-import { type Content, type Html, html } from "./html.ts";
+import { type Content, type Html, html } from "../../platform/html.ts";
 import { runningProgress, timeLeft } from "./overview-page.ts";
 import { badge, table } from "./parts.ts";
 import { stageGraph } from "./stage-graph-view.ts";

@@ -4,7 +4,7 @@
 import { type GetUsageResponse, UsageKey, type UsageRow } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { usageKeyWord } from "../../platform/words.ts";
 import { costText } from "../../platform/money-text.ts";
-import { type Content, type Html, html } from "./html.ts";
+import { type Content, type Html, html } from "../../platform/html.ts";
 import { linkTo, type Page, type Visit } from "./page.ts";
 import { fragment, section, table } from "./parts.ts";
 import { duration, valuesOf } from "./words.ts";

@@ -1,7 +1,7 @@
 /**
  * Quantities, times and texts as operators read them; enums are in `platform/words.ts`. Pure: the time now is an argument.
  */
-import { type Html, html } from "./html.ts";
+import { type Html, html } from "../../platform/html.ts";
 
 type EnumTable = Readonly<Record<string, number>>;
 

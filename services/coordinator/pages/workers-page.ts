@@ -4,7 +4,7 @@
 import type { Worker } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { HealthState, type WorkerHealth } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { healthStateWord, workerStateWord } from "../../platform/words.ts";
-import { type Content, type Html, html } from "./html.ts";
+import { type Content, type Html, html } from "../../platform/html.ts";
 import { linkTo, type Page, type Visit } from "./page.ts";
 import { badge, breadcrumbs, command, facts, fragment, section, table } from "./parts.ts";
 import { memoryWords, runningTable } from "./overview-page.ts";

@@ -3,7 +3,7 @@
  */
 import { FarmError } from "../../domain/errors.ts";
 import { int64, type Int64Tensor } from "../../domain/tensors/tensor.ts";
-import { createClipTokenizer } from "../../domain/text/clip/clip-tokenizer.ts";
+import { clipTokenizer } from "../../domain/text/clip/clip-tokenizer.ts";
 import type { Engine } from "../../platform/models/manifest.ts";
 
 export type ClipPromptTokenizer = {
@@ -17,7 +17,7 @@ export function openClipTokenizer(engine: Engine, merges: Uint8Array): ClipPromp
   if (typeof context !== "number" || !Number.isInteger(context) || context < 2) {
     throw new FarmError("MODEL_INVALID", { message: `engine ${engine.name} does not say its context` });
   }
-  const tokenizer = createClipTokenizer(new TextDecoder("utf-8", { fatal: true }).decode(merges));
+  const tokenizer = clipTokenizer(new TextDecoder("utf-8", { fatal: true }).decode(merges));
   return {
     encode(prompt) {
       const { ids, tokens, isTruncated } = tokenizer.tokenize(prompt, context);

@@ -55,6 +55,18 @@ const commandOf: Readonly<Record<MethodName, readonly string[]>> = {
   setBudget: ["budgets", "set", "tenant", "studio-a", "--money", "500", "--currency", "EUR", "--period", "month"],
   listBudgets: ["budgets"],
   deleteBudget: ["budgets", "delete", "tenant", "studio-a", "--unit", "money", "--period", "month"],
+  importSuite: ["bench", "import", "test/fixtures/bench/benchmark.csv", "--root", "demo"],
+  listSuites: ["bench", "suites"],
+  getSuite: ["bench", "suite", "benchmark", "--rows"],
+  startRun: ["bench", "run", "benchmark", "--model", "demo"],
+  getRun: ["bench", "report", "0199a3f2"],
+  listRuns: ["bench", "runs"],
+  listRunItems: ["bench", "report", "0199a3f2", "--compare", "0199b771"],
+  importResults: ["bench", "import-results", "test/fixtures/bench/kling_eval_results.json"],
+  listResults: ["bench", "results"],
+  getResults: ["bench", "report", "0199a3f2", "--compare", "imported:kling"],
+  importVotes: ["bench", "import-votes", "test/fixtures/bench/votes.csv"],
+  getPreference: ["bench", "votes", "spring-study"],
 };
 
 let farm: ScriptedFarm;

@@ -84,6 +84,7 @@ const needs: Readonly<Record<string, "reader" | "member" | "admin">> = {
   DeleteBudget: "admin",
   ImportSuite: "member",
   ListSuites: "reader",
+  ListMetricModels: "reader",
   GetSuite: "reader",
   StartRun: "member",
   GetRun: "reader",

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { escapeText, html } from "../../../services/coordinator/pages/html.ts";
+import { escapeText, html } from "../../../services/platform/html.ts";
 
 describe("html", () => {
   it("escapes text in elements and attributes, and keeps its own markup", () => {
