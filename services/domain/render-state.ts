@@ -1,5 +1,6 @@
 /**
- * What a render's tasks, or a client's word, make of it. A score that cannot be had fails no render (decision 0018): it is waited for, no more. The database decides by the same rule (`vf_judge_renders`); a test holds both together.
+ * What a render's tasks, or a client's word, make of it. A score that cannot be had fails no render (decision 0019): it is waited for, no more.
+ * The database decides by the same rule (`vf_judge_renders`); a test holds both together.
  */
 import type { TaskState } from "./task-state.ts";
 

@@ -6,6 +6,7 @@
 import type { SuiteRow } from "../../domain/suite-rules.ts";
 import type { MetricName } from "../../domain/vbench/metric.ts";
 import type { FailureView, JobState, RenderCounts, RenderState, Reuse, TenantScope } from "./job-contract.ts";
+import type { RunToStore } from "./run-contract.ts";
 
 export type SuiteKind = { readonly kind: string; readonly rows: number };
 
@@ -48,26 +49,6 @@ export type SuiteStore = {
   listSuites(ask: { readonly tenant: string; readonly after: NewestCursor | undefined; readonly limit: number }): Promise<Page<SuiteView>>;
   /** Those at the positions, in order of position. */
   suiteRows(tenant: string, suiteId: string, positions: readonly number[]): Promise<readonly SuiteRow[]>;
-};
-
-/** What makes a job a run; stored with it in one transaction. */
-export type RunToStore = {
-  readonly suiteId: string;
-  readonly label: string;
-  readonly model: string;
-  readonly modelDigest: string;
-  readonly hasTrainedWeights: boolean;
-  /** Empty: nothing is scored. */
-  readonly metricsModel: string;
-  readonly hasTrainedMetrics: boolean;
-  readonly metrics: readonly MetricName[];
-  readonly seeds: number;
-  readonly panels: boolean;
-  readonly steps: number;
-  readonly guidanceScale: number;
-  readonly settingsDigest: string;
-  /** Positions of the suite's rows: the job has `seeds` renders for each, one row after the other. */
-  readonly rows: readonly number[];
 };
 
 export type RunView = Omit<RunToStore, "rows"> & {

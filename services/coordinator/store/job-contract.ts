@@ -8,7 +8,7 @@ import type { RenderSpec } from "../../domain/render-spec.ts";
 import type { PlannedTask } from "../../domain/planned-task.ts";
 import type { TaskState } from "../../domain/task-state.ts";
 import type { Aftermath, ReadyCount } from "./aftermath-contract.ts";
-import type { RunToStore } from "./bench-contract.ts";
+import type { RunToStore } from "./run-contract.ts";
 
 export type JobClass = "production" | "benchmark";
 

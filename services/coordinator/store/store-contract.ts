@@ -30,6 +30,7 @@ export type * from "./overview-contract.ts";
 export type * from "./control-contract.ts";
 export type * from "./tenant-contract.ts";
 export type * from "./preemption-contract.ts";
+export type * from "./run-contract.ts";
 export type * from "./webhook-contract.ts";
 
 export type Store = JobStore &

@@ -76,19 +76,20 @@ describe("results of others", () => {
   });
 });
 
-const vote = (voter: string, trial: string, choice: string, question = "alignment"): Vote => ({
-  ...{ voter, trial, question, choice },
+const vote = (voter: string, trial: string, choice: string): Vote => ({
+  ...{ voter, trial, question: "alignment", choice },
   methods: ["ours", "kling", "vidu"],
 });
+const ofQuality = (one: Vote): Vote => ({ ...one, question: "quality" });
 const importVotes = (name: string, votes: Vote[]) => call(client.importVotes.bind(client), ImportVotesRequest.create({ name, votes }));
 
 describe("votes", () => {
   it("come to shares of all selections, the largest first", async () => {
     const votes = [
       vote("a", "1", "ours"),
-      vote("a", "1", "kling", "quality"),
+      ofQuality(vote("a", "1", "kling")),
       vote("a", "2", "ours"),
-      vote("b", "1", "ours", "quality"),
+      ofQuality(vote("b", "1", "ours")),
       vote("b", "2", "kling"),
     ];
     const { preference } = await importVotes("study", votes);
@@ -114,7 +115,7 @@ describe("votes", () => {
     ["of one method", [{ ...vote("a", "1", "ours"), methods: ["ours"] }], "votes[0].methods"],
     ["of a method twice", [{ ...vote("a", "1", "ours"), methods: ["ours", "ours"] }], "votes[0].methods"],
     ["with a NUL", [vote("a\0", "1", "ours")], "votes[0].voter"],
-    ["of another question", [vote("a", "1", "ours", "beauty")], "votes[0].question"],
+    ["of another question", [{ ...vote("a", "1", "ours"), question: "beauty" }], "votes[0].question"],
   ])("%s refuse all of them", async (_title, votes, field) => {
     const refused = await refusalOf(importVotes("refused", votes));
     expect([refused.code, refused.details.fields?.map((one) => one.field)]).toEqual(["FIELD_INVALID", [field]]);

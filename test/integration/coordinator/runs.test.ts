@@ -121,7 +121,7 @@ describe("a run", () => {
     const own = { suite: await newSuite("asked again"), ...motion };
     const answers = await Promise.all([startRun(client, own), startRun(client, own)]);
     expect(answers.map(({ existed }) => existed).sort()).toEqual([false, true]);
-    expect(answers[0]?.run?.runId).toBe(answers[1]?.run?.runId);
+    expect(answers[0].run?.runId).toBe(answers[1].run?.runId);
     const again = await startRun(client, {
       ...own,
       rows: [1, 0, 2],
@@ -129,7 +129,7 @@ describe("a run", () => {
       reuse: RunReuse.RUN_REUSE_INPUTS,
       metricsModel: "demo-metrics",
     });
-    expect([again.existed, again.run?.runId]).toEqual([true, answers[0]?.run?.runId]);
+    expect([again.existed, again.run?.runId]).toEqual([true, answers[0].run?.runId]);
     const others = [
       { steps: 3 },
       { label: "other" },

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import type { RunToStore, Store, SuiteToStore } from "../../../services/coordinator/store/store-contract.ts";
+import type { JobToStore, ManifestRender, RunToStore, Store, SuiteToStore } from "../../../services/coordinator/store/store-contract.ts";
+import type { RenderSpec } from "../../../services/domain/render-spec.ts";
 import type { SuiteRow } from "../../../services/domain/suite-rules.ts";
 import { useWorld } from "../../support/store-suite.ts";
 import { job, plannedRender, sha256 } from "../../support/store-world.ts";
@@ -60,12 +61,21 @@ const run = (change: Partial<RunToStore> = {}): RunToStore => ({
   ...change,
 });
 
+const newJob = (): JobToStore => {
+  const { jobId, bodyDigest } = job([]);
+  const plain = { tenant: "local", idempotencyKey: undefined, jobClass: "benchmark", priority: 0, deadline: undefined } as const;
+  return { ...plain, jobId, bodyDigest, reuse: "inputs", webhook: undefined };
+};
+
+function waitingRender(spec: Partial<RenderSpec>): ManifestRender {
+  const { render, modelWeights, fps } = plannedRender([], spec);
+  return { render, modelWeights, fps, modelDigest: sha256("model"), pool: "pool" };
+}
+
 /** A job of one render of the clips, as a run. */
 async function submitRun(store: Store, [target, reference]: readonly [string, string], change: Partial<RunToStore> = {}) {
-  const { renders: _renders, ...toStore } = job([]);
-  const { tasks: _tasks, ...planned } = plannedRender([], { image: { sha256: target }, references: [{ sha256: reference }] });
-  const render = { ...planned, modelDigest: sha256("model"), pool: "pool" };
-  const outcome = await store.submitManifest({ ...toStore, renderTotal: 1, parts: () => partsOf([[render]]), run: run(change) });
+  const render = waitingRender({ image: { sha256: target }, references: [{ sha256: reference }] });
+  const outcome = await store.submitManifest({ ...newJob(), renderTotal: 1, parts: () => partsOf([[render]]), run: run(change) });
   if (outcome.kind !== "stored") throw new TypeError(`not stored: ${outcome.kind}`);
   return outcome.job.jobId;
 }
@@ -204,12 +214,10 @@ test("an import and the prune of the clips that it is made of never leave a suit
 test("a manifest's job keeps the clip that its panels show", async () => {
   const { store, sql } = world();
   const [image, reference, target] = [await commitClip("image"), await commitClip("reference"), await commitClip("target")];
-  const { renders: _renders, ...toStore } = job([]);
   const spec = { image: { sha256: image }, references: [{ sha256: reference }], target: { sha256: target } };
   const submitted = async (change: Partial<typeof spec>) => {
-    const { tasks: _tasks, ...planned } = plannedRender([], { ...spec, ...change });
-    const render = { ...planned, modelDigest: sha256("model"), pool: "pool" };
-    return await store.submitManifest({ ...toStore, renderTotal: 1, parts: () => partsOf([[render]]) });
+    const render = waitingRender({ ...spec, ...change });
+    return await store.submitManifest({ ...newJob(), renderTotal: 1, parts: () => partsOf([[render]]) });
   };
   expect(await submitted({ target: { sha256: sha256("gone") } })).toMatchObject({
     kind: "invalid",

@@ -332,7 +332,7 @@ export const plainCases: readonly BadCase[] = [
 
 /** Replaces the placeholders of a case's texts. */
 export function fill(value: JsonValue, names: Readonly<Record<string, string>>): JsonValue {
-  if (typeof value === "string") return names[value] ?? value;
+  if (typeof value === "string") return Object.hasOwn(names, value) ? (names[value] ?? value) : value;
   if (Array.isArray(value)) return value.map((each) => fill(each, names));
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, fill(each, names)]));
