@@ -112,6 +112,7 @@ begin
   select coalesce(i.upload_sha256, o.sha256) into v_video from task_input i
   left join task_output o on o.task_id = i.producer_id and o.name = i.producer_output
   where i.task_id = p_task and i.name = 'video';
+  if v_video is null then return; end if;
   insert into metric_value (metric_run_id, video_sha256, metric, metric_version, variant, model_digest, decode_profile, conditioned_on,
     fps_numerator, fps_denominator, status, value, reason, vbench_value, frames, width, height, extra)
   values (vf_metric_run(v_score, p_success), v_video, v_score ->> 'metric', (v_score ->> 'metricVersion')::integer, v_score ->> 'variant',

@@ -180,24 +180,27 @@ end $$;
 
 -- Retention ----------------------------------------------------------------------------------------------------------
 
--- Attempts that ended before, of tasks that are over. What they scored is kept by value, not by who computed it.
+-- Attempts that ended before, of tasks that are over; not what a benchmark run was computed by, whose seconds are among its results.
 create or replace function vf_prune_attempts(p_before timestamptz, p_limit integer) returns integer language sql volatile as $$
   with attempts as (
     delete from attempt where id in (
       select a.id from attempt a join task t on t.id = a.task_id
       where a.ended_at < p_before and t.state in ('succeeded', 'failed', 'cancelled')
+        and not (a.state = 'succeeded' and exists (
+          select 1 from task_user u join render r on r.id = u.render_id join bench_run b on b.job_id = r.job_id where u.task_id = t.id))
       order by a.task_id, a.number limit p_limit)
     returning 1)
   select count(*)::integer from attempts;
 $$;
 
--- Takes jobs that ended before out of everybody's sight, the longest ended first; a run goes with its job, the values of its clips stay. Not
--- one that is to be told of still (events, a webhook). Index: job_keep_idx.
+-- Takes jobs that ended before out of everybody's sight, the longest ended first. Not one that is to be told of still (events, a webhook), and
+-- not a benchmark run: numbers are compared with those of years ago. Index: job_keep_idx.
 create or replace function vf_remove_jobs(p_before timestamptz, p_limit integer) returns integer language sql volatile as $$
   with removed as (
     update job set removed_at = clock_timestamp(), idempotency_key = null
     where id in (
       select j.id from job j where j.ended_at < p_before and j.removed_at is null and not j.has_unsent
+        and not exists (select 1 from bench_run b where b.job_id = j.id)
         and not exists (select 1 from webhook_delivery d where d.job_id = j.id and d.next_try_at is not null)
       order by j.ended_at limit p_limit for no key update skip locked)
     returning 1)

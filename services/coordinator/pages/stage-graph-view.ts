@@ -83,6 +83,9 @@ function edge(from: PlacedTask | undefined, to: PlacedTask): Html {
 
 function box({ task, x, y }: PlacedTask): Html {
   const state = taskStateWord(task.state);
+  // A metric's name is too long for the line that says how long it took.
+  const [name = "", ...metric] = task.stage.split("/");
+  const label = [...metric, ...(task.label === "" ? [] : [task.label]), state].join(" · ");
   return html`<g class="box ${state}" transform="translate(${x} ${y})"
     ><title>${task.stage} ${task.label}: ${state}</title> <rect width="${boxWidth}" height="${boxHeight}" rx="6" /><rect
       class="mark"
@@ -90,8 +93,8 @@ function box({ task, x, y }: PlacedTask): Html {
       height="${boxHeight}"
       rx="2"
     />
-    <text x="14" y="22" class="name">${task.stage}</text>
-    <text x="14" y="40" class="label">${excerpt(task.label === "" ? state : `${task.label} · ${state}`, 29)}</text>
+    <text x="14" y="22" class="name">${name}</text>
+    <text x="14" y="40" class="label">${excerpt(label, 29)}</text>
     ${task.computeMs > 0 && !task.reused && html`<text x="${boxWidth - 8}" y="22" class="time">${duration(task.computeMs)}</text>`}
     ${task.reused && html`<text x="${boxWidth - 8}" y="22" class="time">reused</text>`}
   </g> `;

@@ -134,7 +134,7 @@ test("a suite whose clip is condemned keeps it", async () => {
   expect(await sql("select condemned_at from artifact")).toEqual([{ condemned_at: null }]);
 });
 
-test("a run goes with its job; its suite stays, and cannot go while a run is of it", async () => {
+test("a run stays although jobs of its age go, and goes with its job alone; its suite cannot go before", async () => {
   const { store, sql } = world();
   const [target, reference] = [await commitClip("target"), await commitClip("reference")];
   await store.importSuite(suiteOf([row(0, target, reference)]));
@@ -146,10 +146,36 @@ test("a run goes with its job; its suite stays, and cannot go while a run is of 
   expect(await sql("select value, count, missing_count from set_score")).toEqual([{ value: null, count: 0, missing_count: 1 }]);
   await age();
   await prune(store);
+  expect(await store.findRuns(undefined, jobId, 9)).toHaveLength(1);
+  await sql("update job set removed_at = now()");
+  await prune(store);
   expect(await store.findRuns(undefined, jobId, 9)).toEqual([]);
   expect([await count("job"), await count("bench_run"), await count("bench_item"), await count("set_score")]).toEqual([0, 0, 0, 0]);
   expect((await store.findSuites("local", "suite", 9)).map(({ rowCount }) => rowCount)).toEqual([1]);
   expect(await count("upload")).toBe(2);
+});
+
+test("what a run was computed by stays with it, and other attempts of that age go", async () => {
+  const { store, sql } = world();
+  const [target, reference] = [await commitClip("target"), await commitClip("reference")];
+  await store.importSuite(suiteOf([row(0, target, reference)]));
+  await submitRun(store, [target, reference], { seeds: 1, metrics: ["clip_score"] });
+  await sql(
+    `insert into task (content_key, tenant_id, sharing_domain, stage, pool, shape, model, engine_digests, parameters, state, ended_at)
+    select k, 'local', 'x', 'denoise', 'local', 's', 'm', '{}', '{}', 'succeeded', now() from unnest($1::text[]) k`,
+    [[sha256("of run"), sha256("other")]],
+  );
+  await sql(
+    `insert into task_user (task_id, render_id, position, label, artifacts)
+    select t.id, r.id, 1, '', '{}' from task t, render r where t.content_key = $1`,
+    [sha256("of run")],
+  );
+  await sql(`insert into attempt (task_id, number, shape, session_id, worker_id, worker_name, state, ended_at)
+    select t.id, n, 's', 's', 'w', 'w', case n when 2 then 'succeeded' else 'failed' end, now() - interval '999 days'
+    from task t, generate_series(1, 2) n where t.stage = 'denoise'`);
+  await prune(store);
+  const kept = await sql("select t.content_key, a.number from attempt a join task t on t.id = a.task_id");
+  expect(kept).toEqual([{ content_key: sha256("of run"), number: 2 }]);
 });
 
 test("a run of a job that is being deleted is nobody's any more", async () => {
