@@ -6,7 +6,7 @@ export PATH := $(BIN):$(PATH)
 # Programs are fetched through the proxy that the environment names, if any.
 export NODE_USE_ENV_PROXY := 1
 
-.PHONY: help setup demo test lint types bench verify exporter-setup exporter-test release-protos format clean
+.PHONY: help setup demo test lint types bench verify bench-suite exporter-setup exporter-test release-protos format clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ types: setup ## The TypeScript compiler, checking only
 
 bench: setup ## The benchmarks in full; prints what they measured
 	node test/bench/main.ts
+
+bench-suite: setup ## A small benchmark of 48 rows in .vapfarm/suite, for vapfarm bench import
+	node tools/make-bench-suite.ts .vapfarm/suite
 
 exporter-setup: .venv/.installed ## The exporter's and the Python client's locked environment in .venv
 

@@ -1,7 +1,9 @@
 """Shared set-up: the tiny checkpoints' modules, the golden cases, and one export of each that many tests read."""
 
 import json
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from torch import nn
 from vapfarm_exporter.checkpoint import read_json
 from vapfarm_exporter.cogvideox_config import TransformerConfig, parse_transformer_config
 from vapfarm_exporter.engine_spec import EngineSpec
+from vapfarm_exporter.metrics.repository import MetricsRequest, demo_modules, export_metrics
 from vapfarm_exporter.variant import Plan
 
 __all__ = ["DEMO", "GOLDEN", "ROOT", "TINY", "TINY_WAN", "Golden", "edit_json", "export_tiny"]
@@ -72,6 +75,30 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def wan_exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _exported(WAN, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> str:
+    """The ffmpeg that the farm's own tests decode with."""
+    if configured := os.environ.get("VAPFARM_FFMPEG"):
+        return configured
+    program = "import { testFfmpegPath } from './test/support/ffmpeg.ts'; process.stdout.write(await testFfmpegPath());"
+    node = ROOT / "node_modules/.bin/node"
+    return subprocess.run(
+        [node, "--input-type=module", "-e", program], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.fixture(scope="session")
+def metric_modules() -> dict[str, nn.Module]:
+    return demo_modules()
+
+
+@pytest.fixture(scope="session")
+def metrics_exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("metrics") / "demo-metrics"
+    export_metrics(MetricsRequest(out, out.name), lambda _: None)
+    return out
 
 
 @pytest.fixture(scope="session", params=MODELS, ids=lambda model: model.name)

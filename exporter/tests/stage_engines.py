@@ -16,9 +16,7 @@ class Engines:
 
     def __init__(self, modules: dict[str, nn.Module] | None, folder: Path | None) -> None:
         self.modules = modules
-        self.sessions = (
-            {} if folder is None else {p.name: open_session(p / "1/model.onnx", 2) for p in folder.iterdir() if p.is_dir()}
-        )
+        self.sessions = {} if folder is None else {p.parts[-3]: open_session(p, 2) for p in folder.glob("*/1/model.onnx")}
 
     def run(self, name: str, **inputs: Tensor) -> Tensor:
         """The output of one engine."""

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Dtype = Literal["float32", "int64"]
-# How a check draws an input: normal numbers, ids of the vocabulary, a time step below 1000, or a mask of leading ones.
-Drawn = Literal["normal", "ids", "timestep", "mask"]
+# How a check draws an input: normal numbers, ids of the vocabulary, a time step below 1000, a mask of leading ones,
+# numbers in 0..1 or in 0..255, or MUSIQ's tokens.
+Drawn = Literal["normal", "ids", "timestep", "mask", "unit", "levels", "tokens"]
 
 
 @dataclass(frozen=True)

@@ -86,11 +86,12 @@ def _export_engines(plan: Plan, build: tuple[ExportRequest, Path, dict[str, Json
     for name, module in plan.modules():
         progress(f"{name}: exporting")
         entries[name] = _export_engine(specs[name], module, plan, (request, root, constants[specs[name].stage]))
-        progress(f"{name}: {_summary(entries[name])}")
+        progress(f"{name}: {summary(entries[name])}")
         del module
     return {name: entries[name] for name in specs}
 
 
-def _summary(entry: Json) -> str:
+def summary(entry: Json) -> str:
+    """Size and largest difference of an exported engine, for the progress."""
     size = sum(file["bytes"] for file in entry["files"])
     return f"{size} bytes, differs from the module by at most {entry['check']['max_abs_diff']:.2g}"

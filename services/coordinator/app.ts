@@ -217,7 +217,7 @@ function dispatch({ config, resources, announcer, metrics }: Parts): Component {
 
 function farmService(parts: Parts, media: MediaParts) {
   const { config, resources, logger, metrics, hub, announcer, timings } = parts;
-  const { store, models } = resources;
+  const { store, models, metrics: repositories } = resources;
   return createFarmService({
     ...media,
     callers: createCallerLookup(config.VAPFARM_CALLERS),
@@ -225,6 +225,7 @@ function farmService(parts: Parts, media: MediaParts) {
     onEnd: metrics.onCall,
     store,
     models,
+    metrics: repositories,
     pools: config.VAPFARM_POOLS,
     version,
     newJobId: randomUUID,

@@ -7,12 +7,11 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { toFarmError } from "../domain/errors.ts";
 import type { Logger } from "../platform/logging.ts";
-import type { ModelManifest } from "../platform/models/manifest.ts";
-import { findModels, openModel } from "../platform/models/repository.ts";
+import { findModels, type FoundModels, type HeldManifest, openManifest } from "../platform/models/repository.ts";
 
 export type ModelCatalogue = {
-  /** Every sound model by name, as the folder is now. */
-  models(): Promise<ReadonlyMap<string, ModelManifest>>;
+  /** Every sound model and metric repository by name, as the folder is now. */
+  held(): Promise<Pick<FoundModels, "models" | "metrics">>;
 };
 
 /** A catalogue of a model repository's folder; nothing is read before it is asked. */
@@ -20,27 +19,27 @@ export function createModelCatalogue(folder: string, logger: Logger): ModelCatal
   const open = rememberingOpener();
   let told: ReadonlySet<string> = new Set();
   return {
-    async models() {
-      const { models, faults } = await findModels(folder, open);
+    async held() {
+      const { faults, ...held } = await findModels(folder, open);
       for (const fault of faults) {
         if (!told.has(fault.message)) logger.error({ folder, err: fault }, "a model is damaged and is not served");
       }
       told = new Set(faults.map(({ message }) => message));
-      return models;
+      return held;
     },
   };
 }
 
-type Opened = { readonly mark: string; readonly result: Promise<ModelManifest> };
+type Opened = { readonly mark: string; readonly result: Promise<HeldManifest> };
 
 /** Opens a model anew only when its manifest changed; a failure is remembered too. */
-function rememberingOpener(): typeof openModel {
+function rememberingOpener(): typeof openManifest {
   const known = new Map<string, Opened>();
   return async (folder) => {
     const mark = await markOf(join(folder, "farm.json"));
     const before = known.get(folder);
     if (before?.mark === mark) return before.result;
-    const result = openModel(folder);
+    const result = openManifest(folder);
     known.set(folder, { mark, result });
     return result;
   };

@@ -14,7 +14,7 @@ import { findFfmpeg } from "../platform/programs/ffmpeg.ts";
 import type { Resources } from "./resources.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { createModelCatalogue } from "./model-catalogue.ts";
-import { createServedModels, teachShapes } from "./served-models.ts";
+import { createServing, teachShapes } from "./served-models.ts";
 import { withCrashPoint } from "./store/crash-points.ts";
 import { openStore, type StoreOptions } from "./store/store.ts";
 import type { Store } from "./store/store-contract.ts";
@@ -27,8 +27,8 @@ const beatConnections = 2;
 export async function openResources(config: CoordinatorConfig, logger: Logger): Promise<Resources & { readonly closing: Component }> {
   const artifacts = await openArtifactStore(config.VAPFARM_ARTIFACTS);
   const catalogue = createModelCatalogue(config.VAPFARM_MODELS, logger);
-  const models = createServedModels(catalogue, config.VAPFARM_POOLS);
-  const served = await models();
+  const serving = createServing(catalogue, config.VAPFARM_POOLS);
+  const served = new Map<string, { readonly pool: string }>([...(await serving.models()), ...(await serving.metrics())]);
   logger.info({ models: [...served].map(([name, { pool }]) => `${name} in ${pool}`) }, "models found");
   const missing = config.VAPFARM_POOLS.flatMap((pool) => pool.models ?? []).filter((name) => !served.has(name));
   if (missing.length > 0) logger.warn({ missing }, "pools name models that the repository does not have");
@@ -40,7 +40,7 @@ export async function openResources(config: CoordinatorConfig, logger: Logger): 
       await broker.close();
       await store.close();
     });
-    return { store, broker, artifacts, media, models: teachShapes(models, store), closing };
+    return { store, broker, artifacts, media, ...teachShapes(serving, catalogue, store), closing };
   } catch (thrown) {
     await store.close();
     throw thrown;

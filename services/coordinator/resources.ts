@@ -4,7 +4,7 @@
 import type { ArtifactStore } from "../platform/artifacts/artifact-store.ts";
 import type { MediaReader } from "../platform/media/media-reader.ts";
 import type { Broker } from "../platform/nats/broker.ts";
-import type { ServedModel } from "./rpc/served-model.ts";
+import type { MetricRepositories, ServedModels } from "./rpc/served-model.ts";
 import type { Store } from "./store/store-contract.ts";
 
 /** Handed in from outside, so that tests can play any of them. */
@@ -13,5 +13,6 @@ export type Resources = {
   readonly broker: Broker;
   readonly artifacts: ArtifactStore;
   readonly media: Pick<MediaReader, "inspect">;
-  readonly models: () => Promise<ReadonlyMap<string, ServedModel>>;
+  readonly models: ServedModels;
+  readonly metrics: MetricRepositories;
 };

@@ -10,8 +10,10 @@ import { planRender } from "../domain/stage-graph.ts";
 import type { ModelManifest } from "../platform/models/manifest.ts";
 import { factsOf, plannedModelOf } from "../platform/models/model-facts.ts";
 import type { ModelCatalogue } from "./model-catalogue.ts";
-import { shapesOfEngines } from "./dispatch/shapes.ts";
-import type { ServedModel, ServedModels } from "./rpc/served-model.ts";
+import { computableMetrics, metricDigests, type MetricsManifest } from "../platform/models/metrics-manifest.ts";
+import { shapeOf, type StageName } from "../domain/stage.ts";
+import { metricShapes } from "./dispatch/shapes.ts";
+import type { MetricRepositories, ServedMetrics, ServedModel, ServedModels } from "./rpc/served-model.ts";
 import type { TenantStore } from "./store/store-contract.ts";
 
 /** A pool with the profile that its workers have. */
@@ -21,33 +23,61 @@ export type ServingPool = PoolOfModels & {
   readonly memoryBytes?: number | undefined;
 };
 
-/** The models as they are at each call; one that no pool serves is none of the farm's. */
-export function createServedModels(
-  catalogue: ModelCatalogue,
-  pools: readonly ServingPool[],
-): () => Promise<ReadonlyMap<string, ServedModel>> {
-  return async () => {
-    const served = new Map<string, ServedModel>();
-    for (const [name, manifest] of await catalogue.models()) {
-      const pool = poolOfModel(name, pools);
-      if (pool !== undefined) served.set(name, servedModel(manifest, pool));
-    }
-    return served;
+/** What a farm serves, as it is at each call; what no pool serves is not the farm's. */
+export type Serving = { readonly models: ServedModels; readonly metrics: MetricRepositories };
+
+/** The models and metric repositories of a catalogue. */
+export function createServing(catalogue: ModelCatalogue, pools: readonly ServingPool[]): Serving {
+  const metricsOf = (held: Held): ReadonlyMap<string, ServedMetrics> =>
+    inPools(held.metrics, pools, (manifest, pool) => servedMetrics(manifest, pool));
+  return {
+    metrics: async () => metricsOf(await catalogue.held()),
+    models: async () => {
+      const held = await catalogue.held();
+      const metrics = metricsOf(held);
+      return inPools(held.models, pools, (manifest, pool) => servedModel(manifest, pool, metrics));
+    },
   };
 }
 
+type Held = Awaited<ReturnType<ModelCatalogue["held"]>>;
+
+function inPools<Manifest, Served>(
+  held: ReadonlyMap<string, Manifest>,
+  pools: readonly ServingPool[],
+  serve: (manifest: Manifest, pool: ServingPool) => Served,
+): ReadonlyMap<string, Served> {
+  const served = new Map<string, Served>();
+  for (const [name, manifest] of held) {
+    const pool = poolOfModel(name, pools);
+    if (pool !== undefined) served.set(name, serve(manifest, pool));
+  }
+  return served;
+}
+
+function servedMetrics(manifest: MetricsManifest, { name: pool, profile }: ServingPool): ServedMetrics {
+  const engineDigests = metricDigests(manifest);
+  const { name, weights } = manifest;
+  return { name, weights, engineDigests, digest: hashOf(engineDigests), pool, profile, metrics: computableMetrics(manifest) };
+}
+
 /** A manifest as a served model. */
-function servedModel(manifest: ModelManifest, pool: ServingPool): ServedModel {
+function servedModel(manifest: ModelManifest, pool: ServingPool, metrics: ReadonlyMap<string, ServedMetrics>): ServedModel {
   const model = plannedModelOf(manifest);
-  const digest = sha256(new TextEncoder().encode(canonicalJson(model)));
+  const at = { model, pool: pool.name, profile: pool.profile, sha256 };
   return {
     facts: factsOf(manifest),
     manifest,
-    digest,
+    digest: hashOf(model),
     pool: pool.name,
     tooLarge: tooLarge(manifest, pool),
-    plan: (render, owner) => planRender({ render, model, pool: pool.name, profile: pool.profile, ...owner, sha256 }),
+    plan: (render, owner) =>
+      planRender({ ...at, render, ...owner, metrics: render.scores === undefined ? undefined : metrics.get(render.scores.metricsModel) }),
   };
+}
+
+function hashOf(value: unknown): string {
+  return sha256(new TextEncoder().encode(canonicalJson(value)));
 }
 
 /** Why no worker of the pool can ever run the model: its largest engine, against what the pool has. */
@@ -57,25 +87,38 @@ function tooLarge({ engines }: ModelManifest, { name, memoryBytes: has }: Servin
   return `its ${largest.name} needs ${bytesText(largest.memoryBytes)} of device memory, workers of pool ${name} have ${bytesText(has)}`;
 }
 
-/** The models, of which the store knows what memory their shapes need before any of them is planned. */
-export function teachShapes(models: ServedModels, store: Pick<TenantStore, "learnShapes">): ServedModels {
+/** The same, of which the store knows what memory its shapes need before any of them is planned. */
+export function teachShapes(serving: Serving, catalogue: ModelCatalogue, store: Pick<TenantStore, "learnShapes">): Serving {
   const taught = new Map<string, number>();
-  return async () => {
-    const served = await models();
-    const needs = [...served.values()].flatMap(({ manifest }) => memoryOfShapes(manifest));
+  const teach = async (): Promise<void> => {
+    const { models, metrics } = await catalogue.held();
+    const needs = [...[...models.values()].flatMap(memoryOfShapes), ...[...metrics.values()].flatMap(memoryOfMetrics)];
     const news = needs.filter(([shape, bytes]) => (taught.get(shape) ?? -1) < bytes);
     if (news.length > 0) await store.learnShapes(Object.fromEntries(news));
     for (const [shape, bytes] of news) taught.set(shape, bytes);
-    return served;
+  };
+  return {
+    metrics: serving.metrics,
+    models: async () => {
+      await teach();
+      return await serving.models();
+    },
   };
 }
 
-function memoryOfShapes({ engines }: ModelManifest): readonly (readonly [shape: string, bytes: number])[] {
-  return Object.values(engines).flatMap(({ name, digest, memoryBytes }) =>
-    shapesOfEngines([[name, digest]])
-      .filter((shape) => shape.endsWith(`/${digest}`))
-      .map((shape) => [shape, memoryBytes] as const),
-  );
+type ShapeMemory = readonly (readonly [shape: string, bytes: number])[];
+
+function memoryOfShapes({ engines }: ModelManifest): ShapeMemory {
+  const rendering = Object.values(engines).filter(({ stage }) => stage !== "score");
+  return rendering.map(({ stage, digest, memoryBytes }) => [shapeOf(stage as StageName, [digest]), memoryBytes] as const);
+}
+
+/** A metric has all of its networks open at once. */
+function memoryOfMetrics(manifest: MetricsManifest): ShapeMemory {
+  return metricShapes(metricDigests(manifest)).map(({ shape, engines }) => {
+    const bytes = engines.reduce((sum, engine) => sum + (manifest.engines[engine]?.memoryBytes ?? 0), 0);
+    return [shape, bytes] as const;
+  });
 }
 
 function sha256(bytes: Uint8Array): string {

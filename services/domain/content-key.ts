@@ -7,7 +7,7 @@
  */
 import { FarmError } from "./errors.ts";
 import type { ContentKey } from "./ids.ts";
-import { stageCodeVersions, type StageName } from "./stage.ts";
+import { stageCodeVersion, type StageName } from "./stage.ts";
 
 /** SHA-256 of bytes as 64 lower-case hexadecimal digits. */
 export type Sha256Function = (bytes: Uint8Array) => string;
@@ -50,6 +50,6 @@ function canonicalObject(value: object): string {
 
 /** The key of a task. */
 export function contentKey(parts: KeyParts, sha256: Sha256Function): ContentKey {
-  const text = canonicalJson({ keyVersion, codeVersion: stageCodeVersions[parts.stage], ...parts });
+  const text = canonicalJson({ keyVersion, codeVersion: stageCodeVersion(parts.stage), ...parts });
   return sha256(new TextEncoder().encode(text)) as ContentKey;
 }

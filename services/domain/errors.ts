@@ -58,6 +58,10 @@ export const errorTable = {
   ]),
   MEDIA_UNKNOWN: row("INVALID_ARGUMENT", "input", ["no such upload of this tenant", "upload the media first"]),
   MODEL_UNKNOWN: row("INVALID_ARGUMENT", "input", ["the farm has no such model", "list the farm's models and choose one of them"]),
+  METRICS_UNKNOWN: row("INVALID_ARGUMENT", "input", [
+    "the farm has no such metric repository, or it cannot compute the metric",
+    "choose a repository and metrics that the farm has, or export the networks",
+  ]),
   IDEMPOTENCY_CONFLICT: row("INVALID_ARGUMENT", "input", [
     "the idempotency key was used with another body",
     "choose a new key, or repeat the first body unchanged",
@@ -83,20 +87,16 @@ export const errorTable = {
   ]),
   MODEL_NOT_FOUND: row("NOT_FOUND", "input", ["the farm has no model of this name", "list the farm's models and choose one of them"]),
   SUITE_UNKNOWN: row("NOT_FOUND", "input", ["the tenant has no such suite", "list the suites and choose one of them"]),
-  SUITE_AMBIGUOUS: row("INVALID_ARGUMENT", "input", [
-    "more than one suite is meant",
-    "name one of them by its id, or more digits of it",
-  ]),
+  SUITE_AMBIGUOUS: row("INVALID_ARGUMENT", "input", ["more than one suite is meant", "name one of them by its id, or more digits of it"]),
   RUN_UNKNOWN: row("NOT_FOUND", "input", [
     "there is no such benchmark run, or none that the caller may see",
     "list the runs and choose one of them",
   ]),
   RUN_AMBIGUOUS: row("INVALID_ARGUMENT", "input", ["more than one run is meant", "give more characters of the run's id"]),
-  METRICS_MISSING: row("FAILED_PRECONDITION", "input", [
-    "the farm has not the metric networks that the run needs",
-    "choose metrics or a metric repository that the farm has, or have it added to the model folder",
+  RESULTS_UNKNOWN: row("NOT_FOUND", "input", [
+    "the tenant has no imported results of this name",
+    "list the results and choose one of them",
   ]),
-  RESULTS_UNKNOWN: row("NOT_FOUND", "input", ["the tenant has no imported results of this name", "list the results and choose one of them"]),
   VOTES_UNKNOWN: row("NOT_FOUND", "input", ["the tenant has no votes of this name", "import the votes first"]),
   ARTIFACT_UNKNOWN: row("NOT_FOUND", "input", ["the job has no such artifact", "get the job and choose one of its artifacts"]),
   UPLOAD_CHECKSUM_MISMATCH: row("DATA_LOSS", "transient", ["the bytes that arrived are not those announced", "upload the file again"]),

@@ -47,9 +47,20 @@ export type PlannedModel = {
   readonly clip?: ClipView | undefined;
 };
 
+/** What a repository of metric networks says that a plan needs, and who computes with it. */
+export type PlannedMetrics = {
+  readonly name: string;
+  /** Engine name → digest. */
+  readonly engineDigests: Readonly<Record<string, string>>;
+  readonly pool: string;
+  readonly profile: string;
+};
+
 export type PlanRequest = {
   readonly render: RenderSpec;
   readonly model: PlannedModel;
+  /** Of a render that has scores. */
+  readonly metrics?: PlannedMetrics | undefined;
   readonly pool: string;
   /** The pool's profile: what may change the last bits. */
   readonly profile: string;

@@ -6,12 +6,16 @@
  */
 import type { FrameSelection, MediaReference, OutputKind, RenderSpec, SchedulerKind } from "./render-spec.ts";
 import type { SchedulerFamily } from "./vap/schedulers/scheduler.ts";
+import type { MetricName } from "./vbench/metric.ts";
 
 /** A wire enum's value: absent, known, or one that this version does not know. */
 export type Choice<T extends string> = T | "unspecified" | "unrecognized";
 
 /** Media as a client names it: by hash, as bytes, or by address. Exactly one of the three is right; an empty one is not given. */
 export type MediaSource = MediaReference & { readonly inline?: Uint8Array; readonly uri?: string };
+
+/** What shall be measured; an empty name is the only metric repository that there is, no metrics are all that it can compute. */
+export type ScoreRequest = { readonly metricsModel: string; readonly metrics: readonly Choice<MetricName>[] };
 
 export type RenderRequest = {
   readonly model: string;
@@ -30,6 +34,10 @@ export type RenderRequest = {
   readonly width: number | undefined;
   readonly height: number | undefined;
   readonly frames: number | undefined;
+  /** What the result stands beside in its panels. */
+  readonly target?: MediaSource | undefined;
+  /** Of one that nothing is wrong with: the repository's name and at least one metric (`resolveScores`). */
+  readonly scores?: ScoreRequest | undefined;
 };
 
 /** Whom to tell of a job's end, as a client names it. */
@@ -89,6 +97,8 @@ export function completeRender(request: RenderRequest, model: ModelFacts, drawnS
     width: model.width,
     height: model.height,
     frames: model.frames,
+    ...(request.target === undefined ? {} : { target: referenceOf(request.target) }),
+    ...(request.scores === undefined ? {} : { scores: { ...request.scores, metrics: request.scores.metrics.filter(isKnown) } }),
     warnings: model.schedulers.cautions(scheduler, steps),
   };
 }

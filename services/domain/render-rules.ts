@@ -18,6 +18,7 @@ import {
 import { isSha256 } from "./ids.ts";
 import { mediaFormRule } from "./media-source.ts";
 import type { JobRequest, MediaSource, ModelFacts, RenderRequest, SubmitRequest } from "./render-request.ts";
+import { type KnownMetrics, scoreViolations } from "./score-rules.ts";
 import { webhookRule } from "./webhook-rules.ts";
 
 /** What decoding media told. */
@@ -28,6 +29,8 @@ export type RuleFacts = {
   readonly models: ReadonlyMap<string, ModelFacts>;
   /** Uploads of the caller's tenant by SHA-256. */
   readonly uploads: ReadonlyMap<string, UploadFacts>;
+  /** Absent: there are none. */
+  readonly metrics?: KnownMetrics;
   readonly now: Date;
 };
 
@@ -55,6 +58,8 @@ export function renderViolations(render: RenderRequest, facts: RuleFacts, at: st
     ...textViolations(render),
     ...imageViolations(render, facts),
     ...referenceViolations(render, facts),
+    ...targetViolations(render, facts),
+    ...scoreViolations(render, facts.metrics ?? new Map()),
     ...samplerViolations(render),
     ...choiceViolations(render),
     ...(model === undefined ? [] : [...sizeViolations(render, model), ...ownViolations(render, model)]),
@@ -131,6 +136,13 @@ function referenceViolations(render: RenderRequest, facts: RuleFacts): RuleViola
   }
   references.forEach((reference, index) => found.push(...clipViolations(`references[${index}]`, reference, { render, model, facts })));
   return found;
+}
+
+function targetViolations({ target }: RenderRequest, facts: RuleFacts): Violations {
+  if (target === undefined) return [];
+  const found = mediaViolations("target", target, facts);
+  if (found.length > 0 || facts.uploads.get(target.sha256)?.kind !== "image") return found;
+  return [violation("target", "is an image", "a target is a clip: upload a video")];
 }
 
 type ClipCase = { readonly render: RenderRequest; readonly model: ModelFacts | undefined; readonly facts: RuleFacts };

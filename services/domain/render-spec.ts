@@ -1,10 +1,15 @@
 /**
  * One video to make, with every default filled in: what a job stores and what its tasks are planned from.
  */
+import type { MetricName } from "./vbench/metric.ts";
+
 export const schedulerKinds = ["ddim", "dpm", "unipc", "euler"] as const;
 export type SchedulerKind = (typeof schedulerKinds)[number];
 export type FrameSelection = "evenly" | "first";
-export type OutputKind = "mp4" | "latents" | "frames";
+export type OutputKind = "mp4" | "latents" | "frames" | "panels";
+
+/** What is measured of the mp4, and with which networks. */
+export type ScoreSpec = { readonly metricsModel: string; readonly metrics: readonly MetricName[] };
 
 /** What a client should know of a render that was accepted as it is. */
 export type RenderWarning = { readonly code: string; readonly message: string };
@@ -37,6 +42,9 @@ export type RenderSpec = {
   readonly width: number;
   readonly height: number;
   readonly frames: number;
+  /** What the result stands beside in its panels. */
+  readonly target?: MediaReference;
+  readonly scores?: ScoreSpec;
   /** What follows from the settings alone, as the model's scheduler had it at submit; absent in what earlier releases stored. */
   readonly warnings?: readonly RenderWarning[];
 };

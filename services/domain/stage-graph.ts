@@ -7,29 +7,22 @@
  */
 import { contentKey } from "./content-key.ts";
 import { FarmError } from "./errors.ts";
-import type { OutputKind } from "./render-spec.ts";
-import type { PlannedModel, PlannedTask, PlanRequest, TaskInput } from "./planned-task.ts";
-import type { EngineName, StageName } from "./stage.ts";
+import type { PlannedTask, PlanRequest, TaskInput } from "./planned-task.ts";
+import { shapeOf, type StageName } from "./stage.ts";
 import { nodeInput, nodeParameters, preparing } from "./stage-parameters.ts";
+import { clipSteps, decodedOutputs, decodeStep, type Step } from "./clip-steps.ts";
 import { variantOf } from "./variants/registry.ts";
 import { denoiseInputName, type GraphNode, type NodeInput, type RenderGraph } from "./variants/render-graph.ts";
-
-type Step = {
-  readonly stage: StageName;
-  readonly label: string;
-  readonly engine: EngineName | undefined;
-  readonly parameters: unknown;
-  readonly constants?: unknown;
-  readonly inputs?: readonly TaskInput[];
-  readonly artifacts?: readonly string[];
-};
 
 type Plan = { readonly request: PlanRequest; readonly tasks: Map<string, PlannedTask> };
 
 /** Node name → key of its task, for the render or for one of its references. */
 type Keys = ReadonlyMap<string, string>;
 
-/** All tasks of one render, in dependency order. Throws MODEL_INVALID when the model lacks an engine. */
+/**
+ * All tasks of one render, in dependency order. Throws MODEL_INVALID when the model, or the metric repository, lacks an engine, and
+ * METRICS_UNKNOWN when there is no such repository.
+ */
 export function planRender(request: PlanRequest): readonly PlannedTask[] {
   const { graph } = variantOf(request.model.variant);
   const plan: Plan = { request, tasks: new Map() };
@@ -38,8 +31,10 @@ export function planRender(request: PlanRequest): readonly PlannedTask[] {
     addNodes(plan, graph, { per: "reference", known: ofRender, reference }),
   );
   const latents = denoise(plan, denoiseInputs(graph, ofRender, ofReferences));
-  const decoded = request.render.outputs.filter((output) => output !== "latents");
-  if (decoded.length > 0) decode(plan, latents, decoded);
+  if (decodedOutputs(request.render).length > 0) {
+    const decoded = addStep(plan, decodeStep(request, latents));
+    for (const step of clipSteps(request, decoded)) addStep(plan, step);
+  }
   return [...plan.tasks.values()];
 }
 
@@ -62,7 +57,7 @@ function addNode(
   return addStep(plan, {
     stage: node.work.stage,
     label: reference === undefined ? node.label : `reference ${reference + 1} ${node.label}`.trimEnd(),
-    engine: node.engine,
+    engines: node.engine === undefined ? [] : [node.engine],
     parameters: nodeParameters(node.work, request, reference ?? 0),
     constants: preparing(node.work),
     inputs: [...uploads, ...node.inputs.map((input) => taskInput(input.name, input, keys))],
@@ -88,58 +83,50 @@ function denoise(plan: Plan, inputs: readonly TaskInput[]): string {
   return addStep(plan, {
     stage: "denoise",
     label: "denoise",
-    engine: "denoise",
+    engines: ["denoise"],
     parameters: { denoise: { seed, steps, guidanceScale, dynamicGuidance, scheduler: kind, references: references.length } },
     inputs,
     artifacts: outputs.includes("latents") ? ["latents"] : [],
   });
 }
 
-function decode(plan: Plan, latents: string, outputs: readonly OutputKind[]): void {
-  const names = (["mp4", "frames"] as const).filter((name) => outputs.includes(name));
-  addStep(plan, {
-    stage: "vae_decode",
-    label: "decode",
-    engine: "vae_decode",
-    parameters: { vaeDecode: { outputs: names.map((name) => `OUTPUT_KIND_${name.toUpperCase()}`) } },
-    constants: { fps: plan.request.model.fps },
-    inputs: [{ name: "latents", source: { kind: "task", contentKey: latents, output: "latents" } }],
-    artifacts: names,
-  });
-}
-
 /** Adds a step, or a label to the equal step that is there; returns its key. */
 function addStep(plan: Plan, step: Step): string {
-  const { model, pool, profile, sha256 } = plan.request;
+  const { request } = plan;
   const { stage, parameters, inputs = [], artifacts = [] } = step;
-  const engineDigests = digestsOf(model, step.engine);
-  const sharingDomain = sharingDomainOf(plan.request, stage);
+  const { name, pool, profile, engineDigests: held } = step.holder ?? { ...request, ...request.model };
+  const engineDigests = digestsOf({ name, held }, step);
+  const digests = Object.values(engineDigests);
+  const sharingDomain = sharingDomainOf(request, stage);
   const key = contentKey(
     {
       sharingDomain,
       stage,
       engineDigests,
       pool,
-      profile: step.engine === undefined ? "-" : profile,
+      profile: digests.length === 0 ? "-" : profile,
       parameters,
       constants: step.constants ?? null,
-      inputs: Object.fromEntries(inputs.map(({ name, source }) => [name, source])),
+      inputs: Object.fromEntries(inputs.map((input) => [input.name, input.source])),
     },
-    sha256,
+    request.sha256,
   );
   const equal = plan.tasks.get(key);
   const label = equal === undefined ? step.label : `${equal.label}, ${step.label}`;
-  const shape = `${stage}/${Object.values(engineDigests)[0] ?? "-"}`;
-  const named = { contentKey: key, sharingDomain, stage, label, pool, shape, model: model.name };
+  const named = { contentKey: key, sharingDomain, stage, label, pool, shape: shapeOf(stage, digests), model: name };
   plan.tasks.set(key, { ...named, engineDigests, parameters, inputs, artifacts });
   return key;
 }
 
-function digestsOf(model: PlannedModel, engine: EngineName | undefined): Readonly<Record<string, string>> {
-  if (engine === undefined) return {};
-  const digest = model.engineDigests[engine];
-  if (digest === undefined) throw new FarmError("MODEL_INVALID", { message: `model ${model.name} has no engine ${engine}` });
-  return { [engine]: digest };
+type Holder = { readonly name: string; readonly held: Readonly<Record<string, string>> };
+
+function digestsOf({ name, held }: Holder, { engines }: Step): Readonly<Record<string, string>> {
+  const digests = engines.map((engine) => {
+    const digest = held[engine];
+    if (digest === undefined) throw new FarmError("MODEL_INVALID", { message: `model ${name} has no engine ${engine}` });
+    return [engine, digest] as const;
+  });
+  return Object.fromEntries(digests);
 }
 
 /** The tenant, or the tenant's job for what must not come from another job. */

@@ -15,8 +15,7 @@ import { noJournal, openJournal } from "../platform/journal.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
 import { createMetrics } from "../platform/metrics.ts";
-import type { ModelManifest } from "../platform/models/manifest.ts";
-import { findModels, lackOf } from "../platform/models/repository.ts";
+import { findModels, type HeldManifest, lackOf } from "../platform/models/repository.ts";
 import { type Broker, connectBroker } from "../platform/nats/broker.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import type { WorkerConfig } from "./config.ts";
@@ -90,7 +89,7 @@ export function createWorkerApp(options: WorkerAppOptions): WorkerApp {
 /** What must be opened before the agent can be built. */
 type Opened = {
   readonly identity: WorkerIdentity;
-  readonly models: readonly ModelManifest[];
+  readonly models: readonly HeldManifest[];
   readonly transfer: TransferPort;
   readonly broker: Broker;
 };
@@ -226,16 +225,17 @@ class Worker implements Component {
 }
 
 /** Those of the folder that this worker is for; one that is named and cannot be had is MODEL_INVALID, other damaged ones are logged. */
-async function heldModels({ config, logger }: WorkerAppOptions): Promise<readonly ModelManifest[]> {
+async function heldModels({ config, logger }: WorkerAppOptions): Promise<readonly HeldManifest[]> {
   const { models: wanted, exceptModels, modelsFolder } = config;
   const found = await findModels(modelsFolder);
   for (const fault of found.faults) logger.error({ err: fault }, "a model is damaged and no work of it is taken");
   const lack = lackOf(wanted ?? [], found, modelsFolder);
   if (lack !== undefined) throw new FarmError("MODEL_INVALID", { message: lack });
-  return [...found.models.values()].filter(({ name }) => (wanted?.includes(name) ?? true) && !exceptModels.includes(name));
+  const held: readonly HeldManifest[] = [...found.models.values(), ...found.metrics.values()];
+  return held.filter(({ name }) => (wanted?.includes(name) ?? true) && !exceptModels.includes(name));
 }
 
-function folderOf(models: readonly ModelManifest[], name: string): string {
+function folderOf(models: readonly HeldManifest[], name: string): string {
   const model = models.find((candidate) => candidate.name === name);
   if (model !== undefined) return model.folder;
   throw new FarmError("MODEL_INVALID", { message: `this worker has no model "${name}"` });

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import packageManifest from "../../package.json" with { type: "json" };
 import type { DescribeRuntimeResponse } from "../gen/proto/vapfarm/v1/stage.ts";
 import type { HeldModel, WorkerDescription } from "../gen/proto/vapfarm/v1/dispatch.ts";
-import type { ModelManifest } from "../platform/models/manifest.ts";
+import { stagesWithoutEngine } from "../domain/stage.ts";
+import type { HeldManifest } from "../platform/models/repository.ts";
 
 export type WorkerIdentity = {
   readonly workerId: string;
@@ -49,7 +50,7 @@ async function replaceFile(path: string, text: string): Promise<void> {
 }
 
 /** What the coordinator hears of a model: its engines by name. */
-function heldModel({ name, engines }: ModelManifest): HeldModel {
+function heldModel({ name, engines }: HeldManifest): HeldModel {
   return { name, engineDigests: Object.fromEntries(Object.values(engines).map((engine) => [engine.name, engine.digest])) };
 }
 
@@ -57,7 +58,8 @@ export type WorkerFacts = {
   readonly workerId: string;
   readonly name: string;
   readonly pool: string;
-  readonly models: readonly ModelManifest[];
+  /** Those that render, and metric repositories. */
+  readonly models: readonly HeldManifest[];
   /** What its tasks may use; the machine's when undefined. */
   readonly memoryBytes: number | undefined;
 };
@@ -79,5 +81,6 @@ export function describeWorker(facts: WorkerFacts, runtime: DescribeRuntimeRespo
     models: facts.models.map(heldModel),
     residentEngineDigests: runtime?.residentEngineDigests ?? [],
     softwareVersion: packageManifest.version,
+    stagesWithoutEngine: [...stagesWithoutEngine],
   };
 }

@@ -13,7 +13,7 @@ import { keepingOf } from "../../services/coordinator/open-resources.ts";
 import { type CoordinatorConfig, readCoordinatorConfig } from "../../services/coordinator/config.ts";
 import { createModelCatalogue } from "../../services/coordinator/model-catalogue.ts";
 import type { MediaFacts } from "../../services/coordinator/rpc/upload-media.ts";
-import { createServedModels, teachShapes } from "../../services/coordinator/served-models.ts";
+import { createServing, teachShapes } from "../../services/coordinator/served-models.ts";
 import { openStore } from "../../services/coordinator/store/store.ts";
 import type { Store } from "../../services/coordinator/store/store-contract.ts";
 import { FarmError } from "../../services/domain/errors.ts";
@@ -135,12 +135,13 @@ async function openTestResources({ databaseUrl, natsUrl, artifacts }: Place, con
   const { VAPFARM_LEASE_MS: leaseMs, VAPFARM_POOLS: pools } = config;
   const openTestPool = (connections: number) => openPool({ url: databaseUrl, applicationName: "test", connections });
   const store = await openStore({ pool: openTestPool(6), beatPool: openTestPool(2), farm: "local", leaseMs, pools, ...keepingOf(config) });
+  const catalogue = createModelCatalogue(modelsFolder, logger);
   return {
     store,
     broker: await connectBroker({ url: natsUrl, name: "coordinator", logger }),
     artifacts,
     media: { inspect: inspectPlayed },
-    models: teachShapes(createServedModels(createModelCatalogue(modelsFolder, logger), pools), store),
+    ...teachShapes(createServing(catalogue, pools), catalogue, store),
   };
 }
 

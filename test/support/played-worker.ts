@@ -16,10 +16,13 @@ import {
   ReportRequest,
   ReportResponse,
   type TaskClaim,
+  type WorkerDescription,
   WorkerSignal,
 } from "../../services/gen/proto/vapfarm/v1/dispatch.ts";
+import { stagesWithoutEngine } from "../../services/domain/stage.ts";
+import type { MetricScore } from "../../services/gen/proto/vapfarm/v1/stage.ts";
 import type { ArtifactStore } from "../../services/platform/artifacts/artifact-store.ts";
-import { openModel } from "../../services/platform/models/repository.ts";
+import { openMetrics, openModel } from "../../services/platform/models/repository.ts";
 import type { Broker } from "../../services/platform/nats/broker.ts";
 import { subjectsOf } from "../../services/platform/nats/subjects.ts";
 import { testPool } from "./coordinator-farm.ts";
@@ -27,7 +30,7 @@ import { present, sha256Of } from "./farm-calls.ts";
 
 const subjects = subjectsOf("local");
 const requestMs = 10_000;
-const demoFolder = join(import.meta.dirname, "../../models/demo");
+const models = join(import.meta.dirname, "../../models");
 
 type NextChange = { readonly held?: readonly string[]; readonly freeSlots?: number; readonly reports?: readonly AttemptReport[] };
 
@@ -50,12 +53,26 @@ export type PlayedWorker = {
   stop(): void;
 };
 
+export type PlayedOptions = {
+  /** Also takes panels and every metric of demo-metrics. */
+  readonly scores?: boolean;
+};
+
+/** What it holds, and what it runs without an engine. */
+async function heldBy({ scores = false }: PlayedOptions): Promise<Pick<WorkerDescription, "models" | "stagesWithoutEngine">> {
+  const digestsOf = (engines: Readonly<Record<string, { readonly name: string; readonly digest: string }>>) =>
+    Object.fromEntries(Object.values(engines).map(({ name, digest }) => [name, digest]));
+  const demo = { name: "demo", engineDigests: digestsOf((await openModel(join(models, "demo"))).engines) };
+  if (!scores) return { models: [demo], stagesWithoutEngine: [] };
+  const metrics = { name: "demo-metrics", engineDigests: digestsOf((await openMetrics(join(models, "demo-metrics"))).engines) };
+  return { models: [demo, metrics], stagesWithoutEngine: [...stagesWithoutEngine] };
+}
+
 /** Joins a pool under a random identity. */
-export async function playWorker(broker: Broker, artifacts: ArtifactStore): Promise<PlayedWorker> {
+export async function playWorker(broker: Broker, artifacts: ArtifactStore, options: PlayedOptions = {}): Promise<PlayedWorker> {
   const sessionId = randomBytes(16).toString("hex");
   const workerId = `played-${sessionId.slice(0, 8)}`;
-  const manifest = await openModel(demoFolder);
-  const engineDigests = Object.fromEntries(Object.values(manifest.engines).map(({ name, digest }) => [name, digest]));
+  const held = await heldBy(options);
   const signals = createSignals(broker, workerId);
   await broker.flush(requestMs);
   let sequence = 0n;
@@ -63,12 +80,12 @@ export async function playWorker(broker: Broker, artifacts: ArtifactStore): Prom
   let farmEpoch = 0n;
   const header = (number: bigint) => ({ protocolVersion: 1, sessionId, sequence: number, farmEpoch });
   const worker = { workerId, name: workerId, host: "test", pool: testPool.name, provider: "cpu", profile: testPool.profile, device: "cpu" };
-  const nextPayload = ({ held = [], freeSlots = 1, reports = [] }: NextChange = {}): Uint8Array => {
+  const nextPayload = ({ held: heldAttemptIds = [], freeSlots = 1, reports = [] }: NextChange = {}): Uint8Array => {
     sequence += 1n;
     const request = NextRequest.create({
       header: header(sequence),
-      worker: { ...worker, models: [{ name: "demo", engineDigests }], softwareVersion: "test", life: 1n },
-      heldAttemptIds: [...held],
+      worker: { ...worker, ...held, softwareVersion: "test", life: 1n },
+      heldAttemptIds: [...heldAttemptIds],
       freeSlots,
       reports: [...reports],
     });
@@ -128,8 +145,8 @@ export function claimOf({ outcome }: NextResponse): TaskClaim | undefined {
 }
 
 /** A success report with these outputs. */
-export function successOf(claim: TaskClaim, outputs: readonly ProducedArtifact[]): AttemptReport {
-  const success = { outputs: [...outputs], provider: "cpu", profile: testPool.profile, warnings: [] };
+export function successOf(claim: TaskClaim, outputs: readonly ProducedArtifact[], score?: MetricScore): AttemptReport {
+  const success = { outputs: [...outputs], provider: "cpu", profile: testPool.profile, warnings: [], score };
   const times = { deviceMs: 5, loadMs: 1, computeMs: 4, fetchMs: 1, finishMs: 1 };
   return { attemptId: claim.attemptId, outcome: { $case: "success", value: success }, ...times };
 }
@@ -153,12 +170,15 @@ const outputNames: Readonly<Record<string, readonly string[]>> = {
   text_encode: ["embeds"],
   vae_encode: ["moments"],
   denoise: ["latents"],
+  panels: ["panels"],
 };
 
 /** Made-up bytes for each output of a claim's stage, in the store; larger than one chunk of a download. */
 export async function storeOutputs(artifacts: ArtifactStore, claim: TaskClaim): Promise<readonly ProducedArtifact[]> {
   const decode = claim.parameters?.kind?.$case === "vaeDecode" ? claim.parameters.kind.value.outputs : [];
-  const names = outputNames[claim.stage] ?? decode.map((output) => (output === 1 ? "mp4" : "frames"));
+  const [, metric] = claim.stage.split("/");
+  const ofClip = metric === undefined ? decode.map((output) => (output === 1 ? "mp4" : "frames")) : [metric];
+  const names = outputNames[claim.stage] ?? ofClip;
   const folder = await mkdtemp(join(tmpdir(), "vapfarm-outputs-"));
   try {
     return await Promise.all(

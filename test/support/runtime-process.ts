@@ -20,7 +20,7 @@ import {
   StageServiceClient,
 } from "../../services/gen/proto/vapfarm/v1/stage.ts";
 import { callServerStream, connectClient } from "../../services/platform/grpc/client.ts";
-import { openModel } from "../../services/platform/models/repository.ts";
+import { openManifest } from "../../services/platform/models/repository.ts";
 import { projectRoot, testFfmpegPath } from "./ffmpeg.ts";
 
 /** Folder of the demo model of a variant. */
@@ -29,6 +29,7 @@ export function demoFolderOf(variant: VariantName): string {
 }
 
 export const demoModelFolder = demoFolderOf("cogvideox");
+export const demoMetricsFolder = join(projectRoot, "models", "demo-metrics");
 
 type ReadyMessage = { readonly kind: "ready"; readonly address: string; readonly processId: number };
 type FailedMessage = { readonly kind: "failed"; readonly code: string; readonly message: string };
@@ -161,7 +162,7 @@ async function runStage(
 }
 
 async function digestsOf(modelFolder: string): Promise<Readonly<Record<string, string>>> {
-  const { engines } = await openModel(modelFolder);
+  const { engines } = await openManifest(modelFolder);
   return Object.fromEntries(Object.values(engines).map(({ name, digest }) => [name, digest]));
 }
 

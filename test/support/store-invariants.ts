@@ -29,7 +29,8 @@ export async function checkInvariants({ sql }: World): Promise<void> {
     union all select 'wanted by an ended render', u.render_id::text from task_user u join render r on r.id = u.render_id
       where u.is_wanted <> (r.state in ('queued', 'running') and not r.is_waiting)
     union all select 'render of another state', r.id::text from render r join lateral (
-        select bool_or(t.state in ('failed', 'cancelled')) as is_dead, bool_and(t.state = 'succeeded') as is_done
+        select bool_or(t.state in ('failed', 'cancelled') and not vf_is_score(t.stage)) as is_dead,
+          bool_and(t.state = 'succeeded' or (t.state in ('failed', 'cancelled') and vf_is_score(t.stage))) as is_done
         from task_user u join task t on t.id = u.task_id where u.render_id = r.id) tasks on true
       where r.state in ('queued', 'running') and not r.is_waiting and (tasks.is_dead or tasks.is_done)
     union all select 'lost render', r.id::text from render r where r.state in ('queued', 'running') and not r.is_waiting and not exists (

@@ -22,6 +22,7 @@ const outputs: Numbers<Output, OutputKind> = {
   mp4: OutputKind.OUTPUT_KIND_MP4,
   latents: OutputKind.OUTPUT_KIND_LATENTS,
   frames: OutputKind.OUTPUT_KIND_FRAMES,
+  panels: OutputKind.OUTPUT_KIND_PANELS,
 };
 const reuses: Numbers<"all" | "inputs" | "none", Reuse> = { all: Reuse.REUSE_ALL, inputs: Reuse.REUSE_INPUTS, none: Reuse.REUSE_NONE };
 const classes: Numbers<"production" | "benchmark", JobClass> = {
@@ -47,7 +48,8 @@ export function submitRequestToProto(request: SubmitRequest): SubmitRenderReques
   };
 }
 
-function renderRequestToProto(render: RenderRequest): RenderSpec {
+/** Scores and panels are asked for by benchmark runs alone. */
+function renderRequestToProto({ target: _target, scores: _scores, ...render }: RenderRequest): RenderSpec {
   return RenderSpec.create({
     ...render,
     image: render.image === undefined ? undefined : mediaToProto(render.image),

@@ -80,7 +80,7 @@ async function requirePoolModels({ pools, modelsFolder }: UpSettings): Promise<v
   const found = await findModels(modelsFolder);
   const reason = lackOf(named, found, modelsFolder);
   if (reason === undefined) return;
-  const remedy = `name one of: ${[...found.models.keys()].join(", ")}`;
+  const remedy = `name one of: ${[...found.models.keys(), ...found.metrics.keys()].join(", ")}`;
   throw new FarmError("CONFIG_INVALID", { message: `--pool: ${reason}`, details: { fields: [{ field: "--pool", reason, remedy }] } });
 }
 

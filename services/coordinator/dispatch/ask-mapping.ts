@@ -18,7 +18,8 @@ import {
   type RequestHeader,
   type WorkerDescription as WireWorker,
 } from "../../gen/proto/vapfarm/v1/dispatch.ts";
-import { shapesOfEngines } from "./shapes.ts";
+import { scoreFromProto } from "./score-mapping.ts";
+import { shapesOfWorker } from "./shapes.ts";
 import type {
   AttemptReport,
   BeatAsk,
@@ -91,7 +92,10 @@ function workerFromProto(worker: WireWorker, pool: string): WorkerDescription {
     device: clean(worker.device),
     memoryBytes: Number(worker.memoryBytes),
     models: worker.models.map(({ name }) => clean(name)),
-    shapes: shapesOfEngines(worker.models.flatMap(({ engineDigests }) => Object.entries(engineDigests))).map(clean),
+    shapes: shapesOfWorker(
+      worker.models.map(({ engineDigests }) => engineDigests),
+      worker.stagesWithoutEngine,
+    ).map(clean),
     residentEngineDigests: worker.residentEngineDigests.map(clean),
     softwareVersion: clean(worker.softwareVersion),
     life: lifeFromProto(worker.life),
@@ -122,13 +126,27 @@ function outcomeFromProto(outcome: WireReport["outcome"]): AttemptReport["outcom
     const badInputs = badInputSha256.map(hash);
     return { kind: "failure", code: clean(code), message: clean(message), abandoned, badInputs, logTail: tail(logTail) };
   }
-  const { outputs, provider, profile, warnings } = outcome.value;
+  const { outputs, provider, profile, warnings, score } = outcome.value;
+  const read = score === undefined ? undefined : scoreFromProto(score);
+  if (read !== undefined && "fault" in read) return malformedScore(read.fault);
   return {
     kind: "success",
     outputs: outputs.map(artifactFromProto),
     provider: clean(provider),
     profile: clean(profile),
     warnings: warnings.map((warning) => ({ code: clean(warning.code), message: clean(warning.message) })),
+    ...(read === undefined ? {} : { score: read.score }),
+  };
+}
+
+function malformedScore(fault: string): AttemptReport["outcome"] {
+  return {
+    kind: "failure",
+    code: "STAGE_FAILED",
+    message: `the score is not well formed: ${fault}`,
+    abandoned: false,
+    badInputs: [],
+    logTail: "",
   };
 }
 

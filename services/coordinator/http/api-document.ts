@@ -41,24 +41,32 @@ const upload: JsonSchema = {
   },
 };
 
-const manifest: JsonSchema = {
+/** A client stream as lines of JSON. */
+const lines = (method: string, description: string, answer: string): JsonSchema => ({
   post: {
-    operationId: "SubmitManifest",
-    description:
-      "Submits any number of renders as one job, all or none. Each line of the body is a SubmitManifestRequest: the first has `header`, the others `renders`, at most 1,000 in a line.",
+    operationId: method,
+    description,
     requestBody: {
       required: true,
-      content: { "application/x-ndjson": { schema: { $ref: "#/components/schemas/SubmitManifestRequest" } } },
+      content: { "application/x-ndjson": { schema: { $ref: `#/components/schemas/${method}Request` } } },
     },
     responses: {
-      200: {
-        description: "The job, or what is wrong with which rows.",
-        content: { "application/json": { schema: { $ref: "#/components/schemas/SubmitManifestResponse" } } },
-      },
+      200: { description: answer, content: { "application/json": { schema: { $ref: `#/components/schemas/${method}Response` } } } },
       default: { $ref: "#/components/responses/Failure" },
     },
   },
-};
+});
+
+const manifest = lines(
+  "SubmitManifest",
+  "Submits any number of renders as one job, all or none. Each line of the body is a SubmitManifestRequest: the first has `header`, the others `renders`, at most 1,000 in a line.",
+  "The job, or what is wrong with which rows.",
+);
+const suite = lines(
+  "ImportSuite",
+  "Stores a suite, all rows or none. Each line of the body is an ImportSuiteRequest: the first has `header`, the others `rows`, at most 1,000 in a line.",
+  "The suite, or what is wrong with which rows.",
+);
 
 /** Served under /v1/openapi.json. */
 export function apiDocument(map: ServiceMap, version: string): JsonSchema {
@@ -68,7 +76,7 @@ export function apiDocument(map: ServiceMap, version: string): JsonSchema {
     description,
     streams: (method) => (streamsBytes(method) ? bytes : events),
     hidden: new Set(["DownloadArtifact.offset_bytes", "DownloadArtifact.length_bytes"]),
-    more: { "/v1/uploads/{upload_id}": upload, "/v1/jobs:manifest": manifest },
+    more: { "/v1/uploads/{upload_id}": upload, "/v1/jobs:manifest": manifest, "/v1/suites": suite },
   });
 }
 

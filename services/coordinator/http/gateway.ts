@@ -3,7 +3,7 @@
  *
  * One generated mapping: routes, fields and types come from the descriptors, and every request is passed on to the coordinator's own gRPC
  * server, over loopback. So who may do what, and what is right, is decided in one place for both, and a new method needs no line here. Only
- * what is no single JSON has code of its own: watches (server-sent events), downloads and uploads (bytes), manifests (lines of JSON).
+ * what is no single JSON has code of its own: watches (server-sent events), downloads and uploads (bytes), manifests and suites (lines of JSON).
  */
 import type { IncomingMessage } from "node:http";
 import { FarmError } from "../../domain/errors.ts";
@@ -20,7 +20,7 @@ import { callOptionsOf } from "./call-options.ts";
 import { type Every, everyInterval, sendEvents } from "./event-stream.ts";
 import { type Exchange, sendJson } from "./exchange.ts";
 import type { Fail } from "./failure.ts";
-import { receiveManifest } from "./manifest-body.ts";
+import { receiveLines } from "./line-body.ts";
 import { receiveMedia } from "./media-upload.ts";
 import { type BodyLimits, createJsonBodyReader, type JsonBodyReader } from "./request-body.ts";
 import { findServed, type Served } from "./router.ts";
@@ -40,6 +40,9 @@ export type GatewayOptions = {
 
 /** The gateway; stopping it closes its connection to the gRPC server. */
 export type Gateway = Component & { readonly route: HttpRoute };
+
+/** Client streams that are sent as lines of JSON. */
+const linePaths: Readonly<Record<string, string>> = { SubmitManifest: "/v1/jobs:manifest", ImportSuite: "/v1/suites" };
 
 type Endpoint = Served & { readonly answer: (exchange: Exchange) => Promise<void> };
 
@@ -95,11 +98,12 @@ function endpointsOf(options: GatewayOptions): readonly Endpoint[] {
   const upload = uploads.map((method): Endpoint => {
     return { verb: "PUT", template: parseTemplate("/v1/uploads/{upload_id}"), answer: (exchange) => receiveMedia(exchange, method) };
   });
-  const manifests = map.methods.filter(({ name }) => name === "SubmitManifest");
-  const manifest = manifests.map((method): Endpoint => {
-    return { verb: "POST", template: parseTemplate("/v1/jobs:manifest"), answer: (exchange) => receiveManifest(exchange, method) };
+  const lines = map.methods.flatMap((method): readonly Endpoint[] => {
+    const path = linePaths[method.name];
+    if (path === undefined) return [];
+    return [{ verb: "POST", template: parseTemplate(path), answer: (exchange) => receiveLines(exchange, method) }];
   });
-  return [...annotated, ...upload, ...manifest, openApi];
+  return [...annotated, ...upload, ...lines, openApi];
 }
 
 type Serving = { readonly readBody: JsonBodyReader; readonly maxMessageBytes: number; readonly every: Every };

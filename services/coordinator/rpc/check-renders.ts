@@ -13,12 +13,14 @@ import { renderViolations, type RuleFacts, type UploadFacts } from "../../domain
 import type { MediaStore } from "../store/store-contract.ts";
 import type { FoundMedia, MediaAsk, MediaResolver, ResolvedMedia } from "./resolve-media.ts";
 import type { Call } from "./method.ts";
-import type { ServedModel, ServedModels } from "./served-model.ts";
+import { type KnownMetrics, resolveScores } from "../../domain/score-rules.ts";
+import type { MetricRepositories, ServedModel, ServedModels } from "./served-model.ts";
 
 /** What checking works with. */
 export type CheckDependencies = {
   readonly store: Pick<MediaStore, "findUploads">;
   readonly models: ServedModels;
+  readonly metrics: MetricRepositories;
   readonly media: MediaResolver;
 };
 
@@ -43,7 +45,7 @@ export type CheckedRenders = {
   release(): Promise<void>;
 };
 
-type Facts = RuleFacts & { readonly served: ReadonlyMap<string, ServedModel> };
+type Facts = RuleFacts & { readonly metrics: KnownMetrics; readonly served: ReadonlyMap<string, ServedModel> };
 
 /** Judges every render. */
 export async function checkRenders(dependencies: CheckDependencies, asked: RendersToCheck, call: Call): Promise<CheckedRenders> {
@@ -53,6 +55,7 @@ export async function checkRenders(dependencies: CheckDependencies, asked: Rende
   const facts: Facts = {
     served,
     models: new Map([...served].map(([name, model]) => [name, model.facts])),
+    metrics: await dependencies.metrics(),
     uploads: new Map(uploads.map((upload) => [upload.sha256, upload])),
     now: asked.now,
   };
@@ -64,7 +67,8 @@ export async function checkRenders(dependencies: CheckDependencies, asked: Rende
 function judge(render: RenderRequest, facts: Facts, field: string): RenderVerdict {
   const model = facts.served.get(render.model);
   const violations = [...renderViolations(render, facts, field), ...sizeRule(model, `${field}.model`)];
-  return violations.length > 0 || model === undefined ? { kind: "wrong", violations } : { kind: "right", render, model, media: [] };
+  if (violations.length > 0 || model === undefined) return { kind: "wrong", violations };
+  return { kind: "right", render: resolveScores(render, facts.metrics), model, media: [] };
 }
 
 function sizeRule(model: ServedModel | undefined, field: string): Violations {
@@ -111,7 +115,8 @@ function judgeResolved(render: RenderRequest, { facts, field, byField }: Second)
   };
   const image = render.image === undefined ? undefined : named(render.image, `${field}.image`);
   const references = render.references.map((reference, index) => named(reference, `${field}.references[${index}]`));
-  const verdict = judge({ ...render, image, references }, facts, field);
+  const target = render.target === undefined ? undefined : named(render.target, `${field}.target`);
+  const verdict = judge({ ...render, image, references, target }, facts, field);
   return verdict.kind === "wrong" ? verdict : { ...verdict, media: outcomes.filter((outcome) => "upload" in outcome) };
 }
 
@@ -119,9 +124,12 @@ function sourcesOf(render: RenderRequest): readonly MediaSource[] {
   return mediaFieldsOf(render, "").map(([, source]) => source);
 }
 
-function mediaFieldsOf({ image, references }: RenderRequest, field: string): readonly (readonly [string, MediaSource])[] {
-  const clips = references.map((reference, index) => [`${field}.references[${index}]`, reference] as const);
-  return image === undefined ? clips : [[`${field}.image`, image], ...clips];
+function mediaFieldsOf({ image, references, target }: RenderRequest, field: string): readonly (readonly [string, MediaSource])[] {
+  return [
+    ...(image === undefined ? [] : [[`${field}.image`, image] as const]),
+    ...references.map((reference, index) => [`${field}.references[${index}]`, reference] as const),
+    ...(target === undefined ? [] : [[`${field}.target`, target] as const]),
+  ];
 }
 
 function asksOf(render: RenderRequest, at: string): readonly MediaAsk[] {

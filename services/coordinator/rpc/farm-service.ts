@@ -10,6 +10,7 @@ import { createWatchJob, type WatchDependencies } from "../events/watch-job.ts";
 import type { Aftermath, Store } from "../store/store-contract.ts";
 import { type ArtifactUrlDependencies, createGetArtifactUrl } from "./artifact-url.ts";
 import { type BeginDependencies, createBeginUpload, createGetUpload } from "./begin-upload.ts";
+import { benchmarkMethods } from "./benchmarks.ts";
 import { createDeleteBudget, createListBudgets, createSetBudget } from "./budgets.ts";
 import { createDownloadArtifact, type DownloadDependencies } from "./download-artifact.ts";
 import { createExplainJob } from "./explain-job.ts";
@@ -22,7 +23,7 @@ import { createGetFarm, createGetUsage } from "./overview.ts";
 import { createListPrices, createSetPrice } from "./prices.ts";
 import { createGetJob, createGetRender, createListEvents } from "./read-jobs.ts";
 import type { MediaResolver } from "./resolve-media.ts";
-import type { ServedModels } from "./served-model.ts";
+import type { MetricRepositories, ServedModels } from "./served-model.ts";
 import { createCancelJob, createCancelRender, createRetryJob, createRetryRender, createUpdateJob } from "./steer-jobs.ts";
 import type { Slots } from "./slots.ts";
 import type { SubmitDependencies } from "./submission.ts";
@@ -46,6 +47,7 @@ export type FarmServiceOptions = MethodOptions &
   Pick<SubmitDependencies, "newJobId" | "drawSeed" | "checkWebhook"> & {
     readonly store: Store;
     readonly models: ServedModels;
+    readonly metrics: MetricRepositories;
     readonly media: MediaResolver;
     readonly pools: readonly { readonly name: string; readonly profile: string }[];
     readonly version: string;
@@ -74,6 +76,7 @@ export function createFarmService(options: FarmServiceOptions): GrpcService {
     ...operating(methods, options),
     ...overviewing(methods, options),
     ...accounting(methods, options),
+    ...benchmarkMethods(methods, { ...options, ...options.manifest }),
   };
   return { name: "vapfarm.v1.FarmService", definition: FarmServiceService, implementation };
 }

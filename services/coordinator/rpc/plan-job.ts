@@ -4,7 +4,7 @@
 import { setImmediate as otherCallsTurn } from "node:timers/promises";
 import { completeRender, type JobRequest } from "../../domain/render-request.ts";
 import { webhookKeyOf } from "../../domain/webhook-rules.ts";
-import type { JobToStore, PlannedRender, Reuse, SubmitJob } from "../store/store-contract.ts";
+import type { JobToStore, ManifestRender, PlannedRender, Reuse, SubmitJob } from "../store/store-contract.ts";
 import type { RenderVerdict } from "./check-renders.ts";
 import type { Call } from "./method.ts";
 import type { PlanOwner } from "./served-model.ts";
@@ -51,6 +51,13 @@ export function jobToStore({ newJobId }: Pick<PlanDependencies, "newJobId">, req
     reuse: reuseOf(request.reuse, jobClass),
     webhook: webhookOf(request),
   };
+}
+
+/** A render of a manifest: to be planned later. */
+export function manifestRenderOf({ render, model }: Pick<RightRender, "render" | "model">, drawnSeed: bigint): ManifestRender {
+  const { weights, fps } = model.manifest;
+  const spec = completeRender(render, model.facts, drawnSeed);
+  return { render: spec, modelWeights: weights, fps, modelDigest: model.digest, pool: model.pool };
 }
 
 function planOne({ render, model }: RightRender, owner: PlanOwner, drawnSeed: bigint): PlannedRender {

@@ -3,7 +3,8 @@
  */
 import type { ModelFacts } from "../../domain/render-request.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
-import type { PlannedTask } from "../../domain/planned-task.ts";
+import type { PlannedMetrics, PlannedTask } from "../../domain/planned-task.ts";
+import type { MetricName } from "../../domain/vbench/metric.ts";
 import type { ModelManifest } from "../../platform/models/manifest.ts";
 import type { Reuse } from "../store/store-contract.ts";
 
@@ -22,6 +23,18 @@ export type ServedModel = {
   readonly tooLarge?: string | undefined;
   plan(render: RenderSpec, owner: PlanOwner): readonly PlannedTask[];
 };
+
+/** A repository of metric networks that the farm serves. */
+export type ServedMetrics = PlannedMetrics & {
+  readonly weights: "random" | "trained";
+  /** Of its engines' digests (hex SHA-256): another digest gives other numbers. */
+  readonly digest: string;
+  /** What it can compute. */
+  readonly metrics: readonly MetricName[];
+};
+
+/** Metric repositories by name, as they are now. */
+export type MetricRepositories = () => Promise<ReadonlyMap<string, ServedMetrics>>;
 
 /** Models by name, as they are now. */
 export type ServedModels = () => Promise<ReadonlyMap<string, ServedModel>>;

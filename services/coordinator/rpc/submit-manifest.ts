@@ -10,7 +10,6 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { FarmError } from "../../domain/errors.ts";
 import { refuseAny } from "../../domain/field-rules.ts";
-import { completeRender } from "../../domain/render-request.ts";
 import { formViolationsOf } from "../../domain/render-rules.ts";
 import {
   type ManifestFault,
@@ -19,13 +18,13 @@ import {
   SubmitManifestResponse,
 } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { ManifestRender, MissingUpload } from "../store/store-contract.ts";
-import { checkRenders, type RenderVerdict } from "./check-renders.ts";
+import { checkRenders } from "./check-renders.ts";
 import { jobToProto } from "./job-mapping.ts";
 import { createFaultList, type FaultList } from "./manifest-faults.ts";
-import { type ManifestFile, openManifestFile } from "./manifest-file.ts";
 import { type ManifestStream, readManifest } from "./manifest-messages.ts";
 import type { Call } from "./method.ts";
-import { jobToStore } from "./plan-job.ts";
+import { jobToStore, manifestRenderOf } from "./plan-job.ts";
+import { openRowFile, type RowFile } from "./row-file.ts";
 import type { Slots } from "./slots.ts";
 import { conflict, findSubmittedJob, jobViolationsOf, missingUpload, settle, type SubmitDependencies, withChecked } from "./submission.ts";
 import { jobRequestFromProto, renderRequestFromProto } from "./submit-mapping.ts";
@@ -60,7 +59,7 @@ export function createSubmitManifest(dependencies: ManifestDependencies) {
         return SubmitManifestResponse.create({ job: jobToProto(job), renderCount: job.renderCounts.total });
       }
       refuseAny(jobViolationsOf(dependencies, request));
-      const file = await openManifestFile(join(dependencies.temporaryFolder, `manifest-${randomUUID()}`));
+      const file = await openRowFile<ManifestRender>(join(dependencies.temporaryFolder, `manifest-${randomUUID()}`));
       try {
         return await checkAndStore(dependencies, { stream, file, call });
       } finally {
@@ -83,7 +82,7 @@ function counted(renders: number): number {
   });
 }
 
-type Receiving = { readonly stream: ManifestStream; readonly file: ManifestFile; readonly call: Call };
+type Receiving = { readonly stream: ManifestStream; readonly file: RowFile<ManifestRender>; readonly call: Call };
 
 async function checkAndStore(dependencies: ManifestDependencies, receiving: Receiving): Promise<SubmitManifestResponse> {
   const { stream, file, call } = receiving;
@@ -148,16 +147,10 @@ async function checkSome(
         continue;
       }
       if (isWanted && faults.wrongRows() === 0) for (const media of verdict.media) await media.commit();
-      right.push(rowOf(verdict, dependencies.drawSeed()));
+      right.push(manifestRenderOf(verdict, dependencies.drawSeed()));
     }
     return right;
   });
-}
-
-function rowOf({ render, model }: Extract<RenderVerdict, { kind: "right" }>, drawnSeed: bigint): ManifestRender {
-  const { weights, fps } = model.manifest;
-  const spec = completeRender(render, model.facts, drawnSeed);
-  return { render: spec, modelWeights: weights, fps, modelDigest: model.digest, pool: model.pool };
 }
 
 function goneUpload(missing: MissingUpload): ManifestFault {

@@ -1,16 +1,17 @@
 /**
  * Named pairs between farm.proto's render and the domain's: the wire's enums are open, so each may be unrecognized.
  */
-import type { JobRequest, MediaSource, RenderRequest } from "../../domain/render-request.ts";
-import type { MediaReference, RenderSpec } from "../../domain/render-spec.ts";
+import type { JobRequest, MediaSource, RenderRequest, ScoreRequest } from "../../domain/render-request.ts";
+import type { MediaReference, RenderSpec, ScoreSpec } from "../../domain/render-spec.ts";
 import {
   type ManifestHeader,
   MediaReference as WireMedia,
   RenderSpec as WireRender,
+  type ScoreSpec as WireScores,
   type SubmitRenderRequest,
   type SubmitRendersRequest,
 } from "../../gen/proto/vapfarm/v1/farm.ts";
-import { choiceOf, frameSelections, jobClasses, outputKinds, reuses, schedulers } from "./wire-names.ts";
+import { choiceOf, frameSelections, jobClasses, metrics, outputKinds, reuses, schedulers } from "./wire-names.ts";
 
 /** What a request says of the job, whatever it renders. */
 export function jobRequestFromProto(request: SubmitRenderRequest | SubmitRendersRequest | ManifestHeader): JobRequest {
@@ -43,7 +44,13 @@ export function renderRequestFromProto(render: WireRender): RenderRequest {
     width: render.width,
     height: render.height,
     frames: render.frames,
+    ...(render.target === undefined ? {} : { target: mediaFromProto(render.target) }),
+    ...(render.scores === undefined ? {} : { scores: scoresFromProto(render.scores) }),
   };
+}
+
+function scoresFromProto({ metricsModel, metrics: asked }: WireScores): ScoreRequest {
+  return { metricsModel, metrics: asked.map((metric) => choiceOf(metrics, metric)) };
 }
 
 function mediaFromProto({ sha256, inline, uri }: WireMedia): MediaSource {
@@ -52,6 +59,10 @@ function mediaFromProto({ sha256, inline, uri }: WireMedia): MediaSource {
 
 function mediaToProto({ sha256, sourceUri }: MediaReference): WireMedia {
   return WireMedia.create({ sha256, uri: sourceUri ?? "" });
+}
+
+function scoresToProto({ metricsModel, metrics: asked }: ScoreSpec): WireScores {
+  return { metricsModel, metrics: asked.map((metric) => metrics[metric]) };
 }
 
 /** A stored render, every default filled in, as clients see it. */
@@ -72,5 +83,7 @@ export function renderSpecToProto(spec: RenderSpec): WireRender {
     width: spec.width,
     height: spec.height,
     frames: spec.frames,
+    ...(spec.target === undefined ? {} : { target: mediaToProto(spec.target) }),
+    ...(spec.scores === undefined ? {} : { scores: scoresToProto(spec.scores) }),
   });
 }

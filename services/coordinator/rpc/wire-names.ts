@@ -6,6 +6,7 @@
 import { unknownValue, type Violations } from "../../domain/field-rules.ts";
 import type { Choice } from "../../domain/render-request.ts";
 import { BudgetAction, BudgetLevel, BudgetPeriod, BudgetScope, BudgetUnit } from "../../gen/proto/vapfarm/v1/books.ts";
+import { Aggregator, Metric, RunReuse, ScoreStatus } from "../../gen/proto/vapfarm/v1/bench.ts";
 import { DeadlineStanding, JobClass, JobState, Reuse, TaskState, WorkerState } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { ConstraintKind, HealthState, HoldScope, UsageKey } from "../../gen/proto/vapfarm/v1/operator.ts";
 import { FrameSelection, OutputKind, SchedulerKind } from "../../gen/proto/vapfarm/v1/stage.ts";
@@ -17,6 +18,7 @@ import type {
 } from "../../domain/budget.ts";
 import type { ConstraintKind as ConstraintName } from "../../domain/explain.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
+import type { MetricName } from "../../domain/vbench/metric.ts";
 import type { HealthState as HealthName } from "../../domain/worker-health.ts";
 import type * as store from "../store/store-contract.ts";
 
@@ -79,6 +81,28 @@ export const reuses = {
   none: Reuse.REUSE_NONE,
 } as const satisfies WireNames<store.Reuse, Reuse>;
 
+/** What a run may take from other jobs. */
+export const runReuses = {
+  inputs: RunReuse.RUN_REUSE_INPUTS,
+  all: RunReuse.RUN_REUSE_ALL,
+  none: RunReuse.RUN_REUSE_NONE,
+} as const satisfies WireNames<store.Reuse, RunReuse>;
+
+/** Whether a value is there. */
+export const scoreStatuses = {
+  ok: ScoreStatus.SCORE_STATUS_OK,
+  nan: ScoreStatus.SCORE_STATUS_NAN,
+  skipped: ScoreStatus.SCORE_STATUS_SKIPPED,
+  error: ScoreStatus.SCORE_STATUS_ERROR,
+  pending: ScoreStatus.SCORE_STATUS_PENDING,
+} as const satisfies WireNames<store.ScoreValue["status"] | "error" | "pending", ScoreStatus>;
+
+/** How values of clips become one. */
+export const aggregators = {
+  video_mean: Aggregator.AGGREGATOR_VIDEO_MEAN,
+  frame_weighted: Aggregator.AGGREGATOR_FRAME_WEIGHTED,
+} as const satisfies WireNames<store.StoredSetScore["aggregator"], Aggregator>;
+
 /** Samplers of denoise. */
 export const schedulers = {
   ddim: SchedulerKind.SCHEDULER_KIND_DDIM,
@@ -98,7 +122,22 @@ export const outputKinds = {
   mp4: OutputKind.OUTPUT_KIND_MP4,
   latents: OutputKind.OUTPUT_KIND_LATENTS,
   frames: OutputKind.OUTPUT_KIND_FRAMES,
+  panels: OutputKind.OUTPUT_KIND_PANELS,
 } as const satisfies WireNames<RenderSpec["outputs"][number], OutputKind>;
+
+/** What is measured of a clip. */
+export const metrics = {
+  temporal_flickering: Metric.METRIC_TEMPORAL_FLICKERING,
+  subject_consistency: Metric.METRIC_SUBJECT_CONSISTENCY,
+  background_consistency: Metric.METRIC_BACKGROUND_CONSISTENCY,
+  motion_smoothness: Metric.METRIC_MOTION_SMOOTHNESS,
+  dynamic_degree: Metric.METRIC_DYNAMIC_DEGREE,
+  aesthetic_quality: Metric.METRIC_AESTHETIC_QUALITY,
+  imaging_quality: Metric.METRIC_IMAGING_QUALITY,
+  overall_consistency: Metric.METRIC_OVERALL_CONSISTENCY,
+  i2v_subject: Metric.METRIC_I2V_SUBJECT,
+  clip_score: Metric.METRIC_CLIP_SCORE,
+} as const satisfies WireNames<MetricName, Metric>;
 
 /** What can be held. */
 export const holdScopes = {

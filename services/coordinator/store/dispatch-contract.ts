@@ -3,6 +3,7 @@
  * named SQL statement each, arrays in, one outcome per item out (design §9).
  */
 import type { Aftermath, Level } from "./aftermath-contract.ts";
+import type { ScoreValue } from "./bench-contract.ts";
 import type { ArtifactView, JobClass, WarningView } from "./job-contract.ts";
 
 export type Disposition = "committed" | "already_committed" | "superseded";
@@ -27,6 +28,13 @@ export type WorkerDescription = {
 
 export type ProducedArtifact = ArtifactView;
 
+/** What a metric says of a clip, and how it was computed. */
+export type ReportedScore = ScoreValue & {
+  readonly metric: string;
+  readonly runtime: string;
+  readonly decodeMs: number;
+};
+
 export type AttemptReport = {
   readonly attemptId: string;
   readonly outcome:
@@ -36,6 +44,8 @@ export type AttemptReport = {
         readonly provider: string;
         readonly profile: string;
         readonly warnings: readonly WarningView[];
+        /** Of a score task, well formed: stored with the attempt's end. */
+        readonly score?: ReportedScore;
       }
     | {
         readonly kind: "failure";

@@ -170,9 +170,10 @@ function reportToWire({ outcome, ...report }: AttemptReport, { jitter }: StoreCo
   };
   const fields = { attemptId: report.attemptId, ...times };
   if (outcome.kind === "success") {
-    const { outputs, provider, profile, warnings } = outcome;
+    const { outputs, provider, profile, warnings, score } = outcome;
     const names = new Set(outputs.map(({ name }) => name));
-    if (outputs.every(isSound) && names.size === outputs.length) return { ...fields, success: { outputs, provider, profile, warnings } };
+    if (outputs.every(isSound) && names.size === outputs.length)
+      return { ...fields, success: { outputs, provider, profile, warnings, score } };
     return { ...fields, failure: failureToWire({ code: "STAGE_FAILED", message: "the outputs are not well formed" }, jitter()) };
   }
   const { code, message, abandoned, badInputs, logTail } = outcome;

@@ -8,6 +8,7 @@ import type { RenderSpec } from "../../domain/render-spec.ts";
 import type { PlannedTask } from "../../domain/planned-task.ts";
 import type { TaskState } from "../../domain/task-state.ts";
 import type { Aftermath, ReadyCount } from "./aftermath-contract.ts";
+import type { RunToStore } from "./run-contract.ts";
 
 export type JobClass = "production" | "benchmark";
 
@@ -59,6 +60,8 @@ export type Manifest = JobToStore & {
   readonly renderTotal: number;
   /** Begins at the first part each time that it is called: a transaction that lost a race is run again. */
   readonly parts: () => AsyncIterable<readonly ManifestRender[]>;
+  /** Makes the job a benchmark run, in the same transaction. */
+  readonly run?: RunToStore;
 };
 
 /** An upload that a render names and the tenant has not (any more). */

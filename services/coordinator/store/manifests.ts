@@ -6,6 +6,7 @@
  */
 import { type Connection, inTransaction } from "../../platform/database/pool.ts";
 import { callWithin } from "./long-call.ts";
+import { storeRunStatement } from "./sql/runs.ts";
 import { addRendersStatement, beginManifestStatement, finishManifestStatement } from "./sql/submit.ts";
 import { type StoreContext, toPayload } from "./store-context.ts";
 import type { Aftermath, Full, Manifest, MissingUpload } from "./store-contract.ts";
@@ -29,7 +30,7 @@ export async function storeManifest({ pool, settings }: StoreContext, manifest: 
   });
 }
 
-async function storeWithin(connection: Connection, { parts, ...job }: Manifest, limits: string): Promise<ManifestStored> {
+async function storeWithin(connection: Connection, { parts, run, ...job }: Manifest, limits: string): Promise<ManifestStored> {
   const begun = await callWithin<Begun>(connection, beginManifestStatement, [toPayload(job), limits]);
   if (begun.kind !== "begun") return begun;
   let first = 0;
@@ -38,7 +39,9 @@ async function storeWithin(connection: Connection, { parts, ...job }: Manifest, 
     await callWithin(connection, addRendersStatement, [job.jobId, first, toPayload(rows), true]);
     first += part.length;
   }
-  return await callWithin<Finished>(connection, finishManifestStatement, [job.jobId]);
+  const finished = await callWithin<Finished>(connection, finishManifestStatement, [job.jobId]);
+  if (finished.kind === "stored" && run !== undefined) await callWithin(connection, storeRunStatement, [job.jobId, toPayload(run)]);
+  return finished;
 }
 
 /** The first fields of the manifest that name uploads which are missing. */

@@ -3,6 +3,7 @@
  *
  * Owns no code: only the questions, their outcomes and what each promises. All times are the database's clock.
  */
+import type { BenchStore } from "./bench-contract.ts";
 import type { BooksStore } from "./books-contract.ts";
 import type { ControlStore } from "./control-contract.ts";
 import type { DispatchStore } from "./dispatch-contract.ts";
@@ -17,6 +18,7 @@ import type { PreemptionStore } from "./preemption-contract.ts";
 import type { WebhookStore } from "./webhook-contract.ts";
 
 export type * from "./aftermath-contract.ts";
+export type * from "./bench-contract.ts";
 export type * from "./books-contract.ts";
 export type * from "./expansion-contract.ts";
 export type * from "./job-contract.ts";
@@ -28,6 +30,7 @@ export type * from "./overview-contract.ts";
 export type * from "./control-contract.ts";
 export type * from "./tenant-contract.ts";
 export type * from "./preemption-contract.ts";
+export type * from "./run-contract.ts";
 export type * from "./webhook-contract.ts";
 
 export type Store = JobStore &
@@ -42,4 +45,5 @@ export type Store = JobStore &
   FailureStore &
   PreemptionStore &
   BooksStore &
+  BenchStore &
   WebhookStore & { close(): Promise<void> };

@@ -7,6 +7,7 @@ import { PrismaPg } from "@prisma/adapter-pg";
 import { FarmError } from "../../domain/errors.ts";
 import { PrismaClient } from "../../gen/prisma/client.ts";
 import { type Pool, runStatement } from "../../platform/database/pool.ts";
+import { createBenchImports } from "./bench-imports.ts";
 import { createBooks } from "./books.ts";
 import { createControls } from "./controls.ts";
 import { createDispatch } from "./dispatch.ts";
@@ -18,9 +19,11 @@ import { createJobs } from "./jobs.ts";
 import { createMedia } from "./media.ts";
 import { createOverview } from "./overview.ts";
 import { createPreemption } from "./preemption.ts";
+import { createRuns } from "./runs.ts";
 import { claimFarmStatement } from "./sql/overview.ts";
 import type { Limits, OrderSettings, Retention, Room, StoreContext, StoreSettings } from "./store-context.ts";
 import type { Store } from "./store-contract.ts";
+import { createSuites } from "./suites.ts";
 import { createTenants } from "./tenants.ts";
 import { createWebhooks } from "./webhooks.ts";
 
@@ -99,6 +102,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createFailures(context),
     ...createPreemption(context),
     ...createBooks(context),
+    ...createSuites(context),
+    ...createRuns(context),
+    ...createBenchImports(context),
     ...createWebhooks(context),
     async close() {
       await prisma.$disconnect();

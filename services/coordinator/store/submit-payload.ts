@@ -69,10 +69,11 @@ export function missingUploads(
   return renders.flatMap(({ position, spec }) => violations(spec, gone).map((violation) => ({ position, violation })));
 }
 
-function violations({ image, references }: RenderSpec, missing: ReadonlySet<string>): readonly FieldViolation[] {
+function violations({ image, references, target }: RenderSpec, missing: ReadonlySet<string>): readonly FieldViolation[] {
   const named = [
     { field: "image", sha256: image.sha256 },
     ...references.map(({ sha256 }, index) => ({ field: `references[${index}]`, sha256 })),
+    ...(target === undefined ? [] : [{ field: "target", sha256: target.sha256 }]),
   ];
   return named
     .filter(({ sha256 }) => missing.has(sha256))

@@ -83,19 +83,43 @@ export function pairScore(flow: Float32Array, { height, width }: ImageSize): { r
   }
   const lengths = new Float32Array(pixels);
   let notFinite = 0;
+  let numbers = pixels;
   for (let index = 0; index < pixels; index += 1) {
     const u = flow[index] as number;
     const v = flow[pixels + index] as number;
     const length = Math.sqrt(Math.fround(Math.fround(u * u) + Math.fround(v * v)));
     if (!Number.isFinite(length)) notFinite += 1;
-    // Descending order with NaN at the end is ascending order of the negated lengths.
-    lengths[index] = -length;
+    // A NaN stays 0 here, below all others, and is not counted as a number.
+    if (Number.isNaN(length)) numbers -= 1;
+    else lengths[index] = length;
   }
-  lengths.sort();
   const cut = Math.trunc(pixels * topShare);
+  return { mean: numbers < cut ? NaN : Math.fround(sumOfLargest(lengths, cut) / cut), notFinite };
+}
+
+const bucketBits = 16;
+
+/** Sum of the `count` largest of numbers that are not negative: by the upper half of their bits first, which are in order as the numbers are. */
+function sumOfLargest(values: Float32Array, count: number): number {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const buckets = new Uint32Array(1 << bucketBits);
+  for (const word of bits) buckets[word >>> bucketBits] = (buckets[word >>> bucketBits] as number) + 1;
+  let border = buckets.length - 1;
+  let above = 0;
+  while (border > 0 && above + (buckets[border] as number) < count) {
+    above += buckets[border] as number;
+    border -= 1;
+  }
   let sum = 0;
-  for (let index = 0; index < cut; index += 1) sum -= lengths[index] as number;
-  return { mean: Math.fround(sum / cut), notFinite };
+  const atBorder: number[] = [];
+  for (let index = 0; index < values.length; index += 1) {
+    const bucket = (bits[index] as number) >>> bucketBits;
+    if (bucket > border) sum += values[index] as number;
+    else if (bucket === border) atBorder.push(values[index] as number);
+  }
+  atBorder.sort((left, right) => right - left);
+  for (const value of atBorder.slice(0, count - above)) sum += value;
+  return sum;
 }
 
 function knownOutcome({ size, minimumSide }: DynamicDegreePlan, facts: Facts): MetricOutcome | undefined {

@@ -64,7 +64,7 @@ async function inTime<T>(limits: MediaLimits, signal: AbortSignal, work: (signal
 }
 
 async function inspect(path: string, decoder: VideoDecoder): Promise<MediaInfo> {
-  const format = await identify(path, decoder.limits);
+  const format = await identifyMedia(path, decoder.limits);
   const { mediaType } = format;
   if (format.kind === "image") {
     const { width, height } = await sizeOfImage(path, decoder);
@@ -83,8 +83,8 @@ async function sizeOfImage(path: string, decoder: VideoDecoder): Promise<ImageSi
   return size;
 }
 
-/** The format of a file that is worth decoding. */
-async function identify(path: string, limits: MediaLimits): Promise<MediaFormat> {
+/** The format of a file that is worth decoding; throws the FarmError that says why it is not. */
+export async function identifyMedia(path: string, limits: MediaLimits): Promise<MediaFormat> {
   const file = await open(path, "r").catch((cause: unknown) => {
     throw new FarmError("ARTIFACT_MISSING", { message: "the media file cannot be opened", cause });
   });
@@ -110,7 +110,7 @@ async function identifyOpen(file: FileHandle, limits: MediaLimits): Promise<Medi
 }
 
 async function decodeFrames(path: string, request: FrameRequest, decoder: VideoDecoder): Promise<Uint8Tensor> {
-  const format = await identify(path, decoder.limits);
+  const format = await identifyMedia(path, decoder.limits);
   const sink = new FrameSink(request);
   if (format.kind === "image") {
     sink.place(selectFrames(request.selection, 1, request.count));

@@ -32,7 +32,7 @@ export async function scanVideo(source: VideoSource, decoder: VideoDecoder): Pro
     return false;
   };
   const output = ["-pix_fmt", "gray", "-vcodec", "pgm"];
-  const frames = await decode({ source, decoder, output, isEnough: () => false }, { wants, take: () => undefined });
+  const frames = await decodePass({ source, decoder, output, isEnough: () => false }, { wants, take: () => undefined });
   if (size === undefined) throw new FarmError("MEDIA_EMPTY");
   return { width: size.width, height: size.height, frames };
 }
@@ -44,18 +44,20 @@ export async function readVideo(
   wanted: PnmConsumer & { readonly last: number },
 ): Promise<void> {
   const output = ["-pix_fmt", "rgb24", "-vcodec", "ppm"];
-  const frames = await decode({ source, decoder, output, isEnough: (count) => count > wanted.last }, wanted);
+  const frames = await decodePass({ source, decoder, output, isEnough: (count) => count > wanted.last }, wanted);
   if (frames <= wanted.last) throw new FarmError("MEDIA_TRUNCATED", { message: `the clip ended after ${frames} frames, expected more` });
 }
 
-type Pass = {
+/** One decode of a file: what ffmpeg writes, and when that is enough. */
+export type DecodePass = {
   readonly source: VideoSource;
   readonly decoder: VideoDecoder;
   readonly output: readonly string[];
   readonly isEnough: (frames: number) => boolean;
 };
 
-async function decode(pass: Pass, consumer: PnmConsumer): Promise<number> {
+/** Runs a pass to its end, or until it is enough; how many frames came. What the file is not is a FarmError. */
+export async function decodePass(pass: DecodePass, consumer: PnmConsumer): Promise<number> {
   const { decoder } = pass;
   const stream = new PnmStream(limited(consumer, decoder.limits));
   const run = { ...decoder, args: decodeArgs(pass), memoryBytes: decoder.limits.memoryBytes };
@@ -71,7 +73,7 @@ async function decode(pass: Pass, consumer: PnmConsumer): Promise<number> {
   return stream.frames;
 }
 
-function decodeArgs({ source, decoder, output }: Pass): readonly string[] {
+function decodeArgs({ source, decoder, output }: DecodePass): readonly string[] {
   const input = ["-protocol_whitelist", "file", "-max_pixels", String(decoder.limits.pixelsPerFrame), "-threads", "2"];
   return [...input, "-f", source.demuxer, "-i", `file:${source.path}`, "-an", "-sn", "-dn", ...output, "-f", "image2pipe", "-"];
 }

@@ -15,8 +15,7 @@ const channels = z.array(z.number()).length(3);
 // Names stand in file names, URLs, subjects and tables; the exporter holds to the same.
 const label = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, "must be up to 100 letters, digits, '.', '_' or '-', the first no sign");
 
-const engineSchema = z.object({
-  stage: z.enum(stages),
+const engineFields = {
   path: innerPath,
   precision: z.string().min(1),
   files: z.array(z.object({ path: innerPath, bytes: z.number().int().nonnegative(), sha256 })).min(1),
@@ -25,11 +24,24 @@ const engineSchema = z.object({
   inputs: z.array(port).min(1),
   outputs: z.array(port).min(1),
   memory_bytes: z.number().int().nonnegative(),
+};
+const engineSchema = z.object({ stage: z.enum(stages), ...engineFields });
+const metricEngineSchema = z.object({ stage: z.literal("score"), ...engineFields });
+const format = z.literal(2, { error: "is not 2: export the model again" });
+
+/** A repository of metric networks, as `vapfarm-export metrics` writes it; engines that no metric of this release reads are let be. */
+export const metricsSchema = z.object({
+  format,
+  kind: z.literal("metrics"),
+  name: label,
+  version: label,
+  weights: z.enum(["random", "trained"]),
+  engines: z.record(z.string(), metricEngineSchema),
 });
 
 /** As `vapfarm-export` writes it. */
 export const manifestSchema = z.object({
-  format: z.literal(2, { error: "is not 2: export the model again" }),
+  format,
   name: label,
   version: label,
   variant: z.enum(variantNames),
@@ -68,5 +80,5 @@ export const manifestSchema = z.object({
 
 /** A manifest whose form is right. */
 export type ManifestJson = z.output<typeof manifestSchema>;
-/** An engine of it. */
-export type EngineJson = z.output<typeof engineSchema>;
+/** An engine of it, or of a repository of metric networks. */
+export type EngineJson = z.output<typeof engineSchema> | z.output<typeof metricEngineSchema>;

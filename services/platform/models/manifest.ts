@@ -26,7 +26,8 @@ export type EngineFile = { readonly path: string; readonly bytes: number; readon
 
 export type Engine = {
   readonly name: string;
-  readonly stage: StageName;
+  /** `score`: of a metric, which its stage names. */
+  readonly stage: StageName | "score";
   /** ONNX file, relative to the model's folder. */
   readonly path: string;
   readonly precision: string;
@@ -99,7 +100,7 @@ export function parseManifest(text: string, folder: string): ModelManifest {
   const { data } = json;
   const schedulers = schedulersOf(data, folder);
   const digests = engineDigests(text);
-  const engines = Object.entries(data.engines).map(([name, engine]) => [name, engineFrom({ name, folder, digests }, engine)] as const);
+  const engines = enginesFrom(data.engines, { folder, digests });
   requireFit(data, folder);
   const { max_tokens: maxTokens, pad_id: padId, eos_id: eosId, ...otherText } = data.text;
   return {
@@ -116,7 +117,7 @@ export function parseManifest(text: string, folder: string): ModelManifest {
       dynamicGuidance: data.defaults.dynamic_guidance,
       negativePrompt: data.defaults.negative_prompt,
     },
-    engines: Object.fromEntries(engines),
+    engines,
   };
 }
 
@@ -137,7 +138,8 @@ export function engineOf(manifest: ModelManifest, name: EngineName): Engine {
   return engine;
 }
 
-function parseJson(text: string, folder: string): unknown {
+/** The JSON of a farm.json; MODEL_INVALID when it is none. */
+export function parseJson(text: string, folder: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -151,6 +153,14 @@ function schedulersOf({ variant, scheduler }: ManifestJson, folder: string): Sch
   } catch (cause) {
     throw invalid(folder, toFarmError(cause).message, cause);
   }
+}
+
+/** Engines by name, each digest recomputed and held against what the manifest states. */
+export function enginesFrom(
+  engines: Readonly<Record<string, EngineJson>>,
+  context: Omit<EngineContext, "name">,
+): Readonly<Record<string, Engine>> {
+  return Object.fromEntries(Object.entries(engines).map(([name, engine]) => [name, engineFrom({ name, ...context }, engine)] as const));
 }
 
 type EngineContext = { readonly name: string; readonly folder: string; readonly digests: ReadonlyMap<string, string> };

@@ -8,22 +8,47 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
 import { hashFile } from "../artifacts/fetch.ts";
-import { type Engine, type EngineFile, type ModelManifest, parseManifest } from "./manifest.ts";
+import { type Engine, type EngineFile, type ModelManifest, parseJson, parseManifest } from "./manifest.ts";
+import { isMetricsManifest, type MetricsManifest, parseMetricsManifest } from "./metrics-manifest.ts";
 
 const manifestName = "farm.json";
 
-/** Reads and checks a model's manifest; MODEL_INVALID names path and reason. */
+/** What a folder of the repository may hold. */
+export type HeldManifest = ModelManifest | MetricsManifest;
+
+/** Whether it computes metrics; else it renders. */
+export function isMetrics(manifest: HeldManifest): manifest is MetricsManifest {
+  return "kind" in manifest;
+}
+
+/** Reads and checks the manifest of a model that renders; MODEL_INVALID names path and reason. */
 export async function openModel(folder: string): Promise<ModelManifest> {
+  const manifest = await openManifest(folder);
+  if (!isMetrics(manifest)) return manifest;
+  throw new FarmError("MODEL_INVALID", { message: `model ${manifest.folder} holds metric networks and renders nothing` });
+}
+
+/** Reads and checks the manifest of metric networks; MODEL_INVALID names path and reason. */
+export async function openMetrics(folder: string): Promise<MetricsManifest> {
+  const manifest = await openManifest(folder);
+  if (isMetrics(manifest)) return manifest;
+  throw new FarmError("MODEL_INVALID", { message: `model ${manifest.folder} renders and holds no metric networks` });
+}
+
+/** Reads and checks a manifest of either kind; MODEL_INVALID names path and reason. */
+export async function openManifest(folder: string): Promise<HeldManifest> {
   const absolute = resolve(folder);
   const text = await readFile(join(absolute, manifestName), "utf8").catch((cause: unknown) => {
     throw new FarmError("MODEL_INVALID", { message: `model ${absolute}: ${manifestName} cannot be read`, cause });
   });
-  return parseManifest(text, absolute);
+  return isMetricsManifest(parseJson(text, absolute)) ? parseMetricsManifest(text, absolute) : parseManifest(text, absolute);
 }
 
 export type FoundModels = {
-  /** By name. */
+  /** Those that render, by name. */
   readonly models: ReadonlyMap<string, ModelManifest>;
+  /** Repositories of metric networks, by name; no name is in both. */
+  readonly metrics: ReadonlyMap<string, MetricsManifest>;
   /** MODEL_INVALID for each folder that holds no sound model, or one of a name that another folder has too. */
   readonly faults: readonly FarmError[];
 };
@@ -32,8 +57,8 @@ export type FoundModels = {
  * Every model of a repository folder; folders without a manifest are no models, and a link to one is one. A damaged model does not take the
  * others along. Of two with one name neither is served: which was meant is not ours to guess. `open` may keep what it has opened.
  */
-export async function findModels(repositoryFolder: string, open: typeof openModel = openModel): Promise<FoundModels> {
-  const opened: ModelManifest[] = [];
+export async function findModels(repositoryFolder: string, open: typeof openManifest = openManifest): Promise<FoundModels> {
+  const opened: HeldManifest[] = [];
   const faults: FarmError[] = [];
   for (const folder of await modelFolders(repositoryFolder)) {
     try {
@@ -43,22 +68,24 @@ export async function findModels(repositoryFolder: string, open: typeof openMode
     }
   }
   const models = new Map<string, ModelManifest>();
+  const metrics = new Map<string, MetricsManifest>();
   for (const [name, [model, ...others]] of Map.groupBy(opened, (each) => each.name)) {
     if (model === undefined) continue;
-    if (others.length === 0) models.set(name, model);
-    else faults.push(severalOf(name, [model, ...others]));
+    if (others.length > 0) faults.push(severalOf(name, [model, ...others]));
+    else if (isMetrics(model)) metrics.set(name, model);
+    else models.set(name, model);
   }
-  return { models, faults };
+  return { models, metrics, faults };
 }
 
-function severalOf(name: string, models: readonly ModelManifest[]): FarmError {
+function severalOf(name: string, models: readonly HeldManifest[]): FarmError {
   const folders = models.map(({ folder }) => folder).join(", ");
   return new FarmError("MODEL_INVALID", { message: `model ${name} stands in several folders: ${folders}` });
 }
 
 /** Which of the named models a repository folder does not have, and what is wrong with what it has; undefined where it has all of them. */
-export function lackOf(names: readonly string[], { models, faults }: FoundModels, folder: string): string | undefined {
-  const missing = names.filter((name) => !models.has(name));
+export function lackOf(names: readonly string[], { models, metrics, faults }: FoundModels, folder: string): string | undefined {
+  const missing = names.filter((name) => !models.has(name) && !metrics.has(name));
   if (missing.length === 0) return undefined;
   return [`${folder} has no sound model ${missing.join(", ")}`, ...faults.map(({ message }) => message)].join("; ");
 }
@@ -82,7 +109,7 @@ async function isFile(path: string): Promise<boolean> {
 
 export type EngineVerifier = {
   /** Makes sure that the engine's files are those of its digest; MODEL_INVALID names the file that is not. */
-  verify(manifest: ModelManifest, engine: Engine): Promise<void>;
+  verify(manifest: Pick<HeldManifest, "folder">, engine: Engine): Promise<void>;
 };
 
 /** A verifier that remembers which files it has hashed. */

@@ -24,6 +24,7 @@ export const runtimeSettings = z.object({
   VAPFARM_RUNTIME_DEVICE: z.coerce.number().int().nonnegative().default(0),
   VAPFARM_RUNTIME_ARCHITECTURE: z.string().min(1).optional(),
   VAPFARM_RUNTIME_SESSION_BYTES: positiveInteger.default(64 * 1024 ** 3),
+  VAPFARM_RUNTIME_CLIP_BYTES: positiveInteger.default(1024 ** 3),
   VAPFARM_RUN_JOURNAL: z.string().refine(isAbsolute, "must be an absolute path").optional(),
   VAPFARM_FFMPEG: z.string().min(1).optional(),
   VAPFARM_CACHE: z.string().min(1).optional(),
@@ -39,6 +40,8 @@ export type InferenceConfig = {
   readonly threads: number;
   readonly deviceId: number;
   readonly sessionBytes: number;
+  /** Decoded clips that are kept between runs. */
+  readonly clipBytes: number;
   readonly ffmpegPath: string | undefined;
   readonly cacheFolder: string;
   readonly searchPath: string | undefined;
@@ -68,6 +71,7 @@ export function readRuntimeConfig(environment: Environment, defaultCacheFolder: 
       threads: settings.VAPFARM_RUNTIME_THREADS,
       deviceId: settings.VAPFARM_RUNTIME_DEVICE,
       sessionBytes: settings.VAPFARM_RUNTIME_SESSION_BYTES,
+      clipBytes: settings.VAPFARM_RUNTIME_CLIP_BYTES,
       ffmpegPath: settings.VAPFARM_FFMPEG,
       cacheFolder: settings.VAPFARM_CACHE ?? defaultCacheFolder,
       searchPath: settings.PATH,

@@ -11,7 +11,10 @@ import type { StageOutputFile, StageProgress, StageRun } from "./stage-run.ts";
 import type { StageMade } from "./stages/stage-made.ts";
 import { stageFiles } from "./thread/stage-files.ts";
 
-const tensorMediaType = "application/vnd.safetensors";
+const fileTypes = {
+  tensors: { suffix: "safetensors", mediaType: "application/vnd.safetensors" },
+  json: { suffix: "json", mediaType: "application/json" },
+} as const;
 
 type FinishOptions = { readonly signal: AbortSignal; readonly onProgress: (progress: StageProgress) => void };
 
@@ -27,15 +30,16 @@ export async function finishRun(run: StageRun, made: readonly StageMade[], optio
 
 async function writeOne(run: StageRun, made: StageMade, options: FinishOptions): Promise<StageOutputFile> {
   try {
-    return await (made.kind === "mp4" ? writeMp4(run, made, options) : writeTensors(run, made));
+    return await (made.kind === "mp4" ? writeMp4(run, made, options) : writeBytes(run, made));
   } catch (thrown) {
     throw toFarmError(thrown, "STAGE_FAILED");
   }
 }
 
-async function writeTensors(run: StageRun, { name, bytes }: Extract<StageMade, { kind: "tensors" }>): Promise<StageOutputFile> {
-  const path = await stageFiles(run).writeBytes(`${name}.safetensors`, bytes);
-  return { name, path, mediaType: tensorMediaType, bytes: bytes.byteLength };
+async function writeBytes(run: StageRun, { kind, name, bytes }: Exclude<StageMade, { kind: "mp4" }>): Promise<StageOutputFile> {
+  const { suffix, mediaType } = fileTypes[kind];
+  const path = await stageFiles(run).writeBytes(`${name}.${suffix}`, bytes);
+  return { name, path, mediaType, bytes: bytes.byteLength };
 }
 
 async function writeMp4(run: StageRun, made: Extract<StageMade, { kind: "mp4" }>, options: FinishOptions): Promise<StageOutputFile> {

@@ -6,6 +6,9 @@
 import { isAbsolute } from "node:path";
 import { FarmError } from "../../domain/errors.ts";
 import type { FrameSelection, SchedulerKind } from "../../domain/render-spec.ts";
+import { type ScoreStage, scoreStage, stagesWithoutEngine } from "../../domain/stage.ts";
+import { isMetricName, type MetricName, type MetricOutcome } from "../../domain/vbench/metric.ts";
+import type { ClipFacts } from "../../platform/media/clip-reader.ts";
 import type { CheckpointPace } from "../../domain/vap/checkpoint-pace.ts";
 import type { FrameResize } from "../../domain/vap/frame-resize.ts";
 import * as wire from "../../gen/proto/vapfarm/v1/stage.ts";
@@ -33,7 +36,24 @@ export type DenoiseWork = {
 export type DecodedOutput = "mp4" | "frames";
 export type VaeDecodeWork = { readonly stage: "vae_decode"; readonly outputs: readonly DecodedOutput[] };
 
-export type StageWork = PrepareWork | TextEncodeWork | VaeEncodeWork | ClipEncodeWork | DenoiseWork | VaeDecodeWork;
+export type PanelsWork = { readonly stage: "panels"; readonly selection: FrameSelection; readonly fps: number };
+export type ScoreWork = { readonly stage: ScoreStage; readonly metric: MetricName; readonly prompt: string };
+
+export type StageWork =
+  PrepareWork | TextEncodeWork | VaeEncodeWork | ClipEncodeWork | DenoiseWork | VaeDecodeWork | PanelsWork | ScoreWork;
+
+/** What a metric came to, and on which frames. */
+export type StageScore = {
+  readonly metric: MetricName;
+  readonly outcome: MetricOutcome;
+  /** Digest over those of the networks; empty where the metric has none. */
+  readonly modelDigest: string;
+  /** Stream of frames, and what decoded them. */
+  readonly decodeProfile: string;
+  readonly clip: ClipFacts;
+  /** How long the run waited for frames; 0: they were there. */
+  readonly decodeMs: number;
+};
 
 export type StageInputSource = { readonly kind: "path"; readonly path: string } | { readonly kind: "inline"; readonly bytes: Uint8Array };
 
@@ -71,7 +91,7 @@ export type StageOutputFile = {
 export type StageWarning = { readonly code: string; readonly message: string };
 
 export type StageProgress = {
-  readonly phase: "load" | "decode" | "encode" | "denoise" | "mp4";
+  readonly phase: "load" | "decode" | "encode" | "denoise" | "mp4" | "score";
   readonly step: number;
   readonly steps: number;
   /** Expected time of one step, 0 while unknown. */
@@ -81,6 +101,8 @@ export type StageProgress = {
 /** What a run was when it let go of the slot; its outputs are still to be written. */
 export type ComputedStage = {
   readonly made: readonly StageMade[];
+  /** Of a score. */
+  readonly score?: StageScore;
   readonly warnings: readonly StageWarning[];
   readonly computeMs: number;
   readonly loadMs: number;
@@ -99,7 +121,7 @@ export type StageResult = Omit<ComputedStage, "made"> & { readonly outputs: read
 export function stageRunFromProto(request: wire.RunStageRequest): StageRun {
   if (!isAbsolute(request.outputFolder)) throw invalid("output_folder must be an absolute path");
   const work = workFromProto(request.parameters?.kind);
-  if (work.stage !== "prepare" && !isAbsolute(request.modelFolder)) throw invalid("model_folder must be an absolute path");
+  if (!stagesWithoutEngine.includes(work.stage) && !isAbsolute(request.modelFolder)) throw invalid("model_folder must be an absolute path");
   return {
     runId: request.runId,
     modelFolder: request.modelFolder,
@@ -142,7 +164,21 @@ function workFromProto(kind: wire.StageParameters["kind"]): StageWork {
       return denoiseFromProto(kind.value);
     case "vaeDecode":
       return { stage: "vae_decode", outputs: kind.value.outputs.map(decodedOutput) };
+    case "panels":
+      return panelsFromProto(kind.value);
+    case "score":
+      return scoreFromProto(kind.value);
   }
+}
+
+function panelsFromProto({ frameSelection, fps }: wire.PanelsParameters): PanelsWork {
+  if (fps < 1) throw invalid(`${fps} frames a second cannot be written`);
+  return { stage: "panels", selection: selectionFromProto(frameSelection), fps };
+}
+
+function scoreFromProto({ metric, prompt }: wire.ScoreParameters): ScoreWork {
+  if (!isMetricName(metric)) throw invalid(`"${metric.slice(0, 80)}" is no metric that this runtime knows`);
+  return { stage: scoreStage(metric), metric, prompt };
 }
 
 function prepareFromProto(parameters: wire.PrepareParameters): PrepareWork {

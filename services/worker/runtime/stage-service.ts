@@ -6,6 +6,7 @@ import type * as wire from "../../gen/proto/vapfarm/v1/stage.ts";
 import { type CallContext, serverStream, unary } from "../../platform/grpc/handlers.ts";
 import type { Logger } from "../../platform/logging.ts";
 import { type StageCheckpoint, type StageProgress, type StageResult, type StageRun, stageRunFromProto } from "./stage-run.ts";
+import { scoreToProto } from "./score-mapping.ts";
 import type { InferenceClient } from "./thread/inference-client.ts";
 
 /** What this runtime is, the same for its whole life. */
@@ -145,5 +146,6 @@ function resultToProto(result: StageResult, identity: RuntimeIdentity): wire.Run
   const provider = providers.join(",");
   const profile = identity.profileOf(providers);
   const times = { computeMs, loadMs, deviceMs, checkpointMs };
-  return { event: { $case: "result", value: { outputs, warnings: [...result.warnings], ...times, provider, profile } } };
+  const score = result.score === undefined ? undefined : scoreToProto(result.score, identity.onnxruntimeVersion);
+  return { event: { $case: "result", value: { outputs, warnings: [...result.warnings], ...times, provider, profile, score } } };
 }

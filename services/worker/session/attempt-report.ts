@@ -21,8 +21,8 @@ export function successReport(
   made: { readonly result: StageResult; readonly outputs: readonly ProducedArtifact[] },
   times: AttemptTimes,
 ): AttemptReport {
-  const { provider, profile, warnings } = made.result;
-  const value = { outputs: [...made.outputs], provider, profile, warnings };
+  const { provider, profile, warnings, score } = made.result;
+  const value = { outputs: [...made.outputs], provider, profile, warnings, score };
   return { attemptId, outcome: { $case: "success", value }, ...times };
 }
 

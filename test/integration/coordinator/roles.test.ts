@@ -82,6 +82,19 @@ const needs: Readonly<Record<string, "reader" | "member" | "admin">> = {
   SetBudget: "admin",
   ListBudgets: "reader",
   DeleteBudget: "admin",
+  ImportSuite: "member",
+  ListSuites: "reader",
+  ListMetricModels: "reader",
+  GetSuite: "reader",
+  StartRun: "member",
+  GetRun: "reader",
+  ListRuns: "reader",
+  ListRunItems: "reader",
+  ImportResults: "member",
+  ListResults: "reader",
+  GetResults: "reader",
+  ImportVotes: "member",
+  GetPreference: "reader",
 };
 const ranks = ["reader", "member", "admin"] as const;
 const methods = Object.values(FarmServiceService);

@@ -36,7 +36,11 @@ function httpOf(
 
 describe("every method of the service", () => {
   it("has an address, but for the streams whose addresses are their own", () => {
-    expect(serviceMap.methods.filter(({ http }) => http === undefined).map(({ name }) => name)).toEqual(["SubmitManifest", "UploadMedia"]);
+    expect(serviceMap.methods.filter(({ http }) => http === undefined).map(({ name }) => name)).toEqual([
+      "SubmitManifest",
+      "UploadMedia",
+      "ImportSuite",
+    ]);
   });
 
   it.each(unaryMethods.map((method) => [method.name, method] as const))("%s carries every field there and back", async (name, method) => {

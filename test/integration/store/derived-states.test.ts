@@ -15,7 +15,7 @@ const sets: readonly (readonly TaskState[])[] = Array.from({ length: 2 ** taskSt
   taskStates.filter((_state, index) => (bits >> index) % 2 === 1),
 );
 
-test("the database judges a render of every state, with tasks of every set of states, as the domain does", async () => {
+test("the database judges a render of every state, with tasks and scores of every set of states, as the domain does", async () => {
   const { store, sql } = world();
   const jobId = await submit(
     store,
@@ -37,15 +37,22 @@ test("the database judges a render of every state, with tasks of every set of st
      join task k on k.state = s.state`,
     [JSON.stringify(renders)],
   );
-  for (const isCancelled of [false, true]) {
+  for (const { isCancelled, areScores } of [false, true].flatMap((isCancelled) =>
+    [false, true].map((areScores) => ({ isCancelled, areScores })),
+  )) {
+    if (areScores)
+      await sql("update task set stage = 'score/motion_smoothness' where state in ('failed', 'cancelled', 'running', 'blocked')");
+    else await sql("update task set stage = 'denoise'");
+    const isScore = (state: TaskState): boolean => areScores && ["failed", "cancelled", "running", "blocked"].includes(state);
     const judged = await sql<{ position: number; was: RenderState; is_now: RenderState }>(
       `select r.position, j.was, j.is_now from vf_judge_renders(array(select id from render where position > 0),
          case when $1 then (select jsonb_agg(jsonb_build_object('render', id)) from render) else '[]' end) j join render r on r.id = j.render_id order by r.position`,
       [isCancelled],
     );
-    const expected = renders.flatMap(({ was, tasks }, index) =>
-      isOpenRender(was) ? [{ position: index + 1, was, is_now: renderState({ was, isCancelled, tasks }) }] : [],
-    );
+    const expected = renders.flatMap(({ was, tasks: all }, index) => {
+      const [tasks, scores] = [all.filter((state) => !isScore(state)), all.filter(isScore)];
+      return isOpenRender(was) ? [{ position: index + 1, was, is_now: renderState({ was, isCancelled, tasks, scores }) }] : [];
+    });
     expect(judged).toEqual(expected);
   }
 });

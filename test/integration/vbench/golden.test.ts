@@ -4,7 +4,6 @@ import { dynamicDegree } from "../../../services/domain/vbench/dynamic-degree.ts
 import { frameConsistency } from "../../../services/domain/vbench/frame-consistency.ts";
 import { dynamicDegreeIndices, middleFrameIndices, motionTriples } from "../../../services/domain/vbench/frame-indices.ts";
 import { aestheticQuality, imagingQuality } from "../../../services/domain/vbench/frame-scores.ts";
-import type { MetricOutcome } from "../../../services/domain/vbench/metric.ts";
 import { motionSmoothness } from "../../../services/domain/vbench/motion-smoothness.ts";
 import { flowInput, interpolationInput } from "../../../services/domain/vbench/padding.ts";
 import { temporalFlickering } from "../../../services/domain/vbench/temporal-flickering.ts";
@@ -12,6 +11,7 @@ import { overallConsistency } from "../../../services/domain/vbench/text-alignme
 import { clipTransform, dinoTransform, imagingTransform } from "../../../services/domain/vbench/transforms.ts";
 import { maxDifference } from "../../support/golden.ts";
 import { type ColourProfile, decodeClip, decodeFrames } from "../../support/vbench/decode.ts";
+import { valueOf } from "../../support/vbench/outcomes.ts";
 import {
   averagePool,
   goldenDimension,
@@ -24,11 +24,6 @@ import {
 
 const fixture = (name: string): string => fileURLToPath(new URL(name, vbenchFixtures));
 const demoClip = fileURLToPath(new URL("../../fixtures/media/man-534.mp4", import.meta.url));
-
-function valueOf(outcome: MetricOutcome): number {
-  if (outcome.status !== "ok") throw new TypeError(outcome.reason);
-  return outcome.value;
-}
 
 async function flickerOf(path: string, profile: ColourProfile): Promise<{ count: number; value: number }> {
   const { size, frames } = await decodeClip(path, profile);

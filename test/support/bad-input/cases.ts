@@ -254,6 +254,66 @@ const money = [
   }),
 ];
 
+const benchmarks = [
+  ...["GetSuite", "StartRun"].flatMap((method) =>
+    cases(
+      method,
+      ["SUITE_UNKNOWN", "FIELD_INVALID"],
+      mapValues(hostileTexts, (suite) => ({ suite })),
+    ),
+  ),
+  ...cases(
+    "ListRuns",
+    ["SUITE_UNKNOWN"],
+    mapValues(nonEmpty(hostileTexts), (suite) => ({ suite })),
+  ),
+  ...["GetRun", "ListRunItems"].flatMap((method) =>
+    cases(
+      method,
+      ["RUN_UNKNOWN"],
+      mapValues(hostileTexts, (runId) => ({ runId })),
+    ),
+  ),
+  ...cases(
+    "GetResults",
+    ["RESULTS_UNKNOWN"],
+    mapValues(hostileTexts, (name) => ({ name })),
+  ),
+  ...cases(
+    "GetPreference",
+    ["VOTES_UNKNOWN"],
+    mapValues(hostileTexts, (name) => ({ name })),
+  ),
+  ...["ListSuites", "ListRuns"].flatMap((method) => [
+    ...[...edgeIntegers, 1001].flatMap((pageSize) => cases(method, at("page_size"), { [`page size ${pageSize}`]: { pageSize } })),
+    ...cases(
+      method,
+      at("page_token"),
+      mapValues(nonEmpty(hostileTexts), (pageToken) => ({ pageToken })),
+    ),
+  ]),
+  ...cases("ListRunItems", at("page_size"), { "page size -1": { runId: unknownId, pageSize: -1 } }),
+  ...cases("GetSuite", at("first_row"), { "row -1": { suite: "x", firstRow: -1 } }),
+  ...cases("GetSuite", at("row_limit"), { "1,001 rows": { suite: "x", rowLimit: 1_001 } }),
+  ...cases("StartRun", at("idempotency_key"), { "a key with a line break": { suite: "x", idempotencyKey: "a\nb" } }),
+  ...["ImportResults", "ImportVotes"].flatMap((method) =>
+    cases(
+      method,
+      at("name"),
+      mapValues(
+        { "an empty name": "", "a NUL": "a\u0000b", "a line break": "a\nb", "text that runs backwards": "\u202Efdp", long },
+        (name) => ({
+          name,
+        }),
+      ),
+    ),
+  ),
+  ...cases("ImportResults", at("text"), { "no file": { name: "a" }, "no JSON": { name: "a", text: "<html>" }, "a NUL": { name: "a", text: "\u0000" }, "a list": { name: "a", text: "[1]" } }), // prettier-ignore
+  ...cases("ImportVotes", at("votes"), { "no votes": { name: "a" } }),
+  ...cases("ImportVotes", at("votes[0].choice"), { "a method that was not shown": { name: "a", votes: [{ voter: "v", trial: "t", question: "quality", methods: ["a", "b"], choice: "c" }] } }), // prettier-ignore
+  ...cases("ImportVotes", at("votes[0].question"), { "another question": { name: "a", votes: [{ voter: "v", trial: "t", question: "?", methods: ["a", "b"], choice: "a" }] } }), // prettier-ignore
+];
+
 /** The table, submits and uploads apart. */
 export const plainCases: readonly BadCase[] = [
   ...unknownJobs,
@@ -267,11 +327,12 @@ export const plainCases: readonly BadCase[] = [
   ...reasonCases,
   ...graces,
   ...money,
+  ...benchmarks,
 ];
 
 /** Replaces the placeholders of a case's texts. */
 export function fill(value: JsonValue, names: Readonly<Record<string, string>>): JsonValue {
-  if (typeof value === "string") return names[value] ?? value;
+  if (typeof value === "string") return Object.hasOwn(names, value) ? (names[value] ?? value) : value;
   if (Array.isArray(value)) return value.map((each) => fill(each, names));
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, fill(each, names)]));

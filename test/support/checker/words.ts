@@ -15,6 +15,9 @@ export const taskName = ({ id, stage }: Pick<TaskRow, "id" | "stage">): string =
 export const attemptName = ({ id, number, task_id }: Pick<AttemptRow, "id" | "number" | "task_id">): string =>
   `attempt ${number} of task ${task_id} (${id})`;
 
+/** Whether a render may lack what the task gives (decision 0019). */
+export const isScore = ({ stage }: Pick<TaskRow, "stage">): boolean => stage.startsWith("score/");
+
 /** A message inside of a kept one; undefined where there is none. */
 export function partOf(message: Kept | undefined, name: string): Kept | undefined {
   const part = message?.[name];

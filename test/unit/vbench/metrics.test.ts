@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { dynamicDegree, dynamicDegreeThreshold, pairScore } from "../../../services/domain/vbench/dynamic-degree.ts";
 import { frameConsistency } from "../../../services/domain/vbench/frame-consistency.ts";
 import { aestheticQuality, aestheticScore, imagingQuality } from "../../../services/domain/vbench/frame-scores.ts";
 import { i2vSubject } from "../../../services/domain/vbench/i2v-subject.ts";
@@ -18,19 +17,10 @@ import { interpolationInput } from "../../../services/domain/vbench/padding.ts";
 import { temporalFlickering } from "../../../services/domain/vbench/temporal-flickering.ts";
 import { clipScore, overallConsistency } from "../../../services/domain/vbench/text-alignment.ts";
 import { pixelsOf } from "../../support/fixture-image.ts";
+import { pushAll, valueOf } from "../../support/vbench/outcomes.ts";
 import { laionHead, laionTensor } from "../../support/vbench/stubs.ts";
 
 const prompt = { tokens: 5, isTruncated: false };
-
-function valueOf(outcome: MetricOutcome): number {
-  if (outcome.status !== "ok") throw new TypeError(outcome.reason);
-  return outcome.value;
-}
-
-function pushAll<Item>(accumulator: { push(item: Item): void; finish(): MetricOutcome }, items: readonly Item[]): MetricOutcome {
-  for (const item of items) accumulator.push(item);
-  return accumulator.finish();
-}
 
 test("every metric says what it needs, of engines that exist, and its version", () => {
   for (const name of metricNames) {
@@ -216,85 +206,6 @@ describe("motion smoothness", () => {
     broken[7] = NaN;
     motion.push(broken, grey(127));
     expect(motion.finish(5)).toMatchObject({ status: "nan", reason: expect.stringMatching(/value 7 .* frame 3/) as string, series: {} });
-  });
-});
-
-describe("dynamic degree", () => {
-  const size = { height: 128, width: 256 };
-  const plan = { size, framesPerSecond: 8, minimumSide: 128 };
-  const flow = (length: number): Float32Array => new Float32Array(2 * 128 * 256).fill(length * Math.SQRT1_2);
-
-  test("takes its threshold from the frame without padding", () => {
-    expect(dynamicDegreeThreshold({ height: 480, width: 720 })).toBe(11.25);
-    expect(dynamicDegreeThreshold({ height: 240, width: 320 })).toBe(5.625);
-  });
-
-  test("is the mean of the fastest 5 % of a ramp", () => {
-    const count = 40 * 40;
-    const ramp = new Float32Array(2 * count);
-    for (let index = 0; index < count; index += 1) ramp[index] = index;
-    // 80 pixels: 1520..1599.
-    expect(pairScore(ramp, { height: 40, width: 40 })).toEqual({ mean: 1559.5, notFinite: 0 });
-  });
-
-  test("has no fastest 5 % in fewer than 20 pixels", () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 40 }), (width) => {
-        const { mean } = pairScore(new Float32Array(2 * width).fill(3), { height: 1, width });
-        expect(Number.isNaN(mean)).toBe(width < 20);
-      }),
-    );
-  });
-
-  test("needs strictly more than the threshold in enough pairs, and keeps all of them with the margin", () => {
-    // 16 compared frames: 4 of 15 pairs must move by more than 3 pixels.
-    const lengths = [4, 4, 4, 3.03, ...Array<number>(11).fill(2)];
-    const dynamic = dynamicDegree({ ...plan, frameCount: 16 });
-    expect(dynamic.known).toBeUndefined();
-    const outcome = pushAll(dynamic, lengths.map(flow));
-    expect(outcome).toMatchObject({
-      status: "ok",
-      value: 1,
-      extra: { thres: 3, count_num: 4, frames: 16, moving: 4, interval: 1, fps: 8 },
-    });
-    expect(outcome.series["pairScores"]).toHaveLength(15);
-    expect(outcome.extra["margin"]).toBeCloseTo(0.01, 5);
-    const three = pushAll(dynamicDegree({ ...plan, frameCount: 16 }), [4, 4, 4, ...Array<number>(12).fill(2)].map(flow));
-    expect(valueOf(three)).toBe(0);
-  });
-
-  test("does not count a pair that moves by exactly the threshold", () => {
-    const exact = new Float32Array(2 * 128 * 256).fill(3, 0, 128 * 256);
-    const outcome = pushAll(dynamicDegree({ ...plan, frameCount: 3 }), [exact, exact]);
-    expect(outcome).toMatchObject({ status: "ok", value: 0, extra: { count_num: 1, moving: 0, margin: 0 } });
-  });
-
-  test("of one compared frame is skipped, where VBench answers false", () => {
-    const dynamic = dynamicDegree({ ...plan, frameCount: 2, framesPerSecond: 16 });
-    expect(dynamic.finish()).toMatchObject({ status: "skipped", vbenchValue: 0 });
-    expect(dynamic.known).toEqual(dynamic.finish());
-  });
-
-  test("of two compared frames is always true, and marked so", () => {
-    const outcome = pushAll(dynamicDegree({ ...plan, frameCount: 2 }), [flow(0)]);
-    expect(outcome).toMatchObject({ status: "ok", value: 1, extra: { count_num: 0, isAlwaysTrue: true } });
-  });
-
-  test("has no value where a flow is no number, and says that VBench takes it for no motion", () => {
-    const broken = flow(0).fill(NaN);
-    const outcome = pushAll(dynamicDegree({ ...plan, frameCount: 3 }), [flow(1), broken]);
-    expect(outcome).toMatchObject({ status: "nan", vbenchValue: 0, series: {}, reason: expect.stringContaining("pair 1") as string });
-  });
-
-  test("has no value below the network's smallest side, of the padded frame", () => {
-    const small = dynamicDegree({ ...plan, size: { height: 120, width: 256 }, frameCount: 49 });
-    expect(small.known).toMatchObject({ status: "nan", vbenchValue: 0, reason: expect.stringContaining("below 128") as string });
-    expect(dynamicDegree({ ...plan, size: { height: 121, width: 256 }, frameCount: 49 }).known).toBeUndefined();
-  });
-
-  test("refuses other pairs than the frames have, and flows of another size", () => {
-    expect(() => dynamicDegree({ ...plan, frameCount: 3 }).finish()).toThrow(/other pairs than 0/);
-    expect(() => dynamicDegree({ ...plan, frameCount: 3 }).push(new Float32Array(4))).toThrow(/other values/);
   });
 });
 

@@ -9,8 +9,8 @@ import { pixelsOf } from "../../support/fixture-image.ts";
 import { maxDifference } from "../../support/golden.ts";
 import { vbenchFixtures } from "../../support/vbench/stubs.ts";
 
-function casesIn<Case>(file: string): readonly Case[] {
-  return (JSON.parse(readFileSync(new URL(file, vbenchFixtures), "utf8")) as { cases: readonly Case[] }).cases;
+function casesIn(file: string): unknown {
+  return (JSON.parse(readFileSync(new URL(file, vbenchFixtures), "utf8")) as { cases: unknown }).cases;
 }
 
 type PositionCase = { grid: number; depth: number; size: [number, number]; patch: number; shape: number[]; values: number[] };
@@ -24,10 +24,11 @@ describe("DINO's positions", () => {
     );
   };
 
-  test.each(casesIn<PositionCase>("dino-positions.json"))("are the reference's for $size of a grid of $grid", (entry) => {
+  test.each(casesIn("dino-positions.json") as readonly PositionCase[])("are the reference's for $size of a grid of $grid", (entry) => {
     const { grid, depth, size, patch, shape, values } = entry;
     const positions = dinoPositions(positionsOf(grid, depth), { height: size[0], width: size[1] }, patch);
     expect(positions.shape).toEqual(shape);
+    // Of values up to 0.8 that jump from cell to cell, where DINO's own are of 0.02: 2.13's float32 places are worth 9e-7 here.
     expect(maxDifference(positions.data, values)).toBeLessThan(1e-6);
   });
 
@@ -87,7 +88,7 @@ describe("MUSIQ's tokens", () => {
     expect(49 - 28 + 144 - 84).toBe(81);
   });
 
-  test.each(casesIn<TokenCase>("musiq-tokens.json"))("are torch's for a picture of $from", ({ seed, from, ...expected }) => {
+  test.each(casesIn("musiq-tokens.json") as readonly TokenCase[])("are torch's for a picture of $from", ({ seed, from, ...expected }) => {
     const picture = imagingTransform({ height: from[0], width: from[1] })(pixelsOf({ from, seed, binary: false }));
     const { shape, data } = musiqTokens(picture);
     expect(shape).toEqual([1, expected.count, musiqTokenLength]);

@@ -50,7 +50,7 @@ describe("the resize", () => {
 
   test("keeps a constant picture constant", () => {
     fc.assert(
-      fc.property(size, size, filter, fc.integer({ min: 0, max: 255 }), (from, to, kind, level) => {
+      fc.property(fc.tuple(size, size, filter, fc.integer({ min: 0, max: 255 })), ([from, to, kind, level]) => {
         const resized = createTorchResizer(from, { filter: kind, to })(new Uint8Array(from.height * from.width * 3).fill(level));
         expect(
           maxDifference(
@@ -75,7 +75,7 @@ describe("the resize", () => {
 
   test("gives in a window what the whole has there, from bytes and from planes of floats", () => {
     fc.assert(
-      fc.property(size, size, fc.tuple(edge, edge, edge, edge), filter, (from, to, [top, left, height, width], kind) => {
+      fc.property(fc.tuple(size, size, filter), fc.tuple(edge, edge, edge, edge), ([from, to, kind], [top, left, height, width]) => {
         const window = { top: top % to.height, left: left % to.width, height: 0, width: 0 };
         window.height = 1 + (height % (to.height - window.top));
         window.width = 1 + (width % (to.width - window.left));

@@ -1,6 +1,6 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createResizer } from "../../../services/domain/vap/pillow-resize.ts";
 import {
   centerCrop,
   clipTransform,
@@ -13,17 +13,20 @@ import {
 } from "../../../services/domain/vbench/transforms.ts";
 import { flowInput, flowSize, interpolatedBytes, interpolationInput } from "../../../services/domain/vbench/padding.ts";
 import { pixelsOf } from "../../support/fixture-image.ts";
+import { vbenchFixtures } from "../../support/vbench/stubs.ts";
 
+type ImageCase = { from: [number, number]; seed: number; sum: number; samples: [number, number][] };
+const imageCases = (JSON.parse(readFileSync(new URL("i2v-image.json", vbenchFixtures), "utf8")) as { cases: ImageCase[] }).cases;
 const size = (height: number, width: number): { height: number; width: number } => ({ height, width });
 
 test.each([
-  [480, 720, 224, 336],
-  [480, 832, 224, 388],
-  [720, 1280, 224, 398],
-  [1080, 1920, 224, 398],
-  [832, 480, 388, 224],
-])("a frame of %ix%i becomes %ix%i by its short side", (height, width, newHeight, newWidth) => {
-  expect(shortSideSize(size(height, width), 224)).toEqual(size(newHeight, newWidth));
+  { from: size(480, 720), to: size(224, 336) },
+  { from: size(480, 832), to: size(224, 388) },
+  { from: size(720, 1280), to: size(224, 398) },
+  { from: size(1080, 1920), to: size(224, 398) },
+  { from: size(832, 480), to: size(388, 224) },
+])("a frame of $from becomes $to by its short side", ({ from, to }) => {
+  expect(shortSideSize(from, 224)).toEqual(to);
 });
 
 test.each([
@@ -38,13 +41,13 @@ test.each([
 
 describe("imaging quality's size", () => {
   test.each([
-    [480, 720, 341, 512],
-    [480, 832, 295, 512],
-    [720, 1280, 288, 512],
-    [480, 512, 480, 512],
-    [300, 200, 300, 200],
-  ])("of %ix%i is %ix%i", (height, width, newHeight, newWidth) => {
-    expect(imagingSize(size(height, width))).toEqual(size(newHeight, newWidth));
+    { from: size(480, 720), to: size(341, 512) },
+    { from: size(480, 832), to: size(295, 512) },
+    { from: size(720, 1280), to: size(288, 512) },
+    { from: size(480, 512), to: size(480, 512) },
+    { from: size(300, 200), to: size(300, 200) },
+  ])("of $from is $to", ({ from, to }) => {
+    expect(imagingSize(from)).toEqual(to);
   });
 
   test("has a long side of 511 for the 470 of 513..4096 that VBench's order of operations misses", () => {
@@ -103,14 +106,14 @@ describe("a transform", () => {
     expect(inside.some(([left, right]) => Math.abs(left - right) > 0.3)).toBe(true);
   });
 
-  test("takes VBench-I2V's reference image through Pillow, which frames do not go through", () => {
-    const to = shortSideSize(from, 256);
-    const window = centerCrop(to, 224);
-    const bytes = createResizer(from, { filter: "bicubic", to, window })(pixels);
-    const { data } = i2vImageTransform(from)(pixels);
-    const first = Math.fround(Math.fround((bytes[0] ?? NaN) / 255) - Math.fround(0.485)) / Math.fround(0.229);
-    expect(data[0]).toBe(Math.fround(first));
-    expect(i2vFrameTransform(from)(pixels).data).not.toEqual(data);
+  test.each(imageCases)("takes VBench-I2V's reference image through Pillow, of $from", ({ from: [height, width], seed, sum, samples }) => {
+    const { data } = i2vImageTransform(size(height, width))(pixelsOf({ from: [height, width], seed, binary: false }));
+    expect(samples.map(([index]) => data[index])).toEqual(samples.map(([, value]) => Math.fround(value)));
+    expect(Math.abs(data.reduce((total, value) => total + value, 0) - sum)).toBeLessThan(1e-3);
+  });
+
+  test("takes VBench-I2V's frames another way than its reference image", () => {
+    expect(i2vFrameTransform(from)(pixels).data).not.toEqual(i2vImageTransform(from)(pixels).data);
   });
 });
 

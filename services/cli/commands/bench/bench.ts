@@ -6,6 +6,7 @@ import { type Finish, helpGroups } from "../../command-line.ts";
 import type { CliContext } from "../../context.ts";
 import { exportCommand } from "./export.ts";
 import { importCommand } from "./import.ts";
+import { metricsCommand } from "./metrics.ts";
 import { reportCommand } from "./report.ts";
 import { importResultsCommand, resultsCommand } from "./results.ts";
 import { runCommand } from "./run.ts";
@@ -15,7 +16,7 @@ import { importVotesCommand, votesCommand } from "./votes.ts";
 
 /** In the order of the help. */
 const commands = [
-  ...[importCommand, suitesCommand, suiteCommand],
+  ...[importCommand, suitesCommand, suiteCommand, metricsCommand],
   ...[runCommand, runsCommand, reportCommand, exportCommand],
   ...[importResultsCommand, resultsCommand, importVotesCommand, votesCommand],
 ];

@@ -5,8 +5,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { toFarmError } from "../../../domain/errors.ts";
 import { hashFile } from "../../../platform/artifacts/fetch.ts";
-import type { ModelManifest } from "../../../platform/models/manifest.ts";
-import { findModels } from "../../../platform/models/repository.ts";
+import { findModels, type HeldManifest } from "../../../platform/models/repository.ts";
 import { type Check, fail, ok, type Verdict, warn } from "../verdict.ts";
 
 /** What the model repository holds. */
@@ -40,8 +39,8 @@ export const modelsCheck: Check = {
   name: "models",
   async run({ modelsFolder: folder, isDeep }) {
     try {
-      const { models, faults } = await findModels(folder);
-      const looked = await Promise.all([...models.values()].map((model) => look(model, isDeep)));
+      const { models, metrics, faults } = await findModels(folder);
+      const looked = await Promise.all([...models.values(), ...metrics.values()].map((model) => look(model, isDeep)));
       return judgeModels({ folder, isDeep, models: looked, damaged: faults.map(({ message }) => message) });
     } catch (thrown) {
       return judgeModels({ folder, isDeep, models: { reason: toFarmError(thrown).message } });
@@ -49,7 +48,7 @@ export const modelsCheck: Check = {
   },
 };
 
-async function look(model: ModelManifest, isDeep: boolean) {
+async function look(model: HeldManifest, isDeep: boolean) {
   const files = Object.values(model.engines).flatMap((engine) => engine.files);
   const faults: string[] = [];
   for (const { path, bytes, sha256 } of files) {

@@ -17,10 +17,12 @@ export type ExecutionOptions = {
   readonly deviceId: number;
 };
 
+export type RunOptions = { readonly mayBeNotFinite?: boolean };
+
 export type EngineSession = {
   readonly engine: Engine;
-  /** Runs the graph once; inputs and outputs are checked against the manifest, outputs must be finite. */
-  run(feeds: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Float32Tensor>>>;
+  /** Runs the graph once; inputs and outputs are checked against the manifest, outputs must be finite unless the caller judges that. */
+  run(feeds: Readonly<Record<string, Tensor>>, options?: RunOptions): Promise<Readonly<Record<string, Float32Tensor>>>;
   /** The providers that the last run really used. */
   ranOn(): readonly string[];
   close(): Promise<void>;
@@ -58,8 +60,9 @@ export async function openSession(path: string, engine: Engine, options: Executi
     let providers: readonly string[] = [];
     return {
       engine,
-      async run(feeds) {
+      async run(feeds, { mayBeNotFinite = false } = {}) {
         const outputs = await runSession(session, engine, feeds);
+        if (!mayBeNotFinite) requireFinite(outputs, engine);
         providers = await probe.ran(() => session.endProfiling());
         return outputs;
       },
@@ -124,10 +127,16 @@ function toOrt(tensor: Tensor | undefined, port: Engine["inputs"][number]): OrtT
 
 function fromOrt(value: OrtTensor | undefined, name: string): Float32Tensor {
   if (!(value?.data instanceof Float32Array)) throw new FarmError("STAGE_FAILED", { message: `${name} is no float32 tensor` });
-  for (const element of value.data) {
-    if (!Number.isFinite(element)) throw new FarmError("STAGE_NOT_FINITE", { message: `${name} holds values that are not finite` });
-  }
   return float32(value.dims, value.data);
+}
+
+function requireFinite(outputs: Readonly<Record<string, Float32Tensor>>, engine: Engine): void {
+  for (const [name, { data }] of Object.entries(outputs)) {
+    for (const element of data) {
+      if (Number.isFinite(element)) continue;
+      throw new FarmError("STAGE_NOT_FINITE", { message: `${engine.name}.${name} holds values that are not finite` });
+    }
+  }
 }
 
 function runError(engine: Engine, cause: unknown): FarmError {

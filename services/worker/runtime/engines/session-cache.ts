@@ -5,15 +5,15 @@
  * model that changes on disk opens anew; room is made before a load, never after. One engine is always allowed, however large.
  */
 import { join } from "node:path";
-import { createEngineVerifier } from "../../../platform/models/repository.ts";
-import type { Engine, ModelManifest } from "../../../platform/models/manifest.ts";
+import { createEngineVerifier, type HeldManifest } from "../../../platform/models/repository.ts";
+import type { Engine } from "../../../platform/models/manifest.ts";
 import { type EngineSession, type ExecutionOptions, openSession } from "./onnx-session.ts";
 
 export type SessionCacheOptions = ExecutionOptions & { readonly sessionBytes: number };
 
 export type SessionCache = {
   /** An open session, opened now when it was not resident. `onLoad` is called before a load begins. */
-  open(manifest: ModelManifest, engine: Engine, onLoad: () => void): Promise<EngineSession>;
+  open(manifest: Pick<HeldManifest, "folder">, engine: Engine, onLoad: () => void): Promise<EngineSession>;
   residentDigests(): readonly string[];
 };
 

@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { FarmError } from "../../../domain/errors.ts";
-import { stageCodeVersions } from "../../../domain/stage.ts";
+import { stageCodeVersion } from "../../../domain/stage.ts";
 import type { Tensor } from "../../../domain/tensors/tensor.ts";
 import { assumedCostMs, hasCheckpoints, isCheckpointDue, type KeptPoint } from "../../../domain/vap/checkpoint-pace.ts";
 import { decodeDenoiseState, encodeDenoiseState } from "../../../domain/vap/denoise-checkpoint.ts";
@@ -61,7 +61,7 @@ function sizeOf({ latents, memory, random }: DenoiseState): number {
 
 function nameOf({ plan, seed, engineDigest, inputs }: DenoiseRun): string {
   const { kind, steps, isGuided, latentShape } = plan;
-  const settings = { code: stageCodeVersions.denoise, engineDigest, seed: seed.toString(), kind, steps, isGuided, latentShape };
+  const settings = { code: stageCodeVersion("denoise"), engineDigest, seed: seed.toString(), kind, steps, isGuided, latentShape };
   const hash = createHash("sha256").update(JSON.stringify(settings));
   for (const [input, tensor] of [...inputs].toSorted(([left], [right]) => (left < right ? -1 : 1))) {
     if (tensor === undefined) continue;

@@ -4,7 +4,9 @@
 import type { StageWork } from "../stage-run.ts";
 import { clipEncode } from "./clip-encode.ts";
 import { denoise } from "./denoise.ts";
+import { panels } from "./panels.ts";
 import { prepare } from "./prepare.ts";
+import { score } from "./score/score.ts";
 import type { StageContext } from "./stage-context.ts";
 import type { StageMade } from "./stage-made.ts";
 import { textEncode } from "./text-encode.ts";
@@ -26,5 +28,9 @@ export function runWork(context: StageContext, work: StageWork): Promise<readonl
       return denoise(context, work);
     case "vae_decode":
       return vaeDecode(context, work);
+    case "panels":
+      return panels(context, work);
+    default:
+      return score(context, work);
   }
 }

@@ -9,6 +9,7 @@ import type { Tensor, Uint8Tensor } from "../../../domain/tensors/tensor.ts";
 export type StageMade =
   /** A safetensors file. */
   | { readonly kind: "tensors"; readonly name: string; readonly bytes: Uint8Array }
+  | { readonly kind: "json"; readonly name: string; readonly bytes: Uint8Array }
   /** Frames that become an mp4, uint8 [F,H,W,3]. */
   | { readonly kind: "mp4"; readonly name: string; readonly frames: Uint8Tensor; readonly fps: number; readonly ffmpegPath: string };
 

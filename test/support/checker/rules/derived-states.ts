@@ -2,9 +2,9 @@
  * Design §3 and the store's invariants 4 and 5: jobs and renders derive from tasks, and end when those do.
  */
 import type { Facts } from "../facts.ts";
-import type { JobRow, RenderRow } from "../rows.ts";
+import type { JobRow, RenderRow, TaskRow } from "../rows.ts";
 import type { Finding, Rule } from "../violation.ts";
-import { endedStates, jobName } from "../words.ts";
+import { endedStates, isScore, jobName } from "../words.ts";
 
 export const derivedStates: Rule<Facts> = {
   sentence: "jobs and renders are where their tasks are",
@@ -35,11 +35,12 @@ function ofRender(facts: Facts, render: RenderRow): readonly Finding[] {
   const tasks = facts.tasksOf(render.id).flatMap(({ task_id }) => facts.tasks.get(task_id) ?? []);
   const where = `render ${render.position} of ${jobName(render.job_id)}`;
   const say = (what: string): readonly Finding[] => [{ where, what, evidence: [render, ...tasks] }];
-  const dead = tasks.filter(({ state }) => state === "failed" || state === "cancelled");
-  const isDone = tasks.length > 0 && tasks.every(({ state }) => state === "succeeded");
+  const isDead = ({ state }: TaskRow): boolean => state === "failed" || state === "cancelled";
+  const dead = tasks.filter((task) => isDead(task) && !isScore(task));
+  const isDone = tasks.length > 0 && tasks.every((task) => task.state === "succeeded" || (isScore(task) && isDead(task)));
   if (!endedStates.includes(render.state)) return dead.length > 0 || isDone ? say(`it is ${render.state}, its tasks have ended`) : [];
   // A task that ran again for another render since then has succeeded before.
-  const undone = tasks.filter(({ id }) => !facts.attemptsOf(id).some(({ state }) => state === "succeeded"));
+  const undone = tasks.filter((task) => !isScore(task) && !facts.attemptsOf(task.id).some(({ state }) => state === "succeeded"));
   if (render.state === "succeeded" && undone.length > 0) return say("it succeeded without all of its tasks");
   // One that fails while it waits has none.
   return render.state === "failed" && tasks.length > 0 && dead.length === 0 ? say("it failed and none of its tasks did") : [];

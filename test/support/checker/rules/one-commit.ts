@@ -4,7 +4,7 @@
 import type { Facts } from "../facts.ts";
 import type { TaskRow } from "../rows.ts";
 import type { Finding, Rule } from "../violation.ts";
-import { endedStates, openTaskStates, taskName } from "../words.ts";
+import { endedStates, isScore, openTaskStates, taskName } from "../words.ts";
 
 export const oneCommit: Rule<Facts> = {
   sentence: "a report, its results, its dependents and its events are one commit",
@@ -43,17 +43,20 @@ function wants(facts: Facts): readonly Finding[] {
   ];
 }
 
-/** A render that succeeded has the success of each task that was not another's before in its job's log. One that was retried may have older ones. */
+/**
+ * A render that succeeded has the success of each task that was not another's before in its job's log; of a score only where it committed. One that was
+ * retried may have older ones.
+ */
 function unlogged(facts: Facts, task: TaskRow): readonly Finding[] {
+  const committed = facts.attemptsOf(task.id).some(({ state }) => state === "succeeded");
   const users = facts.usersOf(task.id).filter(({ is_reused }) => !is_reused);
   const renders = users.flatMap(({ render_id }) => facts.renders.get(render_id) ?? []).filter(({ state }) => state === "succeeded");
-  const jobs = renders.filter(({ job_id }) => {
+  const jobs = (isScore(task) && !committed ? [] : renders).filter(({ job_id }) => {
     if (facts.jobs.get(job_id)?.is_pruned !== false) return false;
     const events = facts.eventsOf(job_id);
     const isThere = events.some(({ kind, task_id }) => kind === "task.succeeded" && task_id === task.id);
     return !isThere && !events.some(({ kind }) => kind.endsWith(".retried") && kind !== "task.retried");
   });
-  const committed = facts.attemptsOf(task.id).some(({ state }) => state === "succeeded");
   const invented = facts.database.event.filter(({ kind, task_id }) => kind === "task.succeeded" && task_id === task.id && !committed);
   return [
     ...jobs.map((render) => ({

@@ -1,5 +1,5 @@
 /**
- * POST /v1/jobs:manifest: a body of JSON lines, each a message of SubmitManifest, streamed on as they come.
+ * Client streams over HTTP (POST /v1/jobs:manifest, /v1/suites): a body of JSON lines, each a message of the method, streamed on as they come.
  *
  * A line is bounded as a message is, the body is not: what is read goes on at once, and the farm reading slowly slows the sender down.
  */
@@ -13,12 +13,12 @@ import { type Exchange, sendJson, streamDeadlineMs } from "./exchange.ts";
 // JSON spells bytes in base64, a third longer.
 const maxLineCharacters = 6 * 1024 * 1024;
 
-/** Passes the lines on and answers with the job, or what is wrong. */
-export async function receiveManifest(exchange: Exchange, method: RpcMethod): Promise<void> {
+/** Passes the lines on and answers as the method does. */
+export async function receiveLines(exchange: Exchange, method: RpcMethod): Promise<void> {
   const { request, response, map, client, call } = exchange;
   const type = (request.headers["content-type"] ?? "").toLowerCase();
   if (!/^application\/(x-ndjson|jsonl)\s*(;|$)/.test(type)) {
-    throw new FarmError("CONTENT_TYPE_REFUSED", { message: "a manifest is sent with `content-type: application/x-ndjson`" });
+    throw new FarmError("CONTENT_TYPE_REFUSED", { message: "lines of messages are sent with `content-type: application/x-ndjson`" });
   }
   const answer = await client.clientStream(method.grpcPath, messages(method, request), { ...call, deadlineMs: streamDeadlineMs });
   sendJson(response, binaryToJson(method.output, answer, map.registry));

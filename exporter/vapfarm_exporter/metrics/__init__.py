@@ -1,0 +1,1 @@
+"""The networks of VBench's metrics, and the model repository that holds them."""

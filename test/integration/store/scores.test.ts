@@ -1,0 +1,176 @@
+import { expect, test } from "vitest";
+import type { PlannedTask } from "../../../services/domain/planned-task.ts";
+import { scoreStage } from "../../../services/domain/stage.ts";
+import type { MetricName } from "../../../services/domain/vbench/metric.ts";
+import type { AttemptReport, ReportedScore } from "../../../services/coordinator/store/store-contract.ts";
+import { checkInvariants } from "../../support/store-invariants.ts";
+import { useWorld } from "../../support/store-suite.ts";
+import { createWorker, outputHash, sha256, submit, success, task } from "../../support/store-world.ts";
+
+const world = useWorld();
+
+const motion = "motion_smoothness";
+
+/** A task that makes a clip, and score tasks of it; `domain` keeps them apart from those of another. */
+function scored(metrics: readonly MetricName[], { domain = "", prompt }: { readonly domain?: string; readonly prompt?: string } = {}) {
+  const clip = { ...task("clip", { domain, artifacts: ["mp4"] }), stage: "vae_decode" as const };
+  const scores = metrics.map((metric): PlannedTask => ({
+    ...task(metric, { domain }),
+    stage: scoreStage(metric),
+    parameters: { score: { metric, ...(prompt === undefined ? {} : { prompt }) } },
+    inputs: [{ name: "video", source: { kind: "task", contentKey: clip.contentKey, output: "mp4" } }],
+  }));
+  return [clip, ...scores];
+}
+
+const score = (change: Partial<ReportedScore> = {}): ReportedScore => ({
+  metric: motion,
+  metricVersion: 1,
+  variant: "",
+  modelDigest: "",
+  runtime: "played",
+  decodeProfile: "bt601",
+  status: "ok",
+  value: 0.1 + 0.2,
+  reason: "",
+  vbenchValue: null,
+  frames: 49,
+  fpsNumerator: 16,
+  fpsDenominator: 1,
+  width: 64,
+  height: 48,
+  extra: { pairs: 2 },
+  series: [{ name: "differences", values: [3, 1e-300, 2] }],
+  decodeMs: 4,
+  ...change,
+});
+
+/** The clip's own hash is `clip`'s, whichever task made it. */
+function made(claim: Parameters<typeof success>[0], clip = "clip"): AttemptReport {
+  const report = success(claim, ["mp4"]);
+  if (report.outcome.kind !== "success") return report;
+  const outputs = report.outcome.outputs.map((output) => ({ ...output, sha256: sha256(clip) }));
+  return { ...report, outcome: { ...report.outcome, outputs } };
+}
+
+function scoreReport(claim: Parameters<typeof success>[0], change: Partial<ReportedScore> = {}): AttemptReport {
+  const report = success(claim, ["json"]);
+  return report.outcome.kind === "success" ? { ...report, outcome: { ...report.outcome, score: score(change) } } : report;
+}
+
+const values = () =>
+  world().sql<{ metric: string; status: string; value: number | null; conditioned_on: string; video_sha256: string }>(
+    "select metric, status, value, conditioned_on, video_sha256 from metric_value order by id",
+  );
+
+test("a score is committed with its attempt, once, however often it is reported", async () => {
+  const { store, sql } = world();
+  const jobId = await submit(store, scored([motion]));
+  const worker = createWorker(store);
+  await worker.report(made(await worker.claim()));
+  const claim = await worker.claim();
+  for (let times = 0; times < 3; times += 1) await worker.report(scoreReport(claim, { value: 0.1 + 0.2 + times }));
+  expect(await values()).toEqual([{ metric: motion, status: "ok", value: 0.1 + 0.2, conditioned_on: "", video_sha256: sha256("clip") }]);
+  expect(await sql(`select name, "values" from metric_series`)).toEqual([{ name: "differences", values: [3, 1e-300, 2] }]);
+  expect(await sql("select metric, runtime, provider, profile, decode_profile from metric_run")).toEqual([
+    { metric: motion, runtime: "played", provider: "cpu", profile: "cpu;test", decode_profile: "bt601" },
+  ]);
+  expect(await sql("select extra, frames, width from metric_value")).toEqual([{ extra: { pairs: 2 }, frames: 49, width: 64 }]);
+  expect((await store.getJob("local", jobId))?.state).toBe("succeeded");
+  await checkInvariants(world());
+});
+
+test.each(["nan", "skipped"] as const)("a score that is %s has a reason and VBench's answer, and no value", async (status) => {
+  const { store, sql } = world();
+  await submit(store, scored([motion]));
+  const worker = createWorker(store);
+  await worker.report(made(await worker.claim()));
+  await worker.report(scoreReport(await worker.claim(), { status, value: null, reason: "frame 3", vbenchValue: 0, series: [] }));
+  expect(await sql("select status, value, reason, vbench_value from metric_value")).toEqual([
+    { status, value: null, reason: "frame 3", vbench_value: 0 },
+  ]);
+});
+
+test("the first value of a clip stays, whoever computes it again; another prompt's is another value", async () => {
+  const { store, sql } = world();
+  const worker = createWorker(store);
+  const scores: [string, string, number][] = [
+    ["a", "cat", 0.1],
+    ["b", "cat", 0.2],
+    ["c", "dog", 0.3],
+  ];
+  for (const [domain, prompt, value] of scores) {
+    await submit(store, scored([motion], { domain, prompt }));
+    await worker.report(made(await worker.claim()));
+    await worker.report(scoreReport(await worker.claim(), { value }));
+  }
+  expect((await values()).map(({ value, conditioned_on }) => [value, conditioned_on])).toEqual([
+    [0.1, sha256("cat")],
+    [0.3, sha256("dog")],
+  ]);
+  const ofTasks = await sql<{ value: number }>(
+    "select v.value from task_score k join metric_value v on v.id = k.value_id order by k.task_id",
+  );
+  expect(ofTasks.map(({ value }) => value)).toEqual([0.1, 0.1, 0.3]);
+});
+
+test("what another stage than its metric's reports is no score", async () => {
+  const { store } = world();
+  await submit(store, scored([motion]));
+  const worker = createWorker(store);
+  await worker.report(made(await worker.claim()));
+  await worker.report(scoreReport(await worker.claim(), { metric: "clip_score" }));
+  expect(await values()).toEqual([]);
+});
+
+test("a render succeeds when its scores have ended, with or without a value, and not before", async () => {
+  const { store } = world();
+  const jobId = await submit(store, scored([motion, "dynamic_degree"]));
+  const worker = createWorker(store);
+  const state = async () => (await store.getJob("local", jobId))?.state;
+  await worker.report(made(await worker.claim()));
+  await worker.fail(await worker.claim(), "STAGE_INPUT_INVALID");
+  expect(await state()).toBe("running");
+  const claim = await worker.claim();
+  await worker.report(scoreReport(claim, { metric: claim.stage.slice("score/".length) }));
+  expect(await state()).toBe("succeeded");
+  const job = await store.getJob("local", jobId);
+  expect(job?.only?.failure).toBeUndefined();
+  expect(job?.only?.artifacts.map(({ name, sha256: hash }) => [name, hash])).toEqual([["mp4", sha256("clip")]]);
+  await checkInvariants(world());
+});
+
+test("a render whose last score fails succeeds with that", async () => {
+  const { store } = world();
+  const jobId = await submit(store, scored([motion]));
+  const worker = createWorker(store);
+  await worker.report(made(await worker.claim()));
+  await worker.fail(await worker.claim(), "STAGE_INPUT_INVALID");
+  expect((await store.getJob("local", jobId))?.state).toBe("succeeded");
+  await checkInvariants(world());
+});
+
+test("a render whose clip fails fails for that, and its scores are over", async () => {
+  const { store, sql } = world();
+  const jobId = await submit(store, scored([motion]));
+  const worker = createWorker(store);
+  await worker.fail(await worker.claim(), "STAGE_INPUT_INVALID");
+  const job = await store.getJob("local", jobId);
+  expect([job?.state, job?.only?.failure?.stage]).toEqual(["failed", "vae_decode"]);
+  expect(await sql("select state from task where vf_is_score(stage)")).toEqual([{ state: "cancelled" }]);
+  await checkInvariants(world());
+});
+
+test("a score is kept when the render that asked for it is gone", async () => {
+  const { store, sql } = world();
+  const jobId = await submit(store, scored([motion]));
+  const worker = createWorker(store);
+  const clip = await worker.claim();
+  await worker.report(success(clip, ["mp4"]));
+  await worker.report(scoreReport(await worker.claim()));
+  await sql("update task set unused_since = null");
+  await sql("delete from render where job_id = $1", [jobId]);
+  await sql("delete from task_input");
+  await sql("delete from task");
+  expect((await values()).map(({ video_sha256 }) => video_sha256)).toEqual([outputHash(clip.taskId, "mp4")]);
+});
