@@ -9,6 +9,7 @@ import {
   ImportedResults,
   type ImportSuiteRequest,
   type ListRunItemsRequest,
+  MetricModel,
   type SuiteRow,
 } from "../../services/gen/proto/vapfarm/v1/bench.ts";
 import { benchPreference, benchRow, benchSuite, type BenchWorld, benchWorld } from "./bench-world.ts";
@@ -70,5 +71,6 @@ export function benchHandlers(): Handlers {
     getResults: () => ({ results: imported, text: klingText }),
     importVotes: () => ({ preference: benchPreference }),
     getPreference: () => ({ preference: benchPreference }),
+    listMetricModels: () => ({ models: [MetricModel.create({ name: "demo-metrics", weights: "random", pool: "test", metrics: [1, 10] })] }),
   };
 }

@@ -1,5 +1,5 @@
 /**
- * "so many of so many, so long left" on stderr: redrawn on a terminal, a line per tenth elsewhere, nothing for scripts.
+ * "so many of so many, so long left" on stderr: redrawn on a terminal, a line every few seconds elsewhere, nothing for scripts.
  */
 import type { Output } from "../output.ts";
 import { spanText } from "../ages.ts";
@@ -14,21 +14,20 @@ export type CountView = {
 /** What a person is shown of a count. */
 export type Counted = { readonly title: string; readonly done: number; readonly total: number; readonly elapsedMs: number };
 
-const fewest = 8;
 const redrawMs = 100;
+const lineMs = 2_000;
 
 /** A view on stderr. */
 export function createCountView(output: Output, asJson: boolean): CountView {
   let title = "";
   let begun = 0;
   let shownAt = 0;
-  let mark = "";
   const put = (text: string): void => void output.errorStream.write(text);
   return {
     show(next, done, total) {
       if (asJson) return;
       const now = performance.now();
-      if (next !== title) [title, begun, shownAt, mark] = [next, now, 0, ""];
+      if (next !== title) [title, begun, shownAt] = [next, now, output.isTty ? 0 : now];
       const text = countText({ title, done, total, elapsedMs: now - begun });
       if (output.isTty) {
         if (now - shownAt < redrawMs && done < total) return;
@@ -36,9 +35,8 @@ export function createCountView(output: Output, asJson: boolean): CountView {
         put(`\r${text}\u001b[K`);
         return;
       }
-      const tenth = `${title} ${Math.floor((done * 10) / Math.max(1, total))}`;
-      if (total < fewest || tenth === mark) return;
-      mark = tenth;
+      if (now - shownAt < lineMs) return;
+      shownAt = now;
       output.note(text);
     },
     stop() {

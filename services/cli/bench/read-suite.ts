@@ -49,7 +49,7 @@ export async function readSuite(context: CliContext, source: SuiteSource): Promi
   const reading = readSuiteRows(await textOf(path));
   if (!source.asJson) tellNotes(context, reading, fileName);
   const view = createCountView(output, source.asJson);
-  const media = await readSuiteMedia(reading.rows, {
+  const media = await readSuiteMedia(reading.named, {
     root: resolve(workingFolder, source.root),
     reader: source.isDecoded ? await openMediaReader(context) : undefined,
     signal: interrupts.signal,

@@ -11,7 +11,7 @@ import { hashFile } from "../../platform/artifacts/fetch.ts";
 import type { MediaReader } from "../../platform/media/media-reader.ts";
 import { mapBounded } from "../batch/bounded.ts";
 import type { FileFault } from "../file-faults.ts";
-import type { FileRow, NamedFile } from "./suite-rows.ts";
+import type { NamedFile } from "./suite-rows.ts";
 
 /** A file of the suite that is sound as far as it was looked at. */
 export type SuiteFile = { readonly path: string; readonly sha256: string; readonly sizeBytes: number };
@@ -31,9 +31,9 @@ export type MediaChecks = {
 const atOnce = 4;
 const expectedClip = "a clip that decodes from its first to its last frame";
 
-/** Looks at every file that the rows name. */
-export async function readSuiteMedia(rows: readonly FileRow[], checks: MediaChecks): Promise<MediaReading> {
-  const uses = usesOf(rows);
+/** Looks at every file that is named. */
+export async function readSuiteMedia(named: readonly NamedFile[], checks: MediaChecks): Promise<MediaReading> {
+  const uses = usesOf(named);
   const paths = [...uses.keys()];
   const root = await realpath(resolve(checks.root)).catch(() => undefined);
   if (root === undefined) return { files: new Map(), faults: [rootFault(checks.root)] };
@@ -51,14 +51,12 @@ export async function readSuiteMedia(rows: readonly FileRow[], checks: MediaChec
   return { files: new Map([...files].filter(([path]) => !wrong.has(path))), faults };
 }
 
-function usesOf(rows: readonly FileRow[]): ReadonlyMap<string, readonly NamedFile[]> {
+function usesOf(named: readonly NamedFile[]): ReadonlyMap<string, readonly NamedFile[]> {
   const uses = new Map<string, NamedFile[]>();
-  for (const { target, references } of rows) {
-    for (const use of [target, ...references]) {
-      const known = uses.get(use.path);
-      if (known === undefined) uses.set(use.path, [use]);
-      else known.push(use);
-    }
+  for (const use of named) {
+    const known = uses.get(use.path);
+    if (known === undefined) uses.set(use.path, [use]);
+    else known.push(use);
   }
   return uses;
 }

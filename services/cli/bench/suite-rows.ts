@@ -30,7 +30,10 @@ export type FileRow = {
 
 /** What a file says, as far as it can be read. */
 export type FileReading = {
+  /** Those that are sound. */
   readonly rows: readonly FileRow[];
+  /** Every file that is named, also by rows that are wrong in something else. */
+  readonly named: readonly NamedFile[];
   readonly faults: readonly FileFault[];
   /** Columns that nothing is read from. */
   readonly unknownColumns: readonly string[];
@@ -48,11 +51,14 @@ export function readSuiteRows(text: string): FileReading {
   const csvFaults = faults.map((fault) => ({ ...fault, field: "" }));
   const [first, ...others] = records;
   const { header, faults: headerFaults } = readHeader(first);
-  if (header === undefined) return { rows: [], faults: inOrder([...csvFaults, ...headerFaults]), unknownColumns: [], leftOut: 0 };
+  if (header === undefined) {
+    return { rows: [], named: [], faults: inOrder([...csvFaults, ...headerFaults]), unknownColumns: [], leftOut: 0 };
+  }
   const reader = new RowReader(header, others);
   const rows = reader.read();
   return {
     rows,
+    named: reader.named,
     faults: inOrder([...csvFaults, ...reader.faults]),
     unknownColumns: header.unknown,
     leftOut: reader.leftOut,
@@ -61,6 +67,7 @@ export function readSuiteRows(text: string): FileReading {
 
 class RowReader {
   readonly faults: FileFault[] = [];
+  readonly named: NamedFile[] = [];
   leftOut = 0;
   readonly #header: SuiteHeader;
   readonly #records: readonly CsvRecord[];
@@ -129,7 +136,10 @@ class RowReader {
     const text = given.trim();
     const reason = whyNoPath(text);
     if (reason !== undefined) this.#fault(cell, field, [reason, "the path of a clip below --root"]);
-    return reason === undefined ? { line: cell.line, column: cell.column, field, path: normalPath(text) } : undefined;
+    if (reason !== undefined) return undefined;
+    const file = { line: cell.line, column: cell.column, field, path: normalPath(text) };
+    this.named.push(file);
+    return file;
   }
 
   #references(record: CsvRecord): readonly NamedFile[] {

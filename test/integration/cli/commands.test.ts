@@ -67,6 +67,7 @@ const commandOf: Readonly<Record<MethodName, readonly string[]>> = {
   getResults: ["bench", "report", "0199a3f2", "--compare", "imported:kling"],
   importVotes: ["bench", "import-votes", "test/fixtures/bench/votes.csv"],
   getPreference: ["bench", "votes", "spring-study"],
+  listMetricModels: ["bench", "metrics"],
 };
 
 let farm: ScriptedFarm;

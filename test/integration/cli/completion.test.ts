@@ -22,6 +22,9 @@ const cases = [
   { line: "vapfarm completion ", offers: ["bash", "zsh", "fish"], not: ["render"] },
   { line: "vapfarm config use-context ", offers: ["home", "studio"], not: ["use-context"] },
   { line: "vapfarm jobs --context st", offers: ["studio"], not: ["home"] },
+  { line: "vapfarm bench ", offers: ["import", "run", "report"], not: ["render"] },
+  { line: "vapfarm bench run --metrics mo", offers: ["motion_smoothness"], not: ["dynamic_degree"] },
+  { line: "vapfarm bench report --clips ", offers: ["worst", "all", "none"], not: ["--html"] },
   { line: "vapfarm render --image pic", offers: ["picture.png"], not: ["render"] },
 ] as const;
 

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { ImportedResults, Preference, Run, RunItem, Suite, SuiteRow } from "../../../services/gen/proto/vapfarm/v1/bench.ts";
 import { ExplainJobResponse, JobEvent, JobState, Render, RenderSpec, Worker } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
 import { Farm, Hold, HoldScope, Model } from "../../../services/gen/proto/vapfarm/v1/operator.ts";
 import { FarmError } from "../../../services/domain/errors.ts";
@@ -101,6 +102,18 @@ describe("what others wrote", () => {
   const cordon = { reason: hostile, placedBy: hostile, placeTime: new Date(0) };
   const worker = Worker.create({ name: hostile, host: hostile, device: hostile, cordon, models: [hostile] });
   const hold = Hold.create({ scope: HoldScope.HOLD_SCOPE_POOL, name: hostile, reason: hostile, placedBy: hostile });
+  const suite = Suite.create({ name: hostile, rowCount: 1, kinds: [{ kind: hostile, rows: 1 }] });
+  const suiteRow = SuiteRow.create({ caption: hostile, kind: hostile, targetPath: hostile, referencePaths: [hostile] });
+  const run = Run.create({ runId: "r", suiteName: hostile, model: hostile, label: hostile, itemCount: 1, metricsModel: hostile });
+  const item = RunItem.create({
+    row: suiteRow,
+    failureCode: hostile,
+    failureMessage: hostile,
+    failureStage: hostile,
+    stages: [{ stage: hostile }],
+  });
+  const results = ImportedResults.create({ dimensions: [{ dimension: hostile, value: 1, count: 1 }] });
+  const preference = Preference.create({ name: hostile, shares: [{ method: hostile, percent: 100 }] });
   const explained = ExplainJobResponse.create({
     summary: hostile,
     tasks: [{ stage: hostile, label: hostile, pool: hostile, constraints: [{ message: hostile, remedy: hostile }] }],
@@ -123,6 +136,12 @@ describe("what others wrote", () => {
     ["explain job-1", { explainJob: () => explained }],
     ["cancel job-1", refused()],
     ["watch job-1", { getJob: () => ({ job }) }],
+    ["bench suites", { listSuites: () => ({ suites: [suite], nextPageToken: "" }) }],
+    ["bench suite s --rows", { getSuite: () => ({ suite, rows: [suiteRow] }) }],
+    ["bench runs", { listRuns: () => ({ runs: [run], nextPageToken: "" }) }],
+    ["bench report r", { getRun: () => ({ run, setScores: [] }), listRunItems: () => ({ items: [item], nextPageToken: "" }) }],
+    ["bench results", { listResults: () => ({ results: [{ ...results, name: hostile }] }) }],
+    ["bench votes v", { getPreference: () => ({ preference }) }],
   ])("is one line that a terminal only shows: %s", async (line, handlers) => {
     const { stdout, stderr } = await ran(handlers, ...line.split(" "));
     expect(`${stdout}${stderr}`).not.toMatch(acted);

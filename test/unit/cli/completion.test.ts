@@ -22,6 +22,10 @@ function program(): Command {
       .option("-n, --number <count>", "how many")
       .option("--json", "as JSON"),
   );
+  const bench = new Command("bench");
+  bench.addCommand(new Command("run").argument("<suite>", "which").option("--metrics <list>", "what"));
+  bench.addCommand(new Command("report").argument("<run>", "which").option("--compare <run>", "with what"));
+  root.addCommand(bench);
   const workers = new Command("workers").addCommand(new Command("drain").argument("<name>", "which"));
   root.addCommand(workers);
   root.addCommand(new Command("shell").addArgument(new Argument("<shell>", "which").choices(["bash", "zsh"])));
@@ -35,6 +39,14 @@ describe("what can stand on the command line", () => {
   it("is every visible command with its path", () => {
     expect(nodes.map(({ path }) => path)).toEqual(expect.arrayContaining(["", "show", "workers", "workers drain", "shell"]));
     expect(nodes.map(({ name }) => name)).not.toContain("__hidden");
+  });
+
+  it("tells suites, runs and metrics by their names", () => {
+    const [run, report] = ["bench run", "bench report"].map((path) => nodes.find((node) => node.path === path));
+    expect(run?.arguments[0]?.value).toEqual({ kind: "dynamic", of: "suites" });
+    expect(report?.arguments[0]?.value).toEqual({ kind: "dynamic", of: "runs" });
+    const metrics = run?.options.find(({ names }) => names.includes("--metrics"))?.value;
+    expect(metrics).toMatchObject({ kind: "choices", values: expect.arrayContaining(["clip_score", "none"]) as unknown });
   });
 
   it("tells values by their names", () => {

@@ -68,7 +68,7 @@ export function clipRows(items: readonly RunItem[]): readonly ClipRow[] {
 function clipRow(item: RunItem, digits: number): ClipRow {
   const { row, renderPosition, seedIndex, seed, state, failureCode, failureMessage, failureStage, videoSha256 } = item;
   const stages = item.stages.map(({ stage, computeSeconds, loadSeconds, isReused }) => ({ stage, computeSeconds, loadSeconds, isReused }));
-  const own = stages.filter(({ stage, isReused }) => !isReused && !stage.startsWith("score/"));
+  const own = stages.filter(({ stage, isReused }) => !isReused && stage !== "panels" && !stage.startsWith("score/"));
   return {
     renderPosition,
     name: clipName(nameOf(item), digits),

@@ -32,8 +32,8 @@ th[scope="row"] {font-weight: 500;}
 thead th.number {white-space: normal;}
 .ours > * {background: var(--ours);font-weight: 700;}
 .sortable {white-space: nowrap;font-size: 0.84rem;}
-.sortable th,.sortable td {padding: 5px 10px;}
-.sortable thead th {white-space: normal;min-width: 5.4rem;}
+.sortable th,.sortable td {padding: 5px 8px;}
+.sortable thead th {white-space: normal;min-width: 4.4rem;}
 .sortable th[scope="row"],.sortable thead th:first-child {position: sticky;left: 0;background: var(--back);z-index: 1;max-width: 15rem;overflow: hidden;text-overflow: ellipsis;}
 .sortable thead th:first-child {background: var(--panel);}
 .sortable button {all: unset;cursor: pointer;font-weight: 600;color: inherit;border-bottom: 1px dotted var(--dim);}

@@ -31,7 +31,7 @@ export function reportPage(report: ReportModel, media: ReadonlyMap<number, ClipM
         <main>
           ${sections.map(
             ({ id, title, content }) =>
-              html`<section aria-labelledby="${id}">
+              html`<section>
                 <h2 id="${id}">${title}</h2>
                 ${content}
               </section>`,

@@ -5,14 +5,18 @@
 /** An interval with low ≤ high. */
 export type Extent = { readonly low: number; readonly high: number };
 
+const smallest = 1e-290;
+
 /** The extent of the values; of none 0 .. 1, of one value or equal ones something around it. */
 export function extentOf(values: readonly number[]): Extent {
   const finite = values.filter(Number.isFinite);
   if (finite.length === 0) return { low: 0, high: 1 };
   const low = finite.reduce((least, value) => Math.min(least, value), Number.POSITIVE_INFINITY);
   const high = finite.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
-  if (high > low) return { low, high };
-  const around = low === 0 ? 0.5 : Math.abs(low) * 0.05;
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  // Nearer than a picture can tell apart, or than a quotient of doubles can be made of.
+  if (high - low > Math.max(size * 1e-9, smallest)) return { low, high };
+  const around = size <= smallest ? 0.5 : size * 0.05;
   return { low: low - around, high: high + around };
 }
 

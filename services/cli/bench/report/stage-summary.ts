@@ -18,7 +18,7 @@ export type StageSummary = {
 
 const order: readonly string[] = stageNames;
 
-/** In the order of a render; scores last, by name. */
+/** In the order of a render, then panels and scores; what this release does not know comes last, by name. */
 export function summarizeStages(clips: readonly ClipRow[]): readonly StageSummary[] {
   const stages = new Set(clips.flatMap((clip) => clip.stages.map(({ stage }) => stage)));
   return [...stages].sort(byPlace).map((stage) => {
@@ -45,8 +45,7 @@ function byPlace(left: string, right: string): number {
 
 function placeOf(stage: string): number {
   const known = order.indexOf(stage);
-  if (known >= 0) return known;
-  return stage.startsWith("score/") ? order.length + 1 : order.length;
+  return known >= 0 ? known : order.length;
 }
 
 /** Of sorted numbers. */

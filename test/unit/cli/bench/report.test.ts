@@ -89,7 +89,7 @@ describe("seconds per stage", () => {
     expect(encode?.reused).toBeGreaterThan(0);
     expect(stages.map(({ stage }) => stage)).toEqual([
       ...["prepare", "text_encode", "vae_encode", "denoise", "vae_decode"],
-      ...["score/dynamic_degree", "score/motion_smoothness", "score/subject_consistency", "score/temporal_flickering"],
+      ...["score/temporal_flickering", "score/subject_consistency", "score/motion_smoothness", "score/dynamic_degree"],
     ]);
   });
 });
