@@ -16,6 +16,7 @@ from vapfarm_exporter.metrics.bpe import SPECIALS, vocabulary
 from vapfarm_exporter.metrics.repository import demo_merges
 from vapfarm_exporter.vbench.clips import Clip, middle_indices, read_clip
 from vapfarm_exporter.vbench.frame_metrics import i2v_subject
+from vapfarm_exporter.vbench.interpolation import interpolate
 from vapfarm_exporter.vbench.motion_metrics import dynamic_degree, dynamic_threshold, flow_scores, temporal_flickering
 from vapfarm_exporter.vbench.musiq_tokens import musiq_tokens
 from vapfarm_exporter.vbench.networks import Networks, demo_networks
@@ -98,6 +99,11 @@ def test_one_reader_honours_a_clips_colour_tags_and_one_does_not(ffmpeg: str, re
     assert temporal_flickering(clip.frames) == pytest.approx(flickering, abs=1e-8)
 
 
+@pytest.mark.parametrize(("name", "rate"), [("realshort.mp4", 45000 / 1499), ("cup.mp4", 26.777)])
+def test_a_clips_rate_is_the_containers_fraction(ffmpeg: str, name: str, rate: float) -> None:
+    assert read_clip(ffmpeg, FIXTURES / name, "opencv").fps == rate
+
+
 def test_what_is_no_clip_is_refused_by_name(ffmpeg: str) -> None:
     with pytest.raises(ValueError, match=r"vbench\.json cannot be decoded"):
         read_clip(ffmpeg, FIXTURES / "vbench.json", "decord")
@@ -123,6 +129,14 @@ def noise(height: int, width: int) -> Tensor:
 @pytest.mark.parametrize(("size", "resized"), [((480, 720), (224, 336)), ((720, 1280), (224, 398)), ((832, 480), (388, 224))])
 def test_dino_sees_the_whole_picture(size: tuple[int, int], resized: tuple[int, int]) -> None:
     assert dino_transform(noise(*size).float()).shape[-2:] == resized
+
+
+def test_places_between_pixels_are_not_rounded_to_float32() -> None:
+    stripes = (torch.arange(1200) % 2 * 255).to(torch.uint8).expand(1, 1, 1, 1200)
+    source = torch.tensor(1200 / 350).double() * (torch.arange(350) + 0.5).double() - 0.5
+    toward_next = source - source.floor()
+    wanted = 255 * torch.where(source.floor() % 2 == 0, toward_next, 1 - toward_next)
+    assert (interpolate(stripes, (1, 350), "bilinear")[0, 0, 0].double() - wanted).abs().max() < 2e-5
 
 
 def test_bicubic_overshoots_in_float_and_not_in_bytes() -> None:

@@ -19,7 +19,8 @@ Reader = Literal["decord", "opencv"]
 # What ffmpeg needs to forget tags and still convert.
 _UNTAGGED = ("-vf", "setparams=colorspace=unknown:range=unknown,scale")
 _OUTPUT_SIZE = re.compile(r"Stream #0:0.*?: Video: rawvideo.*?, (\d+)x(\d+)")
-_RATES = {"tbr": re.compile(r"Video: .*?([\d.]+k?) tbr"), "fps": re.compile(r"Video: .*?([\d.]+k?) fps")}
+# What ffmpeg takes the stream's rate to be, as a fraction; the rates that it shows to people are rounded.
+_RATE = re.compile(r"^\[graph 0 input .*? fr:(\d+)/(\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,16 @@ class Clip:
 
 
 def _rate(log: str) -> float:
-    """The rate that OpenCV would report: the stream's own, else the average."""
-    for pattern in _RATES.values():
-        found = pattern.search(log)
-        if found:
-            return float(found[1].replace("k", "e3"))
-    return 0.0
+    """The rate that OpenCV would report, which guesses it as ffmpeg does."""
+    found = _RATE.search(log)
+    return int(found[1]) / int(found[2]) if found else 0.0
 
 
 def decode(ffmpeg: str, path: Path, options: tuple[str, ...] = ()) -> tuple[Tensor, str]:
     """All frames uint8 [N, H, W, 3] and what ffmpeg said; `options` go before the output's own."""
     output = (*options, "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
-    ran = subprocess.run([ffmpeg, "-hide_banner", "-i", str(path), "-map", "0:v:0", *output], capture_output=True, check=False)
+    command = [ffmpeg, "-hide_banner", "-v", "verbose", "-i", str(path), "-map", "0:v:0", *output]
+    ran = subprocess.run(command, capture_output=True, check=False)
     log = ran.stderr.decode("utf-8", "replace")
     size = _OUTPUT_SIZE.search(log)
     if ran.returncode != 0 or size is None:

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..metrics.musiq import PATCH
+from .interpolation import interpolate
 
 # Multiples of a patch's side.
 _LONGER_SIDES = (224, 384)
@@ -41,6 +42,5 @@ def musiq_tokens(image: Tensor) -> Tensor:
     for scale, side in enumerate(_LONGER_SIDES):
         ratio = side / max(height, width)
         size = (round(height * ratio), round(width * ratio))
-        smaller = F.interpolate(x, size=size, mode="bicubic", align_corners=False)
-        parts.append(_scale_tokens(smaller, scale, (side // PATCH) ** 2))
+        parts.append(_scale_tokens(interpolate(x, size, "bicubic"), scale, (side // PATCH) ** 2))
     return torch.cat([*parts, _scale_tokens(x, len(_LONGER_SIDES), None)])[None]

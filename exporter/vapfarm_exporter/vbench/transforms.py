@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from .interpolation import interpolate
+
 _CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
@@ -22,7 +24,7 @@ def _short_side_size(height: int, width: int, side: int) -> tuple[int, int]:
 
 def resize(frames: Tensor, size: tuple[int, int], mode: str) -> Tensor:
     """To a size; uint8 frames go through float and come back rounded half to even, which clamps what bicubic overshoots."""
-    resized = F.interpolate(frames.float(), size=size, mode=mode, align_corners=False, antialias=False)
+    resized = interpolate(frames, size, mode)
     return resized.clamp(0, 255).round().to(torch.uint8) if frames.dtype == torch.uint8 else resized
 
 
