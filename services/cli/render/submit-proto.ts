@@ -48,10 +48,12 @@ export function submitRequestToProto(request: SubmitRequest): SubmitRenderReques
   };
 }
 
-/** Scores and panels are asked for by benchmark runs alone. */
-function renderRequestToProto({ target: _target, scores: _scores, ...render }: RenderRequest): RenderSpec {
+function renderRequestToProto(render: RenderRequest): RenderSpec {
   return RenderSpec.create({
     ...render,
+    // Benchmark runs alone ask for scores and panels, and the farm makes their renders.
+    target: undefined,
+    scores: undefined,
     image: render.image === undefined ? undefined : mediaToProto(render.image),
     references: render.references.map(mediaToProto),
     referencePrompts: [...render.referencePrompts],

@@ -217,7 +217,12 @@ it("the metrics of a clip decode it once", async () => {
   const cache = createClipCache(1024 ** 3);
   const clips = {
     read: (request: Parameters<typeof cache.read>[0]) =>
-      cache.read({ ...request, onFrame: (frames) => void (frames === 1 && reads.push(request.stream)) }),
+      cache.read({
+        ...request,
+        onFrame: (frames) => {
+          if (frames === 1) reads.push(request.stream);
+        },
+      }),
   };
   for (const metric of ["temporal_flickering", "aesthetic_quality", "motion_smoothness"] as const) {
     await scoreClip(metric, { video: fixture("realshort.mp4"), engines, clips });

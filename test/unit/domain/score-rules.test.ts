@@ -46,7 +46,7 @@ describe("scores that are asked for", () => {
       [one],
       ["scores.metrics[0] has a value that this farm does not know"],
     ],
-  ] as const)("%s", (_name, scores, facts, expected) => {
+  ] as const)("%s", (...[, scores, facts, expected]) => {
     expect(fieldsOf(asking(scores), ...facts)).toEqual(expected);
   });
 

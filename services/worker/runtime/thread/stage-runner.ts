@@ -84,7 +84,7 @@ export class StageRunner {
     };
   }
 
-  #clipReader({ inputPath }: StageFiles, { signal, onProgress }: Pick<RunOptions, "signal" | "onProgress">): StageContext["clip"] {
+  #clipReader(files: StageFiles, { signal, onProgress }: Pick<RunOptions, "signal" | "onProgress">): StageContext["clip"] {
     return async (name, stream) => {
       const { path: ffmpegPath, version } = await this.#findFfmpeg();
       const limits = this.#config.mediaLimits;
@@ -95,7 +95,7 @@ export class StageRunner {
       };
       const startedMs = performance.now();
       const limited = AbortSignal.any([signal, AbortSignal.timeout(limits.decodeMs)]);
-      const path = await inputPath(name);
+      const path = await files.inputPath(name);
       const clip = await this.#clips
         .read({ path, stream, onFrame, decoder: { ffmpegPath, limits, signal: limited } })
         .catch((thrown: unknown) => {

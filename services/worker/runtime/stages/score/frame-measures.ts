@@ -91,7 +91,12 @@ async function openDino(measuring: Measuring) {
 export async function measureBackground(measuring: Measuring): Promise<MetricOutcome> {
   const { frames, facts } = measuring.clip;
   const consistency = frameConsistency();
-  await embedInBatches(measuring, { engine: "clip_b32_image", transform: clipTransform(facts), frames, push: consistency.push });
+  await embedInBatches(measuring, {
+    engine: "clip_b32_image",
+    transform: clipTransform(facts),
+    frames,
+    push: (embedding) => consistency.push(embedding),
+  });
   return consistency.finish();
 }
 
@@ -99,7 +104,12 @@ export async function measureBackground(measuring: Measuring): Promise<MetricOut
 export async function measureAesthetic(measuring: Measuring): Promise<MetricOutcome> {
   const { frames, facts } = measuring.clip;
   const aesthetic = aestheticQuality(await readHead(measuring));
-  await embedInBatches(measuring, { engine: "clip_l14_image", transform: clipTransform(facts), frames, push: aesthetic.push });
+  await embedInBatches(measuring, {
+    engine: "clip_l14_image",
+    transform: clipTransform(facts),
+    frames,
+    push: (embedding) => aesthetic.push(embedding),
+  });
   return aesthetic.finish();
 }
 

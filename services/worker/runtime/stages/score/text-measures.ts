@@ -29,7 +29,7 @@ export async function measureClipScore(measuring: Measuring): Promise<MetricOutc
   const text = await embedPrompt(measuring, "clip_b32_text");
   const score = clipScore(text.embedding, text.tokens);
   const transform = clipTransform(measuring.clip.facts, { isRounded: true });
-  await embedInBatches(measuring, { engine: "clip_b32_image", transform, frames, push: score.push });
+  await embedInBatches(measuring, { engine: "clip_b32_image", transform, frames, push: (embedding) => score.push(embedding) });
   return score.finish();
 }
 
