@@ -77,6 +77,7 @@ describe("a benchmark run", { timeout: 240_000 }, () => {
     expect(report.stdout).toContain("Video-As-Prompt");
     const html = await readFile(page, "utf8");
     expect(html).toContain("data:video/mp4;base64,");
+    expect(html.match(/data:image\/jpeg;base64,/g)).toHaveLength(html.match(/data:video\/mp4;base64,/g)?.length ?? 0);
     expect(html).not.toMatch(/(src|href)="https?:/);
     expect((await bench("report", run, "--json")).code).toBe(0);
     const exported = join(folder, "exported");

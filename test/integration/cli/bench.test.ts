@@ -124,6 +124,18 @@ describe("bench run", () => {
     expect(stdout).toMatch(/motion_smoothness +0\.98/);
   });
 
+  it("tells which rows failed, and why", async () => {
+    const { answer, run, items } = benchRuns.theirs;
+    const handlers: Handlers = {
+      startRun: () => ({ run, existed: false }),
+      getRun: () => answer,
+      listRunItems: () => ({ items, nextPageToken: "" }),
+    };
+    const { stderr } = await bench.run(handlers, "run", "benchmark", "--model", "demo");
+    expect(stderr).toContain("row 3, prepare: MEDIA_TRUNCATED: the file ends before its last part");
+    expect(stderr).not.toContain("row 4");
+  });
+
   it("asks for what its options say", async () => {
     const options = ["--rows", "0-2,7", "--seeds", "2", "--metrics", "clip_score,dynamic_degree", "--steps", "4", "--guidance", "3.5", "--reuse", "none", "--panels", "--label", "L", "--detach"]; // prettier-ignore
     const { code, stdout } = await bench.run({}, "run", "benchmark", "--model", "demo", ...options);

@@ -171,6 +171,11 @@ function preferenceFacts({ name, voters, votes, shares }: Preference): NonNullab
   return { name, voters, votes, shares: shares.map((share) => ({ ...share })) };
 }
 
+/** Of few clips not all are the worst. */
+function worstOf(clips: number): number {
+  return Math.min(mostWorst, Math.max(1, Math.ceil(clips / 4)));
+}
+
 function worstClips(clips: readonly ClipRow[], metrics: readonly MetricSummary[]): readonly WorstClips[] {
   return metrics
     .map(({ metric, title }) => {
@@ -178,7 +183,7 @@ function worstClips(clips: readonly ClipRow[], metrics: readonly MetricSummary[]
         const value = valueOf(clip, metric);
         return value === undefined ? [] : [{ renderPosition: clip.renderPosition, name: clip.name, value }];
       });
-      return { metric, title, clips: scored.sort((left, right) => left.value - right.value).slice(0, mostWorst) };
+      return { metric, title, clips: scored.sort((left, right) => left.value - right.value).slice(0, worstOf(scored.length)) };
     })
     .filter((worst) => worst.clips.length > 0);
 }

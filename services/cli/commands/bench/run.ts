@@ -151,7 +151,11 @@ async function finishRun({ context, client, options }: FarmCall<RunOptions>, ans
   const files = options.out === undefined ? undefined : await download({ context, client, runId: ended.runId, out: options.out, asJson });
   if (asJson)
     context.output.json({ ...(context.toJson(GetRunResponse, answer) as object), existed, ...(files === undefined ? {} : { files }) });
-  else printEnd(context, answer, ended);
+  else {
+    printEnd(context, answer, ended);
+    if (ended.failedCount > 0) await tellFailures(context, client, ended.runId);
+    context.output.note(`the report: vapfarm bench report ${ended.runId}`);
+  }
   return exitCodeOfRun(ended);
 }
 
@@ -179,7 +183,21 @@ function printEnd({ output }: CliContext, { setScores }: GetRunResponse, ended: 
   if (!ended.hasTrainedWeights) output.line("warning: the model has random weights: its clips are noise by design");
   if (ended.metrics.length > 0 && !ended.hasTrainedMetrics)
     output.line("warning: the metric networks have random weights: scores mean nothing");
-  output.note(`the report: vapfarm bench report ${ended.runId}`);
+}
+
+const mostTold = 20;
+
+/** Each render that failed and why, the first of them. */
+async function tellFailures({ output, interrupts }: CliContext, client: FarmClient, runId: string): Promise<void> {
+  let failed = 0;
+  for await (const item of client.runItems({ runId }, { signal: interrupts.signal })) {
+    if (item.failureCode === "") continue;
+    failed += 1;
+    const { failureStage, failureCode, failureMessage } = item;
+    if (failed <= mostTold)
+      output.note(plainText(`  row ${item.row?.position ?? item.renderPosition}, ${failureStage}: ${failureCode}: ${failureMessage}`));
+  }
+  if (failed > mostTold) output.note(`  and ${failed - mostTold} more: vapfarm bench report ${runId}`);
 }
 
 /** 1 when any render failed or is open, 4 when none did and any was cancelled; as a batch. */
