@@ -41,7 +41,8 @@ function repositoryOf(name: string, known: KnownMetrics): MetricsFacts | undefin
 function repositoryViolation(name: string, known: KnownMetrics): RuleViolation {
   const names = [...known.keys()].sort().join(", ");
   const reason = name === "" ? "is not named" : `"${name.slice(0, 80)}" is no metric repository of this farm`;
-  const remedy = names === "" ? "add a metric repository, such as models/demo-metrics, to the farm and to one of its pools" : `choose one of: ${names}`;
+  const remedy =
+    names === "" ? "add a metric repository, such as models/demo-metrics, to the farm and to one of its pools" : `choose one of: ${names}`;
   return { ...violation("scores.metrics_model", reason, remedy), code: "METRICS_UNKNOWN" };
 }
 
