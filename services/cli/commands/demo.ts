@@ -6,9 +6,10 @@ import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { describeCommand, type Finish, runBody } from "../command-line.ts";
 import type { CliContext } from "../context.ts";
+import { showBenchmark } from "../demo/benchmark.ts";
 import { landedText, readLanded } from "../demo/landed.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
-import { connectFarm } from "../../client/farm-client.ts";
+import { connectFarm, type FarmClient } from "../../client/farm-client.ts";
 import { renderOnFarm } from "../render/on-farm.ts";
 import type { RenderOptions } from "../render/render-options.ts";
 import { printReport, type RenderReport } from "../render/report.ts";
@@ -24,7 +25,7 @@ const text = {
   group: "machine",
   summary: "show renders on a farm of this machine, from start to stop",
   description:
-    "Starts an ephemeral farm with two workers, renders the bundled clip and image with models/demo (the CogVideoX variant) and models/demo-wan (the Wan variant), prints where everything is and what landed in Postgres, and stops. The demo models have random weights: their output is noise by design.",
+    "Starts an ephemeral farm with two workers, renders the bundled clip and image with models/demo (the CogVideoX variant) and models/demo-wan (the Wan variant), runs a benchmark of two rows with the networks of models/demo-metrics (not with --json), prints where everything is and what landed in Postgres, and stops. All weights are random: output is noise by design, and scores mean nothing.",
   examples: ["vapfarm demo", "vapfarm demo --steps 50 --out /tmp/demo"],
 } as const;
 
@@ -82,13 +83,23 @@ async function show(context: CliContext, options: DemoOptions, farm: RunningFarm
       reports.push(report);
       if (options.json !== true) printReport(output, report, false);
     }
+    const benchmarked = options.json === true ? exitCodes.ok : await benchmark(context, options, { client, address: grpcAddress });
     const landed = await readLanded(databaseUrl);
     if (options.json === true) output.json({ reports, landed });
     else output.line(`\nWhat landed in Postgres (the farm's only truth):\n\n${landedText(landed)}\n`);
-    return codeOf(reports);
+    return codeOf(reports) === exitCodes.ok ? benchmarked : codeOf(reports);
   } finally {
     client.close();
   }
+}
+
+async function benchmark(
+  context: CliContext,
+  options: DemoOptions,
+  farm: { readonly client: FarmClient; readonly address: string },
+): Promise<ExitCode> {
+  context.output.line("\nA benchmark of two rows (demo/benchmark.csv), measured with models/demo-metrics:");
+  return await showBenchmark(context, { ...farm, steps: options.steps, out: resolve(context.workingFolder, options.out) });
 }
 
 function codeOf(reports: readonly RenderReport[]): ExitCode {

@@ -34,6 +34,7 @@ const countsQuery = `select 'task' as name, count(*)::int as rows, 'one per stag
   union all select 'event', count(*)::int, 'the log that watching reads' from event
   union all select 'usage', count(*)::int, 'the books: every second that a runtime counted' from usage
   union all select 'artifact', count(*)::int, pg_size_pretty(coalesce(sum(size_bytes), 0)) || ' in the artifact store' from artifact
+  union all select 'metric_value', count(*)::int, 'scores, named by what they were computed from' from metric_value
   union all select 'session', count(*)::int, 'lives of worker agents' from session`;
 
 /** Reads everything in one connection. */

@@ -16,7 +16,7 @@ import { plainText } from "../../table.ts";
 
 /** Where a suite's file is read from. */
 export type SuiteFileOptions = { readonly root?: string; readonly name?: string; readonly seed: string };
-type ImportOptions = FarmOptions & JsonOption & SuiteFileOptions & { readonly root: string; readonly dryRun?: boolean };
+export type ImportOptions = FarmOptions & JsonOption & SuiteFileOptions & { readonly root: string; readonly dryRun?: boolean };
 
 const text = {
   name: "import",
@@ -56,7 +56,8 @@ export function suiteSourceOf(file: string, options: SuiteFileOptions & JsonOpti
   return { file, root, name, baseSeed, asJson: json === true };
 }
 
-async function importSuite(context: CliContext, file: string, options: ImportOptions): Promise<ExitCode> {
+/** Reads, checks and hands in a suite. */
+export async function importSuite(context: CliContext, file: string, options: ImportOptions): Promise<ExitCode> {
   const { output } = context;
   const local = await readSuite(context, { ...suiteSourceOf(file, options), isDecoded: true });
   const counts = { rows: local.rows.length, clips: local.files.length };

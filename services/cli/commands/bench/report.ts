@@ -50,10 +50,11 @@ export function reportCommand(context: CliContext, finish: Finish): Command {
     .option("--votes <name>", "votes that were imported: the preference rate")
     .option("--clips <which>", "with --html, clips in the page: worst, all or none", "worst")
     .option("--clips-limit <number>", "with --html: at most so many MiB of clips", "64")
-    .action(onFarm<ReportOptions>(context, finish, report));
+    .action(onFarm<ReportOptions>(context, finish, reportRun));
 }
 
-async function report(call: FarmCall<ReportOptions>): Promise<undefined> {
+/** Prints a report, and writes what it is asked to. */
+export async function reportRun(call: FarmCall<ReportOptions>): Promise<undefined> {
   const { context, client, options, args } = call;
   const { output, interrupts, workingFolder } = context;
   const { signal } = interrupts;

@@ -75,10 +75,11 @@ export function runCommand(context: CliContext, finish: Finish): Command {
     .option("--again", "a new run, also when the same was asked for before")
     .option("--detach", "start and leave")
     .option("--out <folder>", "download the clips here, named by row")
-    .action(onFarm<RunOptions>(context, finish, run));
+    .action(onFarm<RunOptions>(context, finish, runSuite));
 }
 
-async function run(call: FarmCall<RunOptions>): Promise<ExitCode> {
+/** Starts a run, follows it to its end, fetches its clips. */
+export async function runSuite(call: FarmCall<RunOptions>): Promise<ExitCode> {
   const { context, client, options, args } = call;
   const asJson = options.json === true;
   const request = requestOf(options);
