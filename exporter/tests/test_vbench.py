@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from make_demo_scores import CASES, RECORD
+from make_demo_scores import subject_of as subject_of_record
 from PIL import Image
 from safetensors.torch import load_file
 from tiny_models import ROOT
@@ -188,9 +190,13 @@ def test_a_clip_of_its_own_picture_is_true_to_it(networks: Networks) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(METRICS))
-def test_every_metric_gives_a_number_with_the_demos_networks(networks: Networks, ffmpeg: str, name: str) -> None:
-    found = score(name, subject_of(FIXTURES / "realshort.mp4"), networks, ffmpeg)
-    assert -1 <= found.value <= 100
+@pytest.mark.parametrize("clip", sorted(CASES))
+def test_scores_with_the_demos_networks_are_the_recorded_ones(networks: Networks, ffmpeg: str, clip: str, name: str) -> None:
+    recorded = json.loads(RECORD.read_text())["clips"][clip]
+    assert (recorded["image"], recorded["prompt"]) == CASES[clip]
+    found = score(name, subject_of_record(clip, ffmpeg), networks, ffmpeg)
+    assert type(found.value) is type(recorded["values"][name])
+    assert found.value == pytest.approx(recorded["values"][name], rel=1e-6, abs=1e-7)
     assert found.decode_seconds > 0
     assert found.seconds > 0
 

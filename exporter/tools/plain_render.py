@@ -73,7 +73,7 @@ class Stopwatch:
 
 def read_frames(ffmpeg: str, path: Path) -> list[Image.Image]:
     """All frames of a clip at its own constant rate, as the reference's `load_video` gives them."""
-    return [Image.fromarray(frame.numpy()) for frame in decode(ffmpeg, path)[0]]
+    return [Image.fromarray(frame.permute(1, 2, 0).numpy()) for frame in decode(ffmpeg, path).frames]
 
 
 def evenly(frames: list[Image.Image], count: int) -> list[Image.Image]:

@@ -4,6 +4,7 @@ decord honours a clip's colour tags, OpenCV takes every clip for untagged BT.601
 whatever its time.
 """
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
@@ -18,9 +19,9 @@ from torch import Tensor
 Reader = Literal["decord", "opencv"]
 # What ffmpeg needs to forget tags and still convert.
 _UNTAGGED = ("-vf", "setparams=colorspace=unknown:range=unknown,scale")
-_OUTPUT_SIZE = re.compile(r"Stream #0:0.*?: Video: rawvideo.*?, (\d+)x(\d+)")
-# What ffmpeg takes the stream's rate to be, as a fraction; the rates that it shows to people are rounded.
-_RATE = re.compile(r"^\[graph 0 input .*? fr:(\d+)/(\d+)", re.MULTILINE)
+# A picture's head, and that of a stream format that spells its rate as a fraction; what ffmpeg shows to people is rounded.
+_PPM = re.compile(rb"P6\n(\d+) (\d+)\n255\n")
+_Y4M = re.compile(rb"YUV4MPEG2 .*?\bF(\d+):(\d+)")
 
 
 @dataclass(frozen=True)
@@ -31,31 +32,43 @@ class Clip:
     fps: float
 
 
-def _rate(log: str) -> float:
-    """The rate that OpenCV would report, which guesses it as ffmpeg does."""
-    found = _RATE.search(log)
-    return int(found[1]) / int(found[2]) if found else 0.0
-
-
-def decode(ffmpeg: str, path: Path, options: tuple[str, ...] = ()) -> tuple[Tensor, str]:
-    """All frames uint8 [N, H, W, 3] and what ffmpeg said; `options` go before the output's own."""
-    output = (*options, "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
-    command = [ffmpeg, "-hide_banner", "-v", "verbose", "-i", str(path), "-map", "0:v:0", *output]
-    ran = subprocess.run(command, capture_output=True, check=False)
-    log = ran.stderr.decode("utf-8", "replace")
-    size = _OUTPUT_SIZE.search(log)
-    if ran.returncode != 0 or size is None:
-        raise ValueError(f"{path} cannot be decoded: {log.strip().splitlines()[-1]}")
-    width, height = int(size[1]), int(size[2])
-    pixels = np.frombuffer(bytearray(ran.stdout), np.uint8).reshape(-1, height, width, 3)
-    return torch.from_numpy(pixels), log
+def decode(ffmpeg: str, path: Path, options: tuple[str, ...] = ()) -> Clip:
+    """All frames and the rate that OpenCV would report, which guesses it as ffmpeg does; `options` go before the output's own."""
+    reading, writing = os.pipe()
+    pictures = ["-map", "0:v:0", *options, "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-"]
+    # So small that the pipe takes it whole.
+    rate = [
+        "-map",
+        "0:v:0",
+        "-frames:v",
+        "1",
+        "-vf",
+        "scale=16:16",
+        "-pix_fmt",
+        "yuv420p",
+        "-f",
+        "yuv4mpegpipe",
+        f"pipe:{writing}",
+    ]
+    command = [ffmpeg, "-hide_banner", "-nostdin", "-v", "error", "-i", str(path), *pictures, *rate]
+    with os.fdopen(reading, "rb") as rates:
+        try:
+            ran = subprocess.run(command, capture_output=True, check=False, pass_fds=(writing,))
+        finally:
+            os.close(writing)
+        found = _Y4M.match(rates.read())
+    head = _PPM.match(ran.stdout)
+    if ran.returncode != 0 or head is None:
+        raise ValueError(f"{path} cannot be decoded: {ran.stderr.decode('utf-8', 'replace').strip()}")
+    width, height = int(head[1]), int(head[2])
+    pixels = np.frombuffer(bytearray(ran.stdout), np.uint8).reshape(-1, head.end() + height * width * 3)[:, head.end() :]
+    frames = torch.from_numpy(np.ascontiguousarray(pixels).reshape(-1, height, width, 3)).permute(0, 3, 1, 2)
+    return Clip(frames, int(found[1]) / int(found[2]) if found else 0.0)
 
 
 def read_clip(ffmpeg: str, path: Path, reader: Reader) -> Clip:
     """A whole clip."""
-    untagged = _UNTAGGED if reader == "opencv" else ()
-    frames, log = decode(ffmpeg, path, ("-fps_mode", "passthrough", *untagged))
-    return Clip(frames.permute(0, 3, 1, 2), _rate(log))
+    return decode(ffmpeg, path, ("-fps_mode", "passthrough", *(_UNTAGGED if reader == "opencv" else ())))
 
 
 def middle_indices(frames: int, count: int = 8) -> list[int]:
