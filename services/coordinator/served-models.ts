@@ -71,6 +71,8 @@ function servedModel(manifest: ModelManifest, pool: ServingPool, metrics: Readon
     digest: hashOf(model),
     pool: pool.name,
     tooLarge: tooLarge(manifest, pool),
+    digestFor: ({ scores }) =>
+      scores === undefined ? hashOf(model) : hashOf([model, scores, metrics.get(scores.metricsModel)?.digest ?? null]),
     plan: (render, owner) =>
       planRender({ ...at, render, ...owner, metrics: render.scores === undefined ? undefined : metrics.get(render.scores.metricsModel) }),
   };

@@ -3,7 +3,7 @@
 -- A value is named by what it was computed from and by which arithmetic, not by who asked: retries, other workers and later runs of the same
 -- find the row that is there. Per-frame series are kept, so that thresholds can be tried again without a GPU. NaN is a status, never a number.
 
--- Was never written.
+-- Superseded by the tables below; no release wrote it.
 drop table score;
 
 -- One way of computing a metric.
@@ -134,6 +134,58 @@ begin
   end if;
   insert into task_score (task_id, value_id, decode_ms) values (p_task, v_id, (v_score ->> 'decodeMs')::double precision)
   on conflict (task_id) do update set value_id = excluded.value_id, decode_ms = excluded.decode_ms;
+end $$;
+
+-- Whether a success of a task brings the score that the task is for; of other tasks none is asked. A coordinator of the release before drops it.
+create function vf_has_score(p_task task, p_score jsonb) returns boolean language sql immutable as $$
+  select not vf_is_score(p_task.stage) or coalesce(p_task.stage = 'score/' || (p_score ->> 'metric'), false);
+$$;
+
+-- Takes a report: what an attempt came to is committed if it is current, booked in any case.
+create or replace function vf_apply_report(inout fx jsonb, p_report jsonb, p_policy jsonb, out disposition text) language plpgsql as $$
+declare
+  v_id uuid := vf_fence(p_report ->> 'attemptId');
+  v_attempt attempt;
+  v_task task;
+  v_failure jsonb := nullif(p_report -> 'failure', 'null');
+  v_lacking text;
+begin
+  disposition := 'superseded';
+  select a.* into v_attempt from attempt a where a.id = v_id;
+  if not found then return; end if;
+  select t.* into v_task from task t where t.id = v_attempt.task_id for no key update;
+  select a.* into v_attempt from attempt a where a.id = v_id;
+  if v_attempt.disposition is not null then
+    disposition := case v_attempt.disposition when 'committed' then 'already_committed' else 'superseded' end;
+    return;
+  end if;
+  if v_attempt.state = 'running' and v_task.current_attempt = v_id then
+    disposition := 'committed';
+    if v_failure is null then
+      v_lacking := vf_lacking_output(v_task.id, p_report -> 'success' -> 'outputs');
+    end if;
+    if v_failure is null and v_lacking is null and not vf_has_score(v_task, p_report -> 'success' -> 'score') then
+      v_lacking := 'score';
+    end if;
+    if v_lacking is not null then
+      v_failure := jsonb_build_object('code', 'STAGE_FAILED', 'errorClass', 'transient', 'message', format('output %s is missing', v_lacking));
+    end if;
+  end if;
+  update attempt set disposition = vf_apply_report.disposition, compute_ms = (p_report ->> 'computeMs')::double precision,
+    load_ms = (p_report ->> 'loadMs')::double precision
+  where id = v_id;
+  perform vf_book(v_attempt, disposition, p_report || jsonb_build_object('failure', v_failure));
+  if disposition = 'superseded' then return; end if;
+  if v_failure is null then
+    fx := vf_succeed(fx, v_attempt, p_report -> 'success', (p_report ->> 'computeMs')::double precision);
+    return;
+  end if;
+  if (v_failure ->> 'abandoned')::boolean then
+    update attempt set state = 'abandoned', ended_at = clock_timestamp(), error_message = v_failure ->> 'message' where id = v_id;
+    fx := vf_requeue(fx, v_task.id, v_id, true);
+    return;
+  end if;
+  fx := vf_fail(fx, v_attempt, v_failure, p_policy);
 end $$;
 
 create or replace function vf_succeed(fx jsonb, p_attempt attempt, p_success jsonb, p_compute_ms double precision) returns jsonb

@@ -156,7 +156,7 @@ begin
   from jsonb_array_elements_text(p_run -> 'rows') with ordinality r(value, ord) cross join generate_series(0, v_seeds - 1) s(index);
 end $$;
 
--- As before, with the clip that a render's panels show.
+-- Ends the storing of a manifest: takes its uploads into the job's keeping, those of panels too, and opens it.
 create or replace function vf_finish_manifest(p_job text) returns jsonb language plpgsql as $$
 declare
   fx jsonb := vf_no_effects();

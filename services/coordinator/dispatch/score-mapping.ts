@@ -9,8 +9,8 @@ import type { MetricScore } from "../../gen/proto/vapfarm/v1/stage.ts";
 import type { ReportedScore } from "../store/store-contract.ts";
 
 const statuses = ["ok", "nan", "skipped"] as const;
-/** Of all series together. */
-const mostValues = 20_000;
+/** Of all series together: three of the longest clip that is decoded, half a megabyte. */
+const mostValues = 65_000;
 const mostSeries = 32;
 const maxExtraCharacters = 64 * 1024;
 const maxReasonCharacters = 2_000;

@@ -105,10 +105,10 @@ function planOne({ spec, jobId, tenant, reuse, modelDigest }: WaitingRender, mod
   if (model === undefined) {
     return { kind: "failed", error: { code: "MODEL_UNKNOWN", message: `model ${spec.model} is not served any more` } };
   }
-  if (modelDigest !== undefined && modelDigest !== model.digest) {
+  if (modelDigest !== undefined && modelDigest !== model.digestFor(spec)) {
     return {
       kind: "failed",
-      error: { code: "MODEL_CHANGED", message: `model ${spec.model} is another than when the render was submitted` },
+      error: { code: "MODEL_CHANGED", message: `model ${spec.model}, or what measures it, is another than when the render was submitted` },
     };
   }
   try {

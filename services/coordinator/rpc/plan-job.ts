@@ -57,13 +57,13 @@ export function jobToStore({ newJobId }: Pick<PlanDependencies, "newJobId">, req
 export function manifestRenderOf({ render, model }: Pick<RightRender, "render" | "model">, drawnSeed: bigint): ManifestRender {
   const { weights, fps } = model.manifest;
   const spec = completeRender(render, model.facts, drawnSeed);
-  return { render: spec, modelWeights: weights, fps, modelDigest: model.digest, pool: model.pool };
+  return { render: spec, modelWeights: weights, fps, modelDigest: model.digestFor(spec), pool: model.pool };
 }
 
 function planOne({ render, model }: RightRender, owner: PlanOwner, drawnSeed: bigint): PlannedRender {
   const spec = completeRender(render, model.facts, drawnSeed);
   const { weights, fps } = model.manifest;
-  return { render: spec, modelWeights: weights, fps, modelDigest: model.digest, tasks: model.plan(spec, owner) };
+  return { render: spec, modelWeights: weights, fps, modelDigest: model.digestFor(spec), tasks: model.plan(spec, owner) };
 }
 
 function webhookOf({ webhook }: JobRequest): SubmitJob["webhook"] {

@@ -21,6 +21,8 @@ export type ServedModel = {
   readonly pool: string;
   /** Why no worker of that pool can ever run it; undefined: it can. */
   readonly tooLarge?: string | undefined;
+  /** Of what a render's plan is made from: the model, and the networks that measure it as they are now. */
+  digestFor(render: RenderSpec): string;
   plan(render: RenderSpec, owner: PlanOwner): readonly PlannedTask[];
 };
 

@@ -114,13 +114,38 @@ test("the first value of a clip stays, whoever computes it again; another prompt
   expect(ofTasks.map(({ value }) => value)).toEqual([0.1, 0.1, 0.3]);
 });
 
-test("what another stage than its metric's reports is no score", async () => {
-  const { store } = world();
+test.each([
+  ["without its score", (claim: Parameters<typeof success>[0]) => success(claim, ["json"])],
+  ["with another metric's", (claim: Parameters<typeof success>[0]) => scoreReport(claim, { metric: "clip_score" })],
+])("a score task that succeeds %s has not succeeded: the attempt failed, and the task runs again", async (_how, report) => {
+  const { store, sql } = world();
   await submit(store, scored([motion]));
   const worker = createWorker(store);
   await worker.report(made(await worker.claim()));
-  await worker.report(scoreReport(await worker.claim(), { metric: "clip_score" }));
+  await worker.report(report(await worker.claim()));
   expect(await values()).toEqual([]);
+  expect(
+    await sql("select a.state, a.error_code, t.state as task from attempt a join task t on t.id = a.task_id where t.stage like 'score/%'"),
+  ).toEqual([{ state: "failed", error_code: "STAGE_FAILED", task: "delayed" }]);
+});
+
+test("of one clip against two images there are two values", async () => {
+  const { store } = world();
+  const worker = createWorker(store);
+  for (const image of ["one", "other"]) {
+    const [clip, subject] = scored(["i2v_subject"], { domain: image });
+    if (clip === undefined || subject === undefined) throw new TypeError("there is no plan");
+    const picture = { ...task("picture", { domain: image }), stage: "prepare" as const };
+    const source = { kind: "task", contentKey: picture.contentKey, output: "json" } as const;
+    await submit(store, [clip, picture, { ...subject, inputs: [...subject.inputs, { name: "image", source }] }]);
+    for (let turn = 0; turn < 2; turn += 1) {
+      const claim = await worker.claim();
+      if (claim.stage === "vae_decode") await worker.report(made(claim));
+      else await worker.report(success(claim, ["json"]));
+    }
+    await worker.report(scoreReport(await worker.claim(), { metric: "i2v_subject", value: image === "one" ? 0.25 : 0.5 }));
+  }
+  expect((await values()).map(({ value }) => value)).toEqual([0.25, 0.5]);
 });
 
 test("a render succeeds when its scores have ended, with or without a value, and not before", async () => {
