@@ -8,7 +8,7 @@
 import { FarmError } from "../../domain/errors.ts";
 import { runFfmpeg } from "./ffmpeg-process.ts";
 import { identifyMedia } from "./media-reader.ts";
-import { decodePass, type VideoDecoder, type VideoSource } from "./video.ts";
+import { decodePass, inputArgs, type VideoDecoder, type VideoSource } from "./video.ts";
 
 /** Whose colours. */
 export type ColourStream = "rgb" | "bt601";
@@ -89,7 +89,7 @@ function outputOf(stream: ColourStream): readonly string[] {
 
 /** The rate out of a stream format that spells it as a fraction, the tags out of the log. */
 async function probeClip(source: VideoSource, decoder: VideoDecoder): Promise<Probe> {
-  const input = ["-loglevel", "level+info", "-protocol_whitelist", "file", "-f", source.demuxer, "-i", `file:${source.path}`];
+  const input = ["-loglevel", "level+info", ...inputArgs(source, decoder)];
   const output = ["-map", "0:v:0", "-fps_mode", "passthrough", "-frames:v", "1", "-vf", "scale=16:16", "-pix_fmt", "yuv420p"];
   let head = "";
   const run = { ...decoder, args: [...input, ...output, "-f", "yuv4mpegpipe", "-"], memoryBytes: decoder.limits.memoryBytes };

@@ -74,8 +74,13 @@ export async function decodePass(pass: DecodePass, consumer: PnmConsumer): Promi
 }
 
 function decodeArgs({ source, decoder, output }: DecodePass): readonly string[] {
-  const input = ["-protocol_whitelist", "file", "-max_pixels", String(decoder.limits.pixelsPerFrame), "-threads", "2"];
-  return [...input, "-f", source.demuxer, "-i", `file:${source.path}`, "-an", "-sn", "-dn", ...output, "-f", "image2pipe", "-"];
+  return [...inputArgs(source, decoder), "-an", "-sn", "-dn", ...output, "-f", "image2pipe", "-"];
+}
+
+/** One file, by the demuxer that its first bytes name, under the limits. */
+export function inputArgs({ path, demuxer }: VideoSource, { limits }: Pick<VideoDecoder, "limits">): readonly string[] {
+  const limited = ["-protocol_whitelist", "file", "-max_pixels", String(limits.pixelsPerFrame), "-threads", "2"];
+  return [...limited, "-f", demuxer, "-i", `file:${path}`];
 }
 
 function limited(consumer: PnmConsumer, limits: MediaLimits): PnmConsumer {
