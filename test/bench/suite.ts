@@ -64,8 +64,10 @@ async function sideBySide({ farm, loop, made, steps }: Sides): Promise<readonly 
     { name: "plain loop against farm", value: loopSeconds / run.seconds, unit: "x", goal: "≥ 2" },
     ...(await farmMetricFigures(farm, run)),
     ...loopMetricFigures(rows),
-    ...held(await pixelFigures(loop, await tensorsOf(farm, run))),
-    ...held(metricFigures(run.items, await scoredAgain(farm, run, { loop, made }))),
+    ...held([
+      ...(await pixelFigures(loop, await tensorsOf(farm, run))),
+      ...metricFigures(run.items, await scoredAgain(farm, run, { loop, made })),
+    ]),
   ];
 }
 
@@ -92,14 +94,12 @@ function loopMetricFigures(rows: readonly LoopRow[]): readonly Figure[] {
 
 type Held = Figure & { readonly most: number };
 
-/** The figures; throws where one is beyond its bound, naming it. */
+/** The figures with their bounds, and how many are beyond: then the benchmark fails, once everything is printed. */
 function held(figures: readonly Held[]): readonly Figure[] {
-  const beyond = figures.filter(({ value, most }) => !(value <= most));
-  if (beyond.length > 0)
-    throw new TypeError(
-      `farm and plain loop differ: ${beyond.map(({ name, value, most }) => `${name} ${value} (at most ${most})`).join("; ")}`,
-    );
-  return figures.map(({ most, ...figure }) => ({ ...figure, goal: `≤ ${most}` }));
+  const beyond = figures.filter(({ value, most }) => !(value <= most)).length;
+  if (beyond > 0) process.exitCode = 1;
+  const shown = figures.map(({ most, ...figure }): Figure => ({ ...figure, goal: `≤ ${most}` }));
+  return [...shown, { name: "differences beyond their bound", value: beyond, unit: "", goal: "0" }];
 }
 
 async function pixelFigures(loop: PlainLoop, rows: readonly ReadonlyMap<string, Tensor>[]): Promise<readonly Held[]> {
