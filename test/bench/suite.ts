@@ -75,7 +75,11 @@ async function farmMetricFigures(farm: TestFarm, run: FarmRun): Promise<readonly
   const scores = run.items.flatMap(({ stages }) => stages.filter(({ stage }) => stage.startsWith("score/")));
   const decodes = await decodesOf(farm, run);
   const perVideo = (value: number): number => value / run.items.length;
+  const own = run.items.flatMap(({ stages }) => stages.filter(({ isReused }) => !isReused));
+  const [computed, loaded] = [sum(own.map((one) => one.computeSeconds)), sum(own.map((one) => one.loadSeconds))];
   return [
+    { name: "farm: seconds of stages, summed over rows", value: computed, unit: "s" },
+    { name: "farm: seconds of loading engines", value: loaded, unit: "s" },
     { name: "farm: metric seconds per video", value: perVideo(sum(scores.map((one) => one.computeSeconds))), unit: "s" },
     { name: "farm: of them decoding", value: perVideo(decodes.seconds), unit: "s" },
     { name: `farm: decodes per video, of ${metricNames.length} metrics`, value: perVideo(decodes.count), unit: "", goal: "≤ 2" },
@@ -104,18 +108,20 @@ function held(figures: readonly Held[]): readonly Figure[] {
 
 async function pixelFigures(loop: PlainLoop, rows: readonly ReadonlyMap<string, Tensor>[]): Promise<readonly Held[]> {
   const worst = { latents: 0, frames: 0 };
+  let largest = 0;
   for (const [row, tensors] of rows.entries()) {
     const own = await loop.tensors(row);
+    for (const value of numbers(own.get("latents"))) largest = Math.max(largest, Math.abs(value));
     for (const name of ["latents", "frames"] as const)
       worst[name] = Math.max(worst[name], maxDifference(numbers(own.get(name)), numbers(tensors.get(name))));
   }
   return [
-    { name: "worst difference of latents", value: worst.latents, unit: "", most: 1e-4 },
+    { name: `worst difference of latents, of up to ${largest.toPrecision(3)}`, value: worst.latents, unit: "", most: 1e-4 },
     { name: "worst difference of frames", value: worst.frames, unit: "levels", most: 1 },
   ];
 }
 
-function numbers(tensor: Tensor | undefined): ArrayLike<number> {
+function numbers(tensor: Tensor | undefined): Float32Array | Uint8Array {
   if (tensor === undefined || tensor.dtype === "int64") throw new TypeError("a row has no such tensor");
   return tensor.data;
 }
