@@ -1,5 +1,8 @@
 /**
  * The same rows as a plain PyTorch loop: exporter/tools/plain_loop.py in the exporter's environment, row after row, nothing shared.
+ *
+ * Its threads wait asleep: threads that spin, as OpenMP's do by default, take ten times as long where anything else wants a core, and a ratio
+ * to that says nothing of the farm.
  */
 import { execFile } from "node:child_process";
 import { access, mkdir, readFile } from "node:fs/promises";
@@ -47,9 +50,9 @@ export async function openPlainLoop(suite: BenchSuite, { steps, threads }: LoopS
   const run = async (args: readonly string[]): Promise<readonly LoopRow[]> => {
     const out = join(suite.folder, "loop.json");
     // The package beside the tool, whichever checkout the environment was made in.
-    const environment = { ...process.env, PYTHONPATH: join(projectRoot, "exporter"), GCONV_PATH: "/nonexistent" };
+    const own = { PYTHONPATH: join(projectRoot, "exporter"), GCONV_PATH: "/nonexistent", OMP_WAIT_POLICY: "PASSIVE" };
     const tool = join(projectRoot, "exporter/tools/plain_loop.py");
-    await runFile(python, [tool, suite.table, "--out", out, ...shared, ...args], { env: environment });
+    await runFile(python, [tool, suite.table, "--out", out, ...shared, ...args], { env: { ...process.env, ...own } });
     return (JSON.parse(await readFile(out, "utf8")) as { readonly rows: readonly LoopRow[] }).rows;
   };
   return {

@@ -64,8 +64,10 @@ async function sideBySide({ farm, loop, made, steps }: Sides): Promise<readonly 
     { name: "plain loop against farm", value: loopSeconds / run.seconds, unit: "x", goal: "≥ 2" },
     ...(await farmMetricFigures(farm, run)),
     ...loopMetricFigures(rows),
-    ...held(await pixelFigures(loop, await tensorsOf(farm, run))),
-    ...held(metricFigures(run.items, await scoredAgain(farm, run, { loop, made }))),
+    ...held([
+      ...(await pixelFigures(loop, await tensorsOf(farm, run))),
+      ...metricFigures(run.items, await scoredAgain(farm, run, { loop, made })),
+    ]),
   ];
 }
 
@@ -73,7 +75,11 @@ async function farmMetricFigures(farm: TestFarm, run: FarmRun): Promise<readonly
   const scores = run.items.flatMap(({ stages }) => stages.filter(({ stage }) => stage.startsWith("score/")));
   const decodes = await decodesOf(farm, run);
   const perVideo = (value: number): number => value / run.items.length;
+  const own = run.items.flatMap(({ stages }) => stages.filter(({ isReused }) => !isReused));
+  const [computed, loaded] = [sum(own.map((one) => one.computeSeconds)), sum(own.map((one) => one.loadSeconds))];
   return [
+    { name: "farm: seconds of stages, summed over rows", value: computed, unit: "s" },
+    { name: "farm: seconds of loading engines", value: loaded, unit: "s" },
     { name: "farm: metric seconds per video", value: perVideo(sum(scores.map((one) => one.computeSeconds))), unit: "s" },
     { name: "farm: of them decoding", value: perVideo(decodes.seconds), unit: "s" },
     { name: `farm: decodes per video, of ${metricNames.length} metrics`, value: perVideo(decodes.count), unit: "", goal: "≤ 2" },
@@ -92,30 +98,30 @@ function loopMetricFigures(rows: readonly LoopRow[]): readonly Figure[] {
 
 type Held = Figure & { readonly most: number };
 
-/** The figures; throws where one is beyond its bound, naming it. */
+/** The figures with their bounds, and how many are beyond: then the benchmark fails, once everything is printed. */
 function held(figures: readonly Held[]): readonly Figure[] {
-  const beyond = figures.filter(({ value, most }) => !(value <= most));
-  if (beyond.length > 0)
-    throw new TypeError(
-      `farm and plain loop differ: ${beyond.map(({ name, value, most }) => `${name} ${value} (at most ${most})`).join("; ")}`,
-    );
-  return figures.map(({ most, ...figure }) => ({ ...figure, goal: `≤ ${most}` }));
+  const beyond = figures.filter(({ value, most }) => !(value <= most)).length;
+  if (beyond > 0) process.exitCode = 1;
+  const shown = figures.map(({ most, ...figure }): Figure => ({ ...figure, goal: `≤ ${most}` }));
+  return [...shown, { name: "differences beyond their bound", value: beyond, unit: "", goal: "0" }];
 }
 
 async function pixelFigures(loop: PlainLoop, rows: readonly ReadonlyMap<string, Tensor>[]): Promise<readonly Held[]> {
   const worst = { latents: 0, frames: 0 };
+  let largest = 0;
   for (const [row, tensors] of rows.entries()) {
     const own = await loop.tensors(row);
+    for (const value of numbers(own.get("latents"))) largest = Math.max(largest, Math.abs(value));
     for (const name of ["latents", "frames"] as const)
       worst[name] = Math.max(worst[name], maxDifference(numbers(own.get(name)), numbers(tensors.get(name))));
   }
   return [
-    { name: "worst difference of latents", value: worst.latents, unit: "", most: 1e-4 },
+    { name: `worst difference of latents, of up to ${largest.toPrecision(3)}`, value: worst.latents, unit: "", most: 1e-4 },
     { name: "worst difference of frames", value: worst.frames, unit: "levels", most: 1 },
   ];
 }
 
-function numbers(tensor: Tensor | undefined): ArrayLike<number> {
+function numbers(tensor: Tensor | undefined): Float32Array | Uint8Array {
   if (tensor === undefined || tensor.dtype === "int64") throw new TypeError("a row has no such tensor");
   return tensor.data;
 }
