@@ -267,3 +267,49 @@ begin
   where r.id = j.render_id
   returning r.id, j.was, j.is_now, j.waited_in;
 end $$;
+
+-- Repairs tasks that are unsound, renders that are over and not ended, and counts of what waits: each is a bug. Null when the duty is lost.
+create or replace function vf_sweep(p_epoch bigint, p_policy jsonb) returns jsonb language plpgsql as $$
+declare
+  fx jsonb := vf_no_effects();
+  v_task task;
+  v_what text;
+  v_job text;
+  v_repaired integer := 0;
+  v_count integer;
+  v_lost constant jsonb := '{"code": "LEASE_LAPSED", "errorClass": "unexplained", "message": "found without an owner"}';
+begin
+  if not vf_holds_duty('sweep', p_epoch) then return null; end if;
+  for v_task in
+    select t.* from task t where t.state in ('blocked', 'ready', 'running', 'delayed') and vf_unsoundness(t) is not null
+    order by t.id for no key update skip locked
+  loop
+    v_what := vf_unsoundness(v_task);
+    continue when v_what is null;
+    v_repaired := v_repaired + 1;
+    if v_what = 'without owner' and exists (select 1 from attempt a where a.id = v_task.current_attempt and a.state = 'running') then
+      fx := vf_free_attempt(fx, v_task.current_attempt, v_lost, p_policy);
+    else
+      fx := vf_requeue(fx, v_task.id, v_task.current_attempt, true);
+    end if;
+  end loop;
+  delete from ready q where exists (select 1 from task t where t.id = q.task_id and t.state <> 'ready');
+  get diagnostics v_count = row_count;
+  v_repaired := v_repaired + v_count;
+  select count(*), vf_add_all(fx, 'jobs', jsonb_agg(distinct r.job_id)) into v_count, fx from render r
+  where r.state in ('queued', 'running') and not r.is_waiting and (
+    select bool_and(t.state = 'succeeded' or (t.state in ('failed', 'cancelled') and vf_is_score(t.stage)))
+      or bool_or(t.state in ('failed', 'cancelled') and not vf_is_score(t.stage))
+    from task_user u join task t on t.id = u.task_id where u.render_id = r.id);
+  v_repaired := v_repaired + v_count;
+  for v_job in
+    select coalesce(a.job_id, w.job_id) from (select r.job_id, r.pool, count(*) as renders from render r where r.is_waiting group by r.job_id, r.pool) a
+    full join waiting w on w.job_id = a.job_id and w.pool = a.pool where a.renders is distinct from w.renders order by 1
+  loop
+    perform 1 from job j where j.id = v_job for no key update;
+    delete from waiting where job_id = v_job;
+    perform vf_add_waiting(v_job);
+    v_repaired := v_repaired + 1;
+  end loop;
+  return jsonb_build_object('repaired', v_repaired, 'aftermath', vf_flush(fx));
+end $$;

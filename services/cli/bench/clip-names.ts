@@ -12,7 +12,7 @@ export type NamedItem = { readonly position: number; readonly targetPath: string
 
 const mostStemCharacters = 80;
 
-/** The name without ending; `digits`: of the largest position of the suite. */
+/** The name without ending; `digits` by `digitsOf` of the largest position. */
 export function clipName({ position, targetPath, seedIndex }: NamedItem, digits: number): string {
   const row = String(position).padStart(digits, "0");
   const stem = posix.parse(targetPath.replaceAll("\\", "/")).name;
@@ -22,7 +22,10 @@ export function clipName({ position, targetPath, seedIndex }: NamedItem, digits:
   return `${row}${safe === "" ? "" : `_${safe}`}-${seedIndex}`;
 }
 
-/** Digits that names of rows up to this position need. */
+/** So that a run of some rows names them as a run of all does, up to 10,000. */
+const leastDigits = 4;
+
+/** Digits that names of rows up to this position have. */
 export function digitsOf(lastPosition: number): number {
-  return String(Math.max(0, lastPosition)).length;
+  return Math.max(leastDigits, String(lastPosition).length);
 }

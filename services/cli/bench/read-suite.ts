@@ -4,7 +4,7 @@
  * The id is computed here as the farm computes it, so a suite that changed on the way, or since it was imported, is found out.
  */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { basename, extname, resolve } from "node:path";
 import { toFarmError } from "../../domain/errors.ts";
 import { type RowContent, rowSeed, suiteId } from "../../domain/suite-id.ts";
@@ -72,11 +72,19 @@ export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
+/** Of 200,000 rows with long captions. */
+const mostBytes = 512 * 1024 ** 2;
+
 async function textOf(path: string): Promise<string> {
-  const bytes = await readFile(path).catch((thrown: unknown) => {
+  const unreadable = (thrown: unknown): never => {
     const word = thrown instanceof Error && "code" in thrown ? String(thrown.code) : toFarmError(thrown).message;
     throw invalidOption("file", `${path} cannot be read (${word})`, "name a CSV file");
-  });
+  };
+  const found = await stat(path).catch(unreadable);
+  // A device or a pipe may never end.
+  if (!found.isFile()) throw invalidOption("file", `${path} is no file`, "name a CSV file");
+  if (found.size > mostBytes) throw invalidOption("file", `${path} has more than ${mostBytes / 1024 ** 2} MiB`, "split the file");
+  const bytes = await readFile(path).catch(unreadable);
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {

@@ -32,7 +32,7 @@ export function openRowFile<Row>(path: string): Promise<RowFile<Row>> {
 export async function openCodedFile<Row, Line>(path: string, { encode, decode }: RowCoding<Row, Line>): Promise<RowFile<Row>> {
   const file = await openPart(path);
   return {
-    add: (rows) => file.write(Buffer.from(rows.map((row) => `${JSON.stringify(encode(row))}\n`).join(""))),
+    add: (rows) => file.write(Buffer.from(rows.map((row) => `${lineOf(encode(row))}\n`).join(""))),
     seal: () => file.close(),
     parts: () => partsOf(path, (line) => decode(JSON.parse(line) as Line)),
     async remove() {
@@ -40,6 +40,11 @@ export async function openCodedFile<Row, Line>(path: string, { encode, decode }:
       await rm(path, { force: true });
     },
   };
+}
+
+/** JSON without the two characters that a reader of lines takes for the end of one. */
+function lineOf(value: unknown): string {
+  return JSON.stringify(value).replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
 }
 
 async function* partsOf<Row>(path: string, decode: (line: string) => Row): AsyncGenerator<readonly Row[]> {

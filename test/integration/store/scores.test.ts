@@ -129,6 +129,22 @@ test.each([
   ).toEqual([{ state: "failed", error_code: "STAGE_FAILED", task: "delayed" }]);
 });
 
+test("the sweep finds nothing to repair in an open render of which a score has failed, nor in one that is over", async () => {
+  const { store } = world();
+  await submit(store, scored([motion, "dynamic_degree"]));
+  const worker = createWorker(store);
+  await worker.report(made(await worker.claim()));
+  await worker.fail(await worker.claim(), "STAGE_INPUT_INVALID");
+  const sweep = async () => {
+    const { epoch } = (await store.holdDuty("sweep", "test", 60_000)) ?? { epoch: 0 };
+    return (await store.sweep(epoch)).repaired;
+  };
+  expect(await sweep()).toBe(0);
+  const claim = await worker.claim();
+  await worker.report(scoreReport(claim, { metric: claim.stage.slice("score/".length) }));
+  expect(await sweep()).toBe(0);
+});
+
 test("of one clip against two images there are two values", async () => {
   const { store } = world();
   const worker = createWorker(store);

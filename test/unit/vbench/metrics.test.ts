@@ -53,12 +53,12 @@ describe("temporal flickering", () => {
   const frame = (seed: number): Uint8Array => pixelsOf({ from: [6, 8], seed, binary: false });
   const flicker = (frames: readonly Uint8Array[]): MetricOutcome => pushAll(temporalFlickering(size), frames);
 
-  test("is 1 for a still clip, and the same for a reversed one", () => {
+  test("is 1 for a still clip, and the same for a reversed one but for the order in which float32 is added up", () => {
     expect(valueOf(flicker([frame(1), frame(1), frame(1)]))).toBe(1);
     fc.assert(
       fc.property(fc.array(fc.nat(), { minLength: 2, maxLength: 6 }), (seeds) => {
         const frames = seeds.map(frame);
-        expect(valueOf(flicker(frames.toReversed()))).toBeCloseTo(valueOf(flicker(frames)), 12);
+        expect(valueOf(flicker(frames.toReversed()))).toBeCloseTo(valueOf(flicker(frames)), 6);
       }),
     );
   });

@@ -139,7 +139,7 @@ describe("a comparison", () => {
 
   it("pairs a file from elsewhere by the names of clips, and says that nothing else of it is known", () => {
     const clips = [
-      { key: "00_ghibli-0000-0", values: { motion_smoothness: 0.5 } },
+      { key: "0000_ghibli-0000-0", values: { motion_smoothness: 0.5 } },
       { key: "unknown", values: {} },
     ];
     const { comparison } = reportOf({ compared: { kind: "imported", name: "kling", clips } });

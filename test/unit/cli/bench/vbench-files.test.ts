@@ -48,7 +48,7 @@ describe("VBench's files of a run", () => {
 
   it("write what VBench would have written of a clip without a score, and count it as VBench would", () => {
     const dynamic = read.dimensions.find(({ dimension }) => dimension === "dynamic_degree");
-    expect(dynamic?.videos.find(({ name }) => name.startsWith("05_"))?.value).toBe(0);
+    expect(dynamic?.videos.find(({ name }) => name.startsWith("0005_"))?.value).toBe(0);
     const values = dynamic?.videos.map(({ value }) => Number(value)) ?? [];
     expect(values).toHaveLength(46);
     expect(dynamic?.setScore).toBeCloseTo(values.reduce((sum, value) => sum + value, 0) / 46, 12);
@@ -70,7 +70,7 @@ describe("VBench's files of a run", () => {
   it("pair with the run that they are of", () => {
     const clips = importedClips(read);
     expect(clips).toHaveLength(46);
-    expect(clips[0]?.key).toBe("00_ghibli-0000-0");
+    expect(clips[0]?.key).toBe("0000_ghibli-0000-0");
   });
 });
 
