@@ -29,6 +29,7 @@ import type { Call } from "./method.ts";
 
 const maxTextBytes = 3 * 1024 * 1024;
 const maxVotes = 20_000;
+/** Of a vote, and of all votes under a name. */
 const maxMethods = 100;
 const maxWordCharacters = 200;
 const mostFaults = 100;
@@ -106,6 +107,7 @@ export function createImportVotes(store: Pick<ImportStore, "importVotes">) {
     const isFew = votes.length >= 1 && votes.length <= maxVotes;
     refuseAny([...titleRule("name", name), ...(isFew ? [] : [violation("votes", `has ${votes.length} votes`, `send 1 to ${maxVotes}`)])]);
     refuseAny(votes.flatMap(voteViolations).slice(0, mostFaults));
+    refuseAny(methodViolations(votes));
     const stored = votes.flatMap(voteFromProto);
     refuseAny(refusedVotes(stored).slice(0, mostFaults));
     await store.importVotes(caller.tenant, name, stored);
@@ -139,6 +141,18 @@ function voteViolations({ voter, trial, question, methods, choice }: Vote, index
   if (!methods.includes(choice))
     found.push(violation(`${at}.choice`, "is none of the methods", "name the method that was chosen; a tie is no vote"));
   return found;
+}
+
+/** At the vote that names one method too many. */
+function methodViolations(votes: readonly Vote[]): Violations {
+  const known = new Set<string>();
+  const index = votes.findIndex(({ methods }) => {
+    methods.forEach((method) => known.add(method));
+    return known.size > maxMethods;
+  });
+  if (index === -1) return [];
+  const reason = `brings the methods under this name to ${known.size}, more than ${maxMethods}`;
+  return [violation(`votes[${index}].methods`, reason, "import the votes under several names")];
 }
 
 function voteFromProto({ voter, trial, question, methods, choice }: Vote): readonly StoredVote[] {
