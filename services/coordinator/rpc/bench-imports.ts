@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { FarmError } from "../../domain/errors.ts";
-import { refuseAny, type RuleViolation, textRule, violation, type Violations } from "../../domain/field-rules.ts";
+import { refusalOf, refuseAny, type RuleViolation, textRule, violation, type Violations } from "../../domain/field-rules.ts";
 import { titleRule } from "../../domain/suite-rules.ts";
 import { type ImportedNumber, readEvalResults } from "../../domain/vbench/eval-results-reader.ts";
 import { preferenceShares } from "../../domain/vbench/preference.ts";
@@ -24,7 +24,7 @@ import {
   type Preference,
   type Vote,
 } from "../../gen/proto/vapfarm/v1/bench.ts";
-import type { ImportedResultsView, ImportedSummary, ImportStore, StoredVote } from "../store/store-contract.ts";
+import { type ImportedResultsView, type ImportedSummary, type ImportStore, mostNames, type StoredVote } from "../store/bench-contract.ts";
 import type { Call } from "./method.ts";
 
 const maxTextBytes = 3 * 1024 * 1024;
@@ -35,7 +35,7 @@ const maxWordCharacters = 200;
 const mostFaults = 100;
 /** Of what was not understood of one file. */
 const mostRemarks = 100;
-const mostDimensions = 200;
+const mostDimensions = 100;
 const maxRemarkCharacters = 500;
 
 /** The handler of ImportResults. */
@@ -46,7 +46,9 @@ export function createImportResults(store: Pick<ImportStore, "importResults">) {
     refuseAny(bytes > maxTextBytes ? [violation("text", `has ${bytes} bytes, more than ${maxTextBytes}`, "split the file")] : []);
     const summary = summaryOf(text);
     const sha256 = createHash("sha256").update(text).digest("hex");
-    return { results: resultsToProto(await store.importResults(caller.tenant, { name, text, sha256, summary })) };
+    const stored = await store.importResults(caller.tenant, { name, text, sha256, summary });
+    if (stored === undefined) throw tooManyNames("results files");
+    return { results: resultsToProto(stored) };
   };
 }
 
@@ -64,6 +66,10 @@ export function createGetResults(store: Pick<ImportStore, "getResults">) {
     if (found === undefined) throw nothingNamed("RESULTS_UNKNOWN", name);
     return { results: resultsToProto(found), text: found.text };
   };
+}
+
+function tooManyNames(what: string): FarmError {
+  return refusalOf([violation("name", `is new, and there are ${mostNames} ${what} already`, "replace one: import under its name")]);
 }
 
 function nothingNamed(code: "RESULTS_UNKNOWN" | "VOTES_UNKNOWN", name: string): FarmError {
@@ -110,7 +116,7 @@ export function createImportVotes(store: Pick<ImportStore, "importVotes">) {
     refuseAny(methodViolations(votes));
     const stored = votes.flatMap(voteFromProto);
     refuseAny(refusedVotes(stored).slice(0, mostFaults));
-    await store.importVotes(caller.tenant, name, stored);
+    if ((await store.importVotes(caller.tenant, name, stored)) === "full") throw tooManyNames("sets of votes");
     return { preference: preferenceOf(name, stored) };
   };
 }

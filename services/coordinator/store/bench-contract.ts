@@ -179,13 +179,21 @@ export type StoredVote = {
   readonly choice: string;
 };
 
+/** Names of results files that a tenant may have, and as many of votes: what a list of them can be. */
+export const mostNames = 1_000;
+
 /** Files and votes of others; an import under a name replaces what was there. */
 export type ImportStore = {
-  importResults(tenant: string, results: Omit<ImportedResultsView, "importedAt"> & { readonly text: string }): Promise<ImportedResultsView>;
-  /** By name. */
+  /** Undefined: the name would be one more than `mostNames`. */
+  importResults(
+    tenant: string,
+    results: Omit<ImportedResultsView, "importedAt"> & { readonly text: string },
+  ): Promise<ImportedResultsView | undefined>;
+  /** By name; without remarks. */
   listResults(tenant: string): Promise<readonly ImportedResultsView[]>;
   getResults(tenant: string, name: string): Promise<(ImportedResultsView & { readonly text: string }) | undefined>;
-  importVotes(tenant: string, name: string, votes: readonly StoredVote[]): Promise<void>;
+  /** Full: the name would be one more than `mostNames`, and nothing was stored. */
+  importVotes(tenant: string, name: string, votes: readonly StoredVote[]): Promise<"stored" | "full">;
   /** In order of voter, trial and question; empty: there are none under the name. */
   listVotes(tenant: string, name: string): Promise<readonly StoredVote[]>;
 };
