@@ -33,6 +33,7 @@ import { createPromotion } from "./duties/promotion.ts";
 import { createPrune } from "./duties/prune.ts";
 import { createReaper } from "./duties/reaper.ts";
 import { createRelay } from "./duties/relay.ts";
+import { createSetScores } from "./duties/set-scores.ts";
 import { createSweep } from "./duties/sweep.ts";
 import { createWatchHub, type WatchHub } from "./events/watch-hub.ts";
 import { createHttpSide } from "./http/http-side.ts";
@@ -64,6 +65,7 @@ export type Timings = {
   readonly healthMs: number;
   readonly budgetMs: number;
   readonly booksMs: number;
+  readonly setScoresMs: number;
 };
 
 const defaultTimings: Timings = {
@@ -84,6 +86,7 @@ const defaultTimings: Timings = {
   healthMs: 2_000,
   budgetMs: 1_000,
   booksMs: 300_000,
+  setScoresMs: 10_000,
 };
 
 export type Coordinator = Component & {
@@ -276,6 +279,7 @@ function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
     createPrune({ store, intervalMs: timings.pruneMs, budgetMs: timings.dutyHoldMs / 2, clock, logger }),
     createBudgets({ store, intervalMs: timings.budgetMs, budgetMs: timings.dutyHoldMs / 5, clock, logger, onCommitted }),
     createBooksCheck({ store, intervalMs: timings.booksMs, now: () => new Date(), logger, onUnbalanced: metrics.onUnbalanced }),
+    createSetScores({ store, intervalMs: timings.setScoresMs }),
     createWebhookDuty({
       store,
       descriptors,

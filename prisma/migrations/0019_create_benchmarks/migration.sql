@@ -56,6 +56,8 @@ create table bench_run (
   steps integer not null,
   guidance_scale double precision not null,
   settings_digest text not null,
+  -- End of the job that its set scores are of; null: none are stored.
+  scored_end timestamptz(6),
   foreign key (tenant_id, suite_id) references suite on delete restrict on update restrict
 );
 create index bench_run_suite_idx on bench_run (tenant_id, suite_id);
@@ -79,6 +81,10 @@ create table set_score (
   missing_count integer not null,
   primary key (job_id, metric, aggregator)
 );
+
+-- Values of clips on one scale: imaging quality is 0..100 as VBench writes it for a clip, and 0..1 for a set.
+create view metric_value_normalized as
+  select v.*, case v.metric when 'imaging_quality' then v.value / 100 else v.value end as normalized from metric_value v;
 
 -- Files of others, verbatim.
 create table imported_results (

@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { FarmError } from "../../domain/errors.ts";
-import { refuseAny, type RuleViolation, textRule, violation, type Violations } from "../../domain/field-rules.ts";
+import { refusalOf, refuseAny, type RuleViolation, textRule, violation, type Violations } from "../../domain/field-rules.ts";
 import { titleRule } from "../../domain/suite-rules.ts";
 import { type ImportedNumber, readEvalResults } from "../../domain/vbench/eval-results-reader.ts";
 import { preferenceShares } from "../../domain/vbench/preference.ts";
@@ -24,17 +24,18 @@ import {
   type Preference,
   type Vote,
 } from "../../gen/proto/vapfarm/v1/bench.ts";
-import type { ImportedResultsView, ImportedSummary, ImportStore, StoredVote } from "../store/store-contract.ts";
+import { type ImportedResultsView, type ImportedSummary, type ImportStore, mostNames, type StoredVote } from "../store/bench-contract.ts";
 import type { Call } from "./method.ts";
 
 const maxTextBytes = 3 * 1024 * 1024;
 const maxVotes = 20_000;
+/** Of a vote, and of all votes under a name. */
 const maxMethods = 100;
 const maxWordCharacters = 200;
 const mostFaults = 100;
 /** Of what was not understood of one file. */
 const mostRemarks = 100;
-const mostDimensions = 200;
+const mostDimensions = 100;
 const maxRemarkCharacters = 500;
 
 /** The handler of ImportResults. */
@@ -45,7 +46,9 @@ export function createImportResults(store: Pick<ImportStore, "importResults">) {
     refuseAny(bytes > maxTextBytes ? [violation("text", `has ${bytes} bytes, more than ${maxTextBytes}`, "split the file")] : []);
     const summary = summaryOf(text);
     const sha256 = createHash("sha256").update(text).digest("hex");
-    return { results: resultsToProto(await store.importResults(caller.tenant, { name, text, sha256, summary })) };
+    const stored = await store.importResults(caller.tenant, { name, text, sha256, summary });
+    if (stored === undefined) throw tooManyNames("results files");
+    return { results: resultsToProto(stored) };
   };
 }
 
@@ -63,6 +66,10 @@ export function createGetResults(store: Pick<ImportStore, "getResults">) {
     if (found === undefined) throw nothingNamed("RESULTS_UNKNOWN", name);
     return { results: resultsToProto(found), text: found.text };
   };
+}
+
+function tooManyNames(what: string): FarmError {
+  return refusalOf([violation("name", `is new, and there are ${mostNames} ${what} already`, "replace one: import under its name")]);
 }
 
 function nothingNamed(code: "RESULTS_UNKNOWN" | "VOTES_UNKNOWN", name: string): FarmError {
@@ -106,9 +113,10 @@ export function createImportVotes(store: Pick<ImportStore, "importVotes">) {
     const isFew = votes.length >= 1 && votes.length <= maxVotes;
     refuseAny([...titleRule("name", name), ...(isFew ? [] : [violation("votes", `has ${votes.length} votes`, `send 1 to ${maxVotes}`)])]);
     refuseAny(votes.flatMap(voteViolations).slice(0, mostFaults));
+    refuseAny(methodViolations(votes));
     const stored = votes.flatMap(voteFromProto);
     refuseAny(refusedVotes(stored).slice(0, mostFaults));
-    await store.importVotes(caller.tenant, name, stored);
+    if ((await store.importVotes(caller.tenant, name, stored)) === "full") throw tooManyNames("sets of votes");
     return { preference: preferenceOf(name, stored) };
   };
 }
@@ -139,6 +147,18 @@ function voteViolations({ voter, trial, question, methods, choice }: Vote, index
   if (!methods.includes(choice))
     found.push(violation(`${at}.choice`, "is none of the methods", "name the method that was chosen; a tie is no vote"));
   return found;
+}
+
+/** At the vote that names one method too many. */
+function methodViolations(votes: readonly Vote[]): Violations {
+  const known = new Set<string>();
+  const index = votes.findIndex(({ methods }) => {
+    methods.forEach((method) => known.add(method));
+    return known.size > maxMethods;
+  });
+  if (index === -1) return [];
+  const reason = `brings the methods under this name to ${known.size}, more than ${maxMethods}`;
+  return [violation(`votes[${index}].methods`, reason, "import the votes under several names")];
 }
 
 function voteFromProto({ voter, trial, question, methods, choice }: Vote): readonly StoredVote[] {

@@ -33,7 +33,7 @@ export function createGetRun(store: Pick<RunStore, "findRuns" | "clipScores" | "
   return async ({ runId }: GetRunRequest, call: Call): Promise<GetRunResponse> => {
     const run = await runOf(store, runId, call);
     const scores = setScoresOf(run, await store.clipScores(run.runId));
-    if (run.endedAt !== undefined) await store.storeSetScores(run.runId, scores);
+    if (run.endedAt !== undefined) await store.storeSetScores({ runId: run.runId, endedAt: run.endedAt }, scores);
     return { run: runToProto(run), setScores: scores.map(setScoreToProto), finalScores: finalScoresOf(scores) };
   };
 }

@@ -145,6 +145,9 @@ export type RunListAsk = {
   readonly limit: number;
 };
 
+/** A run that has ended. */
+export type EndedRun = Pick<RunView, "runId" | "metrics"> & { readonly endedAt: Date };
+
 /** Runs, as jobs of a suite. */
 export type RunStore = {
   /** Those of the scope whose id begins so, at most `limit`. */
@@ -154,8 +157,12 @@ export type RunStore = {
   listRunItems(ask: RunItemsAsk): Promise<readonly RunItemView[]>;
   /** Every score of the run's clips that has ended, by metric, render by render. */
   clipScores(runId: string): Promise<readonly MetricClips[]>;
-  /** Of a run that has ended; what was stored under the same names is replaced. */
-  storeSetScores(runId: string, scores: readonly StoredSetScore[]): Promise<void>;
+  /** Of a run that has had this end and no other since; what was stored under the same names is replaced. */
+  storeSetScores(run: Pick<EndedRun, "runId" | "endedAt">, scores: readonly StoredSetScore[]): Promise<void>;
+  /** Those with metrics whose set scores are not stored, or are of an end before a retry; the first that ended first. */
+  unscoredRuns(limit: number): Promise<readonly EndedRun[]>;
+  /** Removes set scores of runs that are open again. */
+  dropStaleSetScores(): Promise<void>;
 };
 
 /** What was read of a results file at its import. */
@@ -179,13 +186,21 @@ export type StoredVote = {
   readonly choice: string;
 };
 
+/** Names of results files that a tenant may have, and as many of votes: what a list of them can be. */
+export const mostNames = 1_000;
+
 /** Files and votes of others; an import under a name replaces what was there. */
 export type ImportStore = {
-  importResults(tenant: string, results: Omit<ImportedResultsView, "importedAt"> & { readonly text: string }): Promise<ImportedResultsView>;
-  /** By name. */
+  /** Undefined: the name would be one more than `mostNames`. */
+  importResults(
+    tenant: string,
+    results: Omit<ImportedResultsView, "importedAt"> & { readonly text: string },
+  ): Promise<ImportedResultsView | undefined>;
+  /** By name; without remarks. */
   listResults(tenant: string): Promise<readonly ImportedResultsView[]>;
   getResults(tenant: string, name: string): Promise<(ImportedResultsView & { readonly text: string }) | undefined>;
-  importVotes(tenant: string, name: string, votes: readonly StoredVote[]): Promise<void>;
+  /** Full: the name would be one more than `mostNames`, and nothing was stored. */
+  importVotes(tenant: string, name: string, votes: readonly StoredVote[]): Promise<"stored" | "full">;
   /** In order of voter, trial and question; empty: there are none under the name. */
   listVotes(tenant: string, name: string): Promise<readonly StoredVote[]>;
 };

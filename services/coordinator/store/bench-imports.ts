@@ -1,16 +1,17 @@
 /**
  * What others measured and voted, kept as it came.
  */
-import { FarmError } from "../../domain/errors.ts";
 import { inTransaction, runStatement } from "../../platform/database/pool.ts";
-import type { ImportedResultsView, ImportedSummary, ImportStore, StoredVote } from "./bench-contract.ts";
+import { type ImportedResultsView, type ImportedSummary, type ImportStore, mostNames, type StoredVote } from "./bench-contract.ts";
 import {
   addVotesStatement,
+  countVoteNamesStatement,
   dropVotesStatement,
   getResultsStatement,
   importResultsStatement,
   listResultsStatement,
   listVotesStatement,
+  lockOwnerStatement,
 } from "./sql/bench-imports.ts";
 import { type StoreContext, toPayload } from "./store-context.ts";
 
@@ -19,12 +20,13 @@ type ResultsRow = { readonly name: string; readonly sha256: string; readonly imp
 /** The part of the store that keeps imports. */
 export function createBenchImports({ pool }: StoreContext): ImportStore {
   return {
-    async importResults(tenant, { name, sha256, summary, text }) {
-      const values = [tenant, name, sha256, text, toPayload(summary)];
-      const [row] = await runStatement<ResultsRow>(pool, importResultsStatement, values);
-      if (row === undefined) throw new FarmError("INTERNAL", { message: "the import returned no row" });
-      return resultsFromRow(row);
-    },
+    importResults: (tenant, { name, sha256, summary, text }) =>
+      inTransaction(pool, async (connection) => {
+        await connection.query({ ...lockOwnerStatement, values: [tenant] });
+        const values = [tenant, name, sha256, text, toPayload(summary), mostNames];
+        const { rows } = await connection.query<ResultsRow>({ ...importResultsStatement, values });
+        return rows[0] === undefined ? undefined : resultsFromRow(rows[0]);
+      }),
     async listResults(tenant) {
       return (await runStatement<ResultsRow>(pool, listResultsStatement, [tenant])).map(resultsFromRow);
     },
@@ -34,8 +36,12 @@ export function createBenchImports({ pool }: StoreContext): ImportStore {
     },
     importVotes: (tenant, name, votes) =>
       inTransaction(pool, async (connection) => {
-        await connection.query({ ...dropVotesStatement, values: [tenant, name] });
+        await connection.query({ ...lockOwnerStatement, values: [tenant] });
+        const { rowCount } = await connection.query({ ...dropVotesStatement, values: [tenant, name] });
+        const { rows } = await connection.query<{ readonly count: number }>({ ...countVoteNamesStatement, values: [tenant] });
+        if (rowCount === 0 && (rows[0]?.count ?? 0) >= mostNames) return "full";
         await connection.query({ ...addVotesStatement, values: [tenant, name, toPayload(votes)] });
+        return "stored";
       }),
     listVotes: (tenant, name) => runStatement<StoredVote>(pool, listVotesStatement, [tenant, name]),
   };

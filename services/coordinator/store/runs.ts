@@ -5,9 +5,17 @@
  */
 import { runStatement } from "../../platform/database/pool.ts";
 import type { MetricName } from "../../domain/vbench/metric.ts";
-import type { MetricClips, RunItemView, RunStore, RunView, ScoreTask, ScoreValue, StageTime } from "./bench-contract.ts";
+import type { EndedRun, MetricClips, RunItemView, RunStore, RunView, ScoreTask, ScoreValue, StageTime } from "./bench-contract.ts";
 import type { JobState, RenderState, Reuse } from "./job-contract.ts";
-import { clipScoresStatement, findRunsStatement, listRunsStatement, runItemsStatement, storeSetScoresStatement } from "./sql/runs.ts";
+import {
+  clipScoresStatement,
+  dropStaleSetScoresStatement,
+  findRunsStatement,
+  listRunsStatement,
+  runItemsStatement,
+  storeSetScoresStatement,
+  unscoredRunsStatement,
+} from "./sql/runs.ts";
 import { type StoreContext, toPayload } from "./store-context.ts";
 import { pageOf, type SuiteRowDbRow, suiteRowFromRow } from "./suites.ts";
 
@@ -78,8 +86,12 @@ export function createRuns({ pool }: StoreContext): RunStore {
       return (await runStatement<ItemRow>(pool, runItemsStatement, values)).map(itemFromRow);
     },
     clipScores: (runId) => runStatement<MetricClips>(pool, clipScoresStatement, [runId]),
-    async storeSetScores(runId, scores) {
-      await runStatement(pool, storeSetScoresStatement, [runId, toPayload(scores)]);
+    async storeSetScores({ runId, endedAt }, scores) {
+      await runStatement(pool, storeSetScoresStatement, [runId, toPayload(scores), endedAt.toISOString()]);
+    },
+    unscoredRuns: (limit) => runStatement<EndedRun>(pool, unscoredRunsStatement, [limit]),
+    async dropStaleSetScores() {
+      await runStatement(pool, dropStaleSetScoresStatement, []);
     },
   };
 }

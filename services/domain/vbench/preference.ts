@@ -29,31 +29,37 @@ export type MethodShare = {
 
 export type Preferences = { readonly counted: number; readonly shares: readonly MethodShare[]; readonly refused: readonly RefusedVote[] };
 
-/** Shares of the methods that took part, in their order. */
+/** Shares of the methods that took part, in their order. One pass over the votes. */
 export function preferenceShares(methods: readonly string[], votes: readonly Vote[]): Preferences {
   const refused: RefusedVote[] = [];
-  const counted: Vote[] = [];
+  const tallies = new Map(methods.map((method) => [method, { semantic_alignment: 0, overall_quality: 0 }]));
   const seen = new Set<string>();
   votes.forEach((vote, index) => {
     const key = JSON.stringify([vote.rater, vote.trial, vote.question]);
-    const reason = seen.has(key) ? "the rater has answered this question of this trial before" : refusal(vote, methods);
-    if (reason !== undefined) return refused.push({ index, reason });
+    const tally = tallies.get(vote.choice);
+    const reason = seen.has(key) ? "the rater has answered this question of this trial before" : refusal(vote, tally !== undefined);
+    if (reason !== undefined) refused.push({ index, reason });
+    if (reason !== undefined || tally === undefined || !isAsked(vote.question)) return;
     seen.add(key);
-    return counted.push(vote);
+    tally[vote.question] += 1;
   });
-  return { counted: counted.length, shares: methods.map((method) => shareOf(method, counted)), refused };
+  return { counted: seen.size, shares: sharesOf(tallies, seen.size), refused };
 }
 
-function refusal({ rater, trial, question, choice }: Vote, methods: readonly string[]): string | undefined {
+function refusal({ rater, trial, question, choice }: Vote, takesPart: boolean): string | undefined {
   if (rater === "" || trial === "") return "the vote names no rater or no trial";
-  if (!(preferenceQuestions as readonly string[]).includes(question)) return `the question ${JSON.stringify(question)} is not asked`;
+  if (!isAsked(question)) return `the question ${JSON.stringify(question)} is not asked`;
   if (choice === "" || choice === "tie") return "a tie is no choice";
-  return methods.includes(choice) ? undefined : `the method ${JSON.stringify(choice)} does not take part`;
+  return takesPart ? undefined : `the method ${JSON.stringify(choice)} does not take part`;
 }
 
-function shareOf(method: string, votes: readonly Vote[]): MethodShare {
-  const own = votes.filter(({ choice }) => choice === method);
-  const of = (asked: PreferenceQuestion): number => own.filter(({ question }) => question === asked).length;
-  const byQuestion = { semantic_alignment: of("semantic_alignment"), overall_quality: of("overall_quality") };
-  return { method, votes: own.length, ...(votes.length > 0 ? { share: own.length / votes.length } : {}), byQuestion };
+function isAsked(question: string): question is PreferenceQuestion {
+  return (preferenceQuestions as readonly string[]).includes(question);
+}
+
+function sharesOf(tallies: ReadonlyMap<string, MethodShare["byQuestion"]>, counted: number): readonly MethodShare[] {
+  return Array.from(tallies, ([method, byQuestion]) => {
+    const votes = byQuestion.semantic_alignment + byQuestion.overall_quality;
+    return { method, votes, ...(counted > 0 ? { share: votes / counted } : {}), byQuestion };
+  });
 }

@@ -94,23 +94,36 @@ function pythonString(text: string): string {
   return `"${inside}"`;
 }
 
-const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\bInfinity\b|\bNaN\b/gs;
+const tokens = /\\[^]|"|-?\bInfinity\b|\bNaN\b/g;
 const words: Readonly<Record<string, number>> = { NaN, Infinity, "-Infinity": -Infinity };
 
-/** Reads JSON in which bare NaN, Infinity and -Infinity may stand for numbers; in strings they stay text. */
+/** Reads JSON in which bare NaN, Infinity and -Infinity may stand for numbers; in strings they stay text. Its time is linear in the text. */
 export function readPythonJson(text: string): JsonReading {
-  // A mark that the text does not hold stands for such a word while JavaScript parses the rest.
-  let mark = "not a number ";
-  while (text.includes(mark)) mark += "~";
-  const marked = text.replace(/^\ufeff/, "").replace(tokens, (token) => (token in words ? `"${mark}${token}"` : token));
+  const mark = unusedMark(text);
+  const revive = (_: string, item: JsonValue, context?: { readonly source?: string }): JsonValue | undefined =>
+    typeof item === "string" && context?.source?.startsWith(`"${mark}`) === true ? words[item.slice(mark.length)] : item;
   try {
-    const value = JSON.parse(marked, (_, item: JsonValue) =>
-      typeof item === "string" && item.startsWith(mark) ? words[item.slice(mark.length)] : item,
-    ) as JsonValue;
-    return { isRead: true, value };
+    return { isRead: true, value: JSON.parse(withMarks(text.replace(/^\ufeff/, ""), mark), revive) as JsonValue };
   } catch (thrown) {
     return { isRead: false, reason: thrown instanceof Error ? thrown.message : String(thrown) };
   }
+}
+
+/** The text with a marked string for each such word outside of strings: one pass, which an unclosed string does not begin again. */
+function withMarks(text: string, mark: string): string {
+  let isInString = false;
+  return text.replace(tokens, (token) => {
+    if (token === '"') isInString = !isInString;
+    return !isInString && token in words ? `"${mark}${token}"` : token;
+  });
+}
+
+/** What no string of the text begins with as it is written. Short, as every word gets one, and found without trying each. */
+function unusedMark(text: string): string {
+  const used = new Set(Array.from(text.matchAll(/not a number (\d+)/g), ([, digits]) => Number(digits)));
+  let free = 0;
+  while (used.has(free)) free += 1;
+  return `not a number ${free}:`;
 }
 
 /** Tells an object from a list, a text or a number. */

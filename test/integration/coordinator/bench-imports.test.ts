@@ -116,6 +116,11 @@ describe("votes", () => {
     ["of a method twice", [{ ...vote("a", "1", "ours"), methods: ["ours", "ours"] }], "votes[0].methods"],
     ["with a NUL", [vote("a\0", "1", "ours")], "votes[0].voter"],
     ["of another question", [{ ...vote("a", "1", "ours"), question: "beauty" }], "votes[0].question"],
+    [
+      "of more methods than fit under a name",
+      Array.from({ length: 51 }, (_, index) => ({ ...vote("a", `${index}`, `m${index}`), methods: [`m${index}`, `n${index}`] })),
+      "votes[50].methods",
+    ],
   ])("%s refuse all of them", async (_title, votes, field) => {
     const refused = await refusalOf(importVotes("refused", votes));
     expect([refused.code, refused.details.fields?.map((one) => one.field)]).toEqual(["FIELD_INVALID", [field]]);

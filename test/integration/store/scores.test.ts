@@ -80,6 +80,22 @@ test("a score is committed with its attempt, once, however often it is reported"
   await checkInvariants(world());
 });
 
+test("a clip's value is on the scale of its set's in the view: imaging quality divided by 100, others as they are", async () => {
+  const { store, sql } = world();
+  await submit(store, scored([motion]));
+  const worker = createWorker(store);
+  await worker.report(made(await worker.claim()));
+  await worker.report(scoreReport(await worker.claim(), { value: 0.5 }));
+  const { length } = await sql("select column_name from information_schema.columns where table_name = 'metric_value'");
+  const [row] = await sql("select * from metric_value_normalized");
+  expect([Object.keys(row ?? {}).length, row]).toEqual([
+    length + 1,
+    expect.objectContaining({ metric: motion, value: 0.5, normalized: 0.5 }),
+  ]);
+  await sql("update metric_value set metric = 'imaging_quality', value = 64");
+  expect(await sql("select value, normalized from metric_value_normalized")).toEqual([{ value: 64, normalized: 0.64 }]);
+});
+
 test.each(["nan", "skipped"] as const)("a score that is %s has a reason and VBench's answer, and no value", async (status) => {
   const { store, sql } = world();
   await submit(store, scored([motion]));

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { createSetScores } from "../../../services/coordinator/duties/set-scores.ts";
 import type { JobToStore, ManifestRender, RunToStore, Store, SuiteToStore } from "../../../services/coordinator/store/store-contract.ts";
 import type { RenderSpec } from "../../../services/domain/render-spec.ts";
 import type { SuiteRow } from "../../../services/domain/suite-rules.ts";
@@ -141,8 +142,13 @@ test("a run stays although jobs of its age go, and goes with its job alone; its 
   const jobId = await submitRun(store, [target, reference], { seeds: 1, metrics: ["clip_score"] });
   await expect(sql("delete from suite")).rejects.toThrow("bench_run");
   await store.cancelJob("local", jobId);
-  await store.storeSetScores(jobId, [{ metric: "clip_score", aggregator: "video_mean", value: 0.5, count: 1, missingCount: 0 }]);
-  await store.storeSetScores(jobId, [{ metric: "clip_score", aggregator: "video_mean", value: undefined, count: 0, missingCount: 1 }]);
+  const endedAt = (await store.findRuns("local", jobId, 1))[0]?.endedAt ?? new Date(0);
+  await store.storeSetScores({ runId: jobId, endedAt }, [
+    { metric: "clip_score", aggregator: "video_mean", value: 0.5, count: 1, missingCount: 0 },
+  ]);
+  await store.storeSetScores({ runId: jobId, endedAt }, [
+    { metric: "clip_score", aggregator: "video_mean", value: undefined, count: 0, missingCount: 1 },
+  ]);
   expect(await sql("select value, count, missing_count from set_score")).toEqual([{ value: null, count: 0, missing_count: 1 }]);
   await age();
   await prune(store);
@@ -200,7 +206,9 @@ test("set scores of a run that is open are not stored", async () => {
   const target = await commitClip("target");
   await store.importSuite(suiteOf([row(0, target, target)]));
   const jobId = await submitRun(store, [target, target]);
-  await store.storeSetScores(jobId, [{ metric: "clip_score", aggregator: "video_mean", value: 0.5, count: 1, missingCount: 0 }]);
+  await store.storeSetScores({ runId: jobId, endedAt: new Date() }, [
+    { metric: "clip_score", aggregator: "video_mean", value: 0.5, count: 1, missingCount: 0 },
+  ]);
   expect(await count("set_score")).toBe(0);
 });
 
@@ -218,6 +226,58 @@ test("an import of votes or results replaces what was there under its name, and 
   await store.importResults("local", { ...results, text: "y\n" });
   expect(await store.getResults("local", "kling")).toMatchObject({ text: "y\n" });
   expect(await store.listResults("local")).toHaveLength(1);
+});
+
+test("a tenant has a thousand names of results files and of votes; the next new one is refused, not one that is there", async () => {
+  const { store, sql } = world();
+  const votes = [{ voter: "v", trial: "t", question: "quality" as const, methods: ["a", "b"], choice: "a" }];
+  const results = { name: "first", sha256: sha256("x"), summary: { dimensions: [], remarks: ["odd"] }, text: "x" };
+  expect([(await store.importResults("local", results))?.name, await store.importVotes("local", "first", votes)]).toEqual([
+    "first",
+    "stored",
+  ]);
+  await sql(
+    `insert into imported_results (tenant_id, name, sha256, body, summary) select 'local', 'n' || n, '', '', '{}' from generate_series(1, 999) n`,
+  );
+  await sql(`insert into preference_vote (tenant_id, name, voter, trial, question, methods, choice)
+    select 'local', 'n' || n, 'v' || v, 't', 'quality', '{a,b}', 'a' from generate_series(1, 999) n, generate_series(1, 2) v`);
+  expect(await store.importResults("local", { ...results, name: "new" })).toBeUndefined();
+  expect(await store.importVotes("local", "new", votes)).toBe("full");
+  expect((await store.importResults("local", { ...results, text: "y" }))?.name).toBe("first");
+  expect(await store.importVotes("local", "first", votes)).toBe("stored");
+  expect((await store.importResults("another", { ...results, name: "new" }))?.name).toBe("new");
+  expect(await store.importVotes("another", "new", votes)).toBe("stored");
+  expect([await count("imported_results"), (await store.listVotes("local", "new")).length]).toEqual([1_001, 0]);
+  expect((await store.listResults("another"))[0]?.summary.remarks).toEqual([]);
+  expect((await store.getResults("another", "new"))?.summary.remarks).toEqual(["odd"]);
+});
+
+test("set scores of runs that ended are stored by the duty once for each end, and go while the run is open again", async () => {
+  const { store, sql } = world();
+  const target = await commitClip("target");
+  await store.importSuite(suiteOf([row(0, target, target)]));
+  const jobId = await submitRun(store, [target, target], { metrics: ["clip_score"] });
+  const duty = createSetScores({ store, intervalMs: 1 });
+  const round = () => duty.run(1, new AbortController().signal);
+  const scored = async () => (await sql("select metric, aggregator, count from set_score order by 1, 2")).length;
+  await round();
+  expect(await scored()).toBe(0);
+  await store.cancelJob("local", jobId);
+  const [ended] = await store.unscoredRuns(9);
+  expect(ended).toMatchObject({ runId: jobId, metrics: ["clip_score"] });
+  await round();
+  expect([await scored(), await store.unscoredRuns(9)]).toEqual([2, []]);
+  await store.retryJob("local", jobId);
+  await round();
+  expect([await scored(), await store.unscoredRuns(9)]).toEqual([0, []]);
+  await store.cancelJob("local", jobId);
+  await sql("update job set ended_at = ended_at + interval '1 second'");
+  await store.storeSetScores({ runId: jobId, endedAt: ended?.endedAt ?? new Date(0) }, [
+    { metric: "clip_score", aggregator: "video_mean", value: 1, count: 1, missingCount: 0 },
+  ]);
+  expect([await scored(), (await store.unscoredRuns(9)).length]).toEqual([0, 1]);
+  await round();
+  expect(await scored()).toBe(2);
 });
 
 test("an import and the prune of the clips that it is made of never leave a suite without them", async () => {

@@ -39,6 +39,7 @@ const quiet = {
   deadlinesMs: seldom,
   healthMs: seldom,
   budgetMs: seldom,
+  setScoresMs: seldom,
 };
 /** Renders that those that live keep open: others wait, for the doomed one, which keeps as many open as a farm does. */
 const narrow = { VAPFARM_OPEN_RENDERS: "2" };

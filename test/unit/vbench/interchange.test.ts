@@ -11,6 +11,12 @@ import { vbenchFixtures } from "../../support/vbench/stubs.ts";
 
 const fixture = (name: string): string => readFileSync(new URL(name, vbenchFixtures), "utf8");
 
+function elapsedMs(work: () => void): number {
+  const sinceMs = performance.now();
+  work();
+  return performance.now() - sinceMs;
+}
+
 describe("Python's JSON", () => {
   test("has floats by their repr, of which Python wrote these", () => {
     const reprs = JSON.parse(fixture("float-repr.json")) as readonly string[];
@@ -62,9 +68,24 @@ describe("Python's JSON", () => {
       value: { NaN: [NaN, -Infinity, Infinity, "NaN, Infinity", '"NaN', 100000] },
     });
     expect(readPythonJson('["not a number NaN", NaN]')).toEqual({ isRead: true, value: ["not a number NaN", NaN] });
+    const written = '["not a number 0:NaN", "\\u006eot a number 1:NaN", "~~~\\\\", {"NaN": -Infinity}, NaN]';
+    expect(readPythonJson(written)).toEqual({
+      isRead: true,
+      value: ["not a number 0:NaN", "not a number 1:NaN", "~~~\\", { NaN: -Infinity }, NaN],
+    });
     expect(readPythonJson("[1,")).toMatchObject({ isRead: false });
     expect(readPythonJson("[Nan]")).toMatchObject({ isRead: false });
     expect(readPythonJson("[NaNs]")).toMatchObject({ isRead: false });
+  });
+
+  test.each([
+    ["an unclosed string of escaped quotes", (size: number) => `["${'\\"'.repeat(size / 2)}`],
+    ["a text of what might be a mark", (size: number) => `["not a number ${"~".repeat(size)}", NaN]`],
+    ["many marks and many words", (size: number) => `["${"not a number 7:".repeat(size / 30)}"${", NaN".repeat(size / 10)}]`],
+  ])("is read in time that is linear in %s", (_title, shape) => {
+    const fastestMs = (text: string): number => Math.min(...[1, 2, 3, 4, 5].map(() => elapsedMs(() => readPythonJson(text))));
+    // Sixteen times the size: linear is near 16, quadratic 256; quadratic at 2 MiB is beyond any time limit as well.
+    expect(fastestMs(shape(2 ** 21)) / fastestMs(shape(2 ** 17))).toBeLessThan(64);
   });
 
   test("comes back from a round trip, whatever the text", () => {

@@ -209,6 +209,23 @@ describe("preference votes", () => {
   });
 });
 
+describe("many preference votes", () => {
+  test("for many methods are counted in one pass: each choice is read a few times", () => {
+    let reads = 0;
+    const methods = Array.from({ length: 1_000 }, (_, index) => `m${index}`);
+    const votes = Array.from({ length: 5_000 }, (_, index) => ({
+      ...{ rater: `r${index}`, trial: "t", question: "overall_quality" },
+      get choice() {
+        reads += 1;
+        return `m${index % 1_000}`;
+      },
+    }));
+    const { counted, shares } = preferenceShares(methods, votes);
+    expect([counted, new Set(shares.map((share) => share.votes))]).toEqual([5_000, new Set([5])]);
+    expect(reads).toBeLessThanOrEqual(3 * votes.length);
+  });
+});
+
 describe("bootstrap intervals", () => {
   test("are the same for the same seed, and others for another", () => {
     const values = [1, 2, 3, 4, 10];

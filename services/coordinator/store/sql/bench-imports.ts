@@ -3,20 +3,29 @@
  */
 import type { NamedStatement } from "../../../platform/database/pool.ts";
 
-/** $1: tenant, $2: name, $3: sha256, $4: text, $5: summary. */
+/** $1: tenant. First in the transaction of an import: others of the tenant wait, so that each counts what the one before stored. */
+export const lockOwnerStatement: NamedStatement = {
+  name: "vf_lock_import_owner",
+  text: "insert into tenant (id) values ($1) on conflict (id) do update set id = excluded.id",
+};
+
+/** $1: tenant, $2: name, $3: sha256, $4: text, $5: summary, $6: most names. No row where the name would be one too many. */
 export const importResultsStatement: NamedStatement = {
   name: "vf_import_results",
-  text: `with owner as (insert into tenant (id) values ($1) on conflict do nothing)
-    insert into imported_results (tenant_id, name, sha256, body, summary) values ($1, $2, $3, $4, $5::jsonb)
+  text: `insert into imported_results (tenant_id, name, sha256, body, summary)
+    select $1, $2, $3, $4, $5::jsonb
+    where exists (select 1 from imported_results i where i.tenant_id = $1 and i.name = $2)
+      or (select count(*) from imported_results i where i.tenant_id = $1) < $6
     on conflict (tenant_id, name) do update
       set sha256 = excluded.sha256, body = excluded.body, summary = excluded.summary, imported_at = clock_timestamp()
     returning name, sha256, imported_at, summary`,
 };
 
-/** $1: tenant. Without the texts. */
+/** $1: tenant. Without the texts and without remarks, of which there may be many. */
 export const listResultsStatement: NamedStatement = {
   name: "vf_list_results",
-  text: `select i.name, i.sha256, i.imported_at, i.summary from imported_results i where i.tenant_id = $1 order by i.name collate "C"`,
+  text: `select i.name, i.sha256, i.imported_at, i.summary || '{"remarks": []}' as summary from imported_results i where i.tenant_id = $1
+    order by i.name collate "C"`,
 };
 
 /** $1: tenant, $2: name. */
@@ -25,11 +34,20 @@ export const getResultsStatement: NamedStatement = {
   text: `select i.name, i.sha256, i.imported_at, i.summary, i.body from imported_results i where i.tenant_id = $1 and i.name = $2`,
 };
 
-/** $1: tenant, $2: name. Before the votes of an import, in its transaction; an import of the same name waits for the tenant's row. */
+/** $1: tenant, $2: name. Before the votes of an import, in its transaction. */
 export const dropVotesStatement: NamedStatement = {
   name: "vf_drop_votes",
-  text: `with owner as (insert into tenant (id) values ($1) on conflict (id) do update set id = excluded.id returning id)
-    delete from preference_vote v using owner o where v.tenant_id = o.id and v.name = $2`,
+  text: "delete from preference_vote v where v.tenant_id = $1 and v.name = $2",
+};
+
+/** $1: tenant. How many names there are: a step of the primary key for each, however many votes it has. */
+export const countVoteNamesStatement: NamedStatement = {
+  name: "vf_count_vote_names",
+  text: `with recursive names as (
+      select min(v.name) as name from preference_vote v where v.tenant_id = $1
+      union all
+      select (select min(v.name) from preference_vote v where v.tenant_id = $1 and v.name > n.name) from names n where n.name is not null)
+    select count(n.name)::integer as count from names n`,
 };
 
 /** $1: tenant, $2: name, $3: votes. */

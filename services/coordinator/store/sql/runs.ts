@@ -91,13 +91,36 @@ export const clipScoresStatement: NamedStatement = {
     group by c.metric order by c.metric`,
 };
 
-/** $1: run, $2: [{metric, aggregator, value, count, missingCount}]. Nothing where the job is not over. Locks: the job, shared. */
+/**
+ * $1: run, $2: [{metric, aggregator, value, count, missingCount}], $3: the end that they are of, in ms. Nothing where the job has not this end (any
+ * more). Locks: the run.
+ */
 export const storeSetScoresStatement: NamedStatement = {
   name: "vf_store_set_scores",
-  text: `with ended as (select j.id from job j where j.id = $1 and j.state not in ('queued', 'running') and j.removed_at is null for key share)
+  text: `with ended as (
+      update bench_run b set scored_end = j.ended_at from job j
+      where b.job_id = $1 and j.id = b.job_id and j.removed_at is null and date_trunc('milliseconds', j.ended_at) = $3::timestamptz
+      returning b.job_id)
     insert into set_score (job_id, metric, aggregator, value, count, missing_count)
-    select e.id, x.metric, x.aggregator, x.value, x.count, x."missingCount" from ended e
+    select e.job_id, x.metric, x.aggregator, x.value, x.count, x."missingCount" from ended e
     cross join jsonb_to_recordset($2::jsonb) as x(metric text, aggregator text, value double precision, count integer, "missingCount" integer)
     on conflict (job_id, metric, aggregator)
       do update set value = excluded.value, count = excluded.count, missing_count = excluded.missing_count`,
+};
+
+/** $1: most. Runs with metrics that ended and whose set scores are not of this end, the first that ended first. Reads all runs: thousands. */
+export const unscoredRunsStatement: NamedStatement = {
+  name: "vf_unscored_runs",
+  text: `select b.job_id as "runId", j.ended_at as "endedAt", b.metrics from bench_run b join job j on j.id = b.job_id
+    where j.ended_at is not null and j.removed_at is null and b.scored_end is distinct from j.ended_at and cardinality(b.metrics) > 0
+    order by j.ended_at, j.id limit $1`,
+};
+
+/** Those of runs that are open again. Locks: the runs. */
+export const dropStaleSetScoresStatement: NamedStatement = {
+  name: "vf_drop_stale_set_scores",
+  text: `with reopened as (
+      update bench_run b set scored_end = null from job j
+      where j.id = b.job_id and b.scored_end is not null and j.ended_at is null returning b.job_id)
+    delete from set_score s using reopened r where s.job_id = r.job_id`,
 };
