@@ -136,6 +136,8 @@ describe("bench run", () => {
     const { stderr } = await bench.run(handlers, "run", "benchmark", "--model", "demo");
     expect(stderr).toContain("row 3, prepare: MEDIA_TRUNCATED: the file ends before its last part");
     expect(stderr).not.toContain("row 4");
+    expect(stderr).toContain(" of 480 scores have no value:");
+    expect(stderr).toMatch(/ {2}1 nan: the flow network .* \(dynamic_degree\)/);
   });
 
   it("asks for what its options say", async () => {
