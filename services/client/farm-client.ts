@@ -109,7 +109,7 @@ export type FarmClient = {
   startRun(request: DeepPartial<StartRunRequest>, control?: CallControl & PatienceOptions): Promise<StartRunResponse>;
   runs(filter?: DeepPartial<ListRunsRequest>, control?: ListControl): AsyncGenerator<Run>;
   /** Through an outage. */
-  getRunPatiently(runId: string, options?: PatienceOptions): Promise<GetRunResponse>;
+  getRunPatiently(runId: string, options?: PatienceOptions & { readonly withoutScores?: boolean }): Promise<GetRunResponse>;
   runItems(filter: DeepPartial<ListRunItemsRequest> & { readonly runId: string }, control?: ListControl): AsyncGenerator<RunItem>;
   close(): void;
 };
@@ -147,7 +147,8 @@ export function connectFarm(endpoint: FarmEndpoint, around: (calls: FarmCalls) =
     suiteRows: (suite, control) => listSuiteRows(calls, suite, control),
     startRun: (request, control = {}) => untilTaken(control, () => calls.startRun(request, control)),
     runs: (filter = {}, control) => listRuns(calls, filter, control),
-    getRunPatiently: (runId, options = {}) => patiently(createPatience(options), () => calls.getRun({ runId }, { signal: options.signal })),
+    getRunPatiently: (runId, { withoutScores = false, ...options } = {}) =>
+      patiently(createPatience(options), () => calls.getRun({ runId, withoutScores }, { signal: options.signal })),
     runItems: (filter, control) => listRunItems(calls, filter, control),
     close: () => wire.close(),
   };

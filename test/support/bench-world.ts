@@ -30,6 +30,8 @@ export type RunShape = {
   readonly shift: number;
   readonly steps: number;
   readonly metricVersion: number;
+  /** Of the clips. */
+  readonly fps: number;
   /** Positions of renders that failed. */
   readonly failed: readonly number[];
 };
@@ -88,7 +90,7 @@ function number(metric: MetricName): Metric {
   return (Metric as Readonly<Record<string, Metric>>)[`METRIC_${metric.toUpperCase()}`] ?? Metric.METRIC_UNSPECIFIED;
 }
 
-function scoreOf(metric: MetricName, position: number, { shift, metricVersion, runId }: RunShape): Score {
+function scoreOf(metric: MetricName, position: number, { shift, metricVersion, fps, runId }: RunShape): Score {
   const [mean, spread] = typical[metric];
   const bell = ["a", "b", "c", "d"].reduce((sum, word) => sum + chance(word, metric, position) - 0.5, 0);
   const own = chance("own", runId, metric, position) - 0.5;
@@ -108,7 +110,7 @@ function scoreOf(metric: MetricName, position: number, { shift, metricVersion, r
     modelDigest: metric === "temporal_flickering" ? "" : sha(`networks of ${metric}`),
     decodeProfile: ["temporal_flickering", "motion_smoothness", "dynamic_degree"].includes(metric) ? "bt601" : "rgb",
     frames: 49,
-    fpsNumerator: 16,
+    fpsNumerator: fps,
     fpsDenominator: 1,
     width: 720,
     height: 480,
@@ -188,6 +190,7 @@ export function benchWorld(change: Partial<RunShape> = {}): BenchWorld {
     shift: 0,
     steps: 20,
     metricVersion: 1,
+    fps: 16,
     failed: [7, 30],
     ...change,
   };

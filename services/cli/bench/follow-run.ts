@@ -15,6 +15,8 @@ import { emptyBoard, foldRun, fractionOf, leftMs, type RunBoard, type RunPicture
 export type Following = { readonly client: FarmClient; readonly runId: string; readonly asJson: boolean; readonly intervalMs?: number };
 
 const defaultIntervalMs = 1_000;
+/** Means are made of every score of the run each time: one look of so many asks for them. */
+const looksPerScores = 10;
 
 /** The run as it ended; undefined when the person left. */
 export async function followRun(context: CliContext, following: Following): Promise<GetRunResponse | undefined> {
@@ -52,8 +54,11 @@ async function watchBoth({ client, runId, signal, onOutage, show, intervalMs = d
   };
   const looks = async (): Promise<void> => {
     let since: RunPicture["since"] | undefined;
-    while (!until.aborted) {
-      const answer = await client.getRunPatiently(runId, { signal });
+    let last: GetRunResponse | undefined;
+    for (let look = 0; !until.aborted; look += 1) {
+      const withoutScores = look % looksPerScores !== 0;
+      const answer = withLastScores(await client.getRunPatiently(runId, { signal, withoutScores }), withoutScores ? last : undefined);
+      last = answer;
       const now = new Date();
       since ??= { time: now, fraction: answer.run === undefined ? 0 : fractionOf(answer.run) };
       show({ answer, board, now, since });
@@ -62,6 +67,11 @@ async function watchBoth({ client, runId, signal, onOutage, show, intervalMs = d
   };
   const endBoth = (): void => ended.abort();
   await Promise.all([events().finally(endBoth), looks().finally(endBoth)]);
+}
+
+/** What was asked without scores shows those of the look before. */
+function withLastScores(answer: GetRunResponse, last: GetRunResponse | undefined): GetRunResponse {
+  return last === undefined ? answer : { ...answer, setScores: last.setScores, finalScores: last.finalScores };
 }
 
 type Show = { picture(picture: RunPicture): void; stop(): void };

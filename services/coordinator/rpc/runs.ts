@@ -30,8 +30,9 @@ const mostCandidates = 5;
 
 /** The handler of GetRun. */
 export function createGetRun(store: Pick<RunStore, "findRuns" | "clipScores" | "storeSetScores">) {
-  return async ({ runId }: GetRunRequest, call: Call): Promise<GetRunResponse> => {
+  return async ({ runId, withoutScores }: GetRunRequest, call: Call): Promise<GetRunResponse> => {
     const run = await runOf(store, runId, call);
+    if (withoutScores) return { run: runToProto(run), setScores: [], finalScores: undefined };
     const scores = setScoresOf(run, await store.clipScores(run.runId));
     if (run.endedAt !== undefined) await store.storeSetScores({ runId: run.runId, endedAt: run.endedAt }, scores);
     return { run: runToProto(run), setScores: scores.map(setScoreToProto), finalScores: finalScoresOf(scores) };

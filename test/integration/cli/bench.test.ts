@@ -4,12 +4,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exitCodes } from "../../../services/cli/exit-codes.ts";
 import { FarmError } from "../../../services/domain/errors.ts";
 import {
+  type GetRunRequest,
   type GetSuiteRequest,
   type ImportSuiteRequest,
   type StartRunRequest,
   Suite,
   type SuiteRow,
 } from "../../../services/gen/proto/vapfarm/v1/bench.ts";
+import { JobEvent, JobState } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
 import { BenchCli } from "../../support/bench-cli.ts";
 import { benchRuns, importedRows } from "../../support/bench-handlers.ts";
 import { benchWorld } from "../../support/bench-world.ts";
@@ -134,6 +136,8 @@ describe("bench run", () => {
     const { stderr } = await bench.run(handlers, "run", "benchmark", "--model", "demo");
     expect(stderr).toContain("row 3, prepare: MEDIA_TRUNCATED: the file ends before its last part");
     expect(stderr).not.toContain("row 4");
+    expect(stderr).toContain(" of 480 scores have no value:");
+    expect(stderr).toMatch(/ {2}1 nan: the flow network .* \(dynamic_degree\)/);
   });
 
   it("asks for what its options say", async () => {
@@ -181,6 +185,32 @@ describe("bench run", () => {
     expect(await done).toBe(exitCodes.interrupted);
     expect(cli.stderr()).toContain("The run goes on. Come back to it");
     expect(bench.farm.requests("cancelJob")).toEqual([]);
+  });
+
+  it("asks for counts alone between its looks at scores, whose means stay, and for scores at the end", async () => {
+    const asked: boolean[] = [];
+    const { run, answer } = benchRuns.ours;
+    const farmEnds = Promise.withResolvers<undefined>();
+    const handlers: Handlers = {
+      getRun({ withoutScores }: GetRunRequest) {
+        asked.push(withoutScores);
+        const isOpen = asked.length < 3;
+        const counts = isOpen ? { ...run, state: "running", succeededCount: 9 + asked.length, failedCount: 0, endTime: undefined } : run;
+        return { ...(withoutScores ? { setScores: [] } : answer), run: counts };
+      },
+      async *watchJob() {
+        await farmEnds.promise;
+        yield { update: { $case: "event", value: JobEvent.create({ number: 3n, jobState: JobState.JOB_STATE_SUCCEEDED }) } };
+      },
+    };
+    const cli = await bench.play(handlers, { columns: 100, rows: 40 });
+    const done = cli.run("bench", "run", "benchmark", "--model", "demo");
+    await cli.printed("renders 11/48 succeeded");
+    expect(asked).toEqual([false, true]);
+    expect(cli.stdout().split("renders 11/48 succeeded")[1]).toContain("motion_smoothness");
+    farmEnds.resolve(undefined);
+    expect(await done).toBe(exitCodes.ok);
+    expect(asked.at(-1)).toBe(false);
   });
 
   it("goes on through a farm that is away", async () => {

@@ -236,6 +236,8 @@ describe("the scores of a run", () => {
     expect(valueOf(Metric.METRIC_CLIP_SCORE, videoMean)).toMatchObject({ value: undefined, count: 0, missingCount: 3 });
     expect(finalScores?.missing).toContain("dynamic_degree");
     expect(finalScores?.missing).not.toContain("subject_consistency");
+    const counts = await call(client.getRun.bind(client), GetRunRequest.create({ runId: run.runId, withoutScores: true }));
+    expect([counts.run, counts.setScores, counts.finalScores]).toEqual([ended, [], undefined]);
     const items = await runItems(client, run.runId, { withSeries: true, pageSize: 2 });
     for (const { state, scores, videoSha256, stages } of items) {
       expect([state, videoSha256]).toEqual(["succeeded", expect.stringMatching(/^[0-9a-f]{64}$/)]);

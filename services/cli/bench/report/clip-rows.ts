@@ -6,6 +6,7 @@ import type { RunItem, Score } from "../../../gen/proto/vapfarm/v1/bench.ts";
 import { clipName, digitsOf } from "../clip-names.ts";
 import { metricNameOf, scoreStatusWord } from "../metric-words.ts";
 import { nameOf } from "../run-outputs.ts";
+import { type ClipShape, shapeOf } from "./clip-shape.ts";
 
 /** A metric of one clip, on VBench's scale of clips. */
 export type ClipScore = {
@@ -53,6 +54,8 @@ export type ClipRow = {
   readonly contentKey: string;
   /** Empty: there is no clip. */
   readonly videoSha256: string;
+  /** Absent: no metric has seen it. */
+  readonly shape?: ClipShape;
   readonly scores: Readonly<Partial<Record<MetricName, ClipScore>>>;
   readonly stages: readonly ClipStage[];
   /** Of its own tasks that made the clip, loading apart; absent while there are none. */
@@ -69,6 +72,7 @@ function clipRow(item: RunItem, digits: number): ClipRow {
   const { row, renderPosition, seedIndex, seed, state, failureCode, failureMessage, failureStage, videoSha256 } = item;
   const stages = item.stages.map(({ stage, computeSeconds, loadSeconds, isReused }) => ({ stage, computeSeconds, loadSeconds, isReused }));
   const own = stages.filter(({ stage, isReused }) => !isReused && stage !== "panels" && !stage.startsWith("score/"));
+  const shape = shapeOf(item.scores);
   return {
     renderPosition,
     name: clipName(nameOf(item), digits),
@@ -84,6 +88,7 @@ function clipRow(item: RunItem, digits: number): ClipRow {
     ...(failureCode === "" ? {} : { failure: { code: failureCode, message: failureMessage, stage: failureStage } }),
     contentKey: contentKeyOf(item),
     videoSha256,
+    ...(shape === undefined ? {} : { shape }),
     scores: Object.fromEntries(item.scores.flatMap((score) => scoreEntry(score))),
     stages,
     ...(own.length === 0 ? {} : { renderSeconds: own.reduce((sum, { computeSeconds }) => sum + computeSeconds, 0) }),

@@ -3,16 +3,22 @@
  *
  * Rows are the same when their content is, whatever suite they stand in; rows that are equal are paired in their order. A metric whose
  * version, variant, networks or decoding differ has no difference: its numbers measure different things. Files of VBench's are paired by
- * the name of the clip.
+ * the name of the clip. Clips that differ in frame rate, frames or size are compared, and how many and in what is told.
  */
 import { pairedDifference } from "../../../domain/vbench/bootstrap.ts";
 import { type MetricName, metricNames } from "../../../domain/vbench/metric.ts";
 import { clipScale, metricTitle } from "../metric-words.ts";
 import { type ClipRow, valueOf } from "./clip-rows.ts";
+import { type ClipShape, type ShapeMismatch, shapeMismatches } from "./clip-shape.ts";
 import { bootstrapSeed } from "./metric-summary.ts";
 
 /** A clip of the other side. */
-export type OtherClip = { readonly key: string; readonly values: Readonly<Partial<Record<MetricName, number>>> };
+export type OtherClip = {
+  readonly key: string;
+  readonly values: Readonly<Partial<Record<MetricName, number>>>;
+  /** Undefined: not known. */
+  readonly shape?: ClipShape | undefined;
+};
 
 /** The other side of a comparison. */
 export type OtherSide = {
@@ -52,6 +58,8 @@ export type PairedComparison = {
   readonly pairedClips: number;
   readonly unpairedOurs: number;
   readonly unpairedTheirs: number;
+  /** In what the clips of pairs differ besides their content; each weakens every metric. */
+  readonly mismatches: readonly ShapeMismatch[];
   readonly metrics: readonly MetricDifference[];
   /** The largest drops of each metric. */
   readonly drops: readonly { readonly metric: MetricName; readonly title: string; readonly clips: readonly Drop[] }[];
@@ -64,18 +72,23 @@ type Pair = { readonly clip: ClipRow; readonly other: OtherClip };
 /** Compares clip by clip. */
 export function compareClips(clips: readonly ClipRow[], other: OtherSide): PairedComparison {
   const pairs = pairUp(clips, other);
-  const asked = metricNames.filter((metric) => clips.some((clip) => clip.scores[metric] !== undefined) || other.clips.some(({ values }) => values[metric] !== undefined)); // prettier-ignore
+  const asked = metricNames.filter((metric) => isScored(metric, clips, other.clips));
   const metrics = asked.map((metric) => differenceOf(metric, pairs, refusalOf(metric, clips, other)));
   const comparable = metrics.filter(({ difference }) => difference !== undefined).map(({ metric }) => metric);
   return {
     pairedClips: pairs.length,
     unpairedOurs: clips.length - pairs.length,
     unpairedTheirs: other.clips.length - pairs.length,
+    mismatches: shapeMismatches(pairs.map(({ clip, other: { shape } }) => ({ ours: clip.shape, theirs: shape }))),
     metrics,
     drops: comparable
       .map((metric) => ({ metric, title: metricTitle(metric), clips: dropsOf(metric, pairs) }))
       .filter((each) => each.clips.length > 0),
   };
+}
+
+function isScored(metric: MetricName, clips: readonly ClipRow[], others: readonly OtherClip[]): boolean {
+  return clips.some(({ scores }) => scores[metric] !== undefined) || others.some(({ values }) => values[metric] !== undefined);
 }
 
 function pairUp(clips: readonly ClipRow[], { pairBy, clips: others }: OtherSide): readonly Pair[] {

@@ -11,6 +11,7 @@ import { RunReuse } from "../../../gen/proto/vapfarm/v1/bench.ts";
 import { wordsOf } from "../../../platform/words.ts";
 import { metricNameOf, metricTitle } from "../metric-words.ts";
 import { type ClipRow, clipRows, valueOf } from "./clip-rows.ts";
+import { isLong, type ShapeMismatch } from "./clip-shape.ts";
 import { compareClips, identitiesOf, type OtherSide, type PairedComparison } from "./compare.ts";
 import { type MetricSummary, summarizeMetrics } from "./metric-summary.ts";
 import { paperRows, type PaperTable, shareOfRun } from "./paper-rows.ts";
@@ -119,7 +120,7 @@ export function buildReport(run: Run, { source, compared, preference }: ReportIn
   return {
     format: "vapfarm-bench-report/1",
     run: facts,
-    warnings: warningsOf(facts),
+    warnings: [...warningsOf(facts), ...longClipsWarning(facts, clips)],
     paperTable: paperRows({ method, metrics, preferencePercent }),
     metrics,
     ...(finalScores === undefined || metrics.length === 0 ? {} : { finalScores: { ...finalScores } }),
@@ -167,6 +168,15 @@ function warningsOf(run: RunFacts): readonly string[] {
   ];
 }
 
+function longClipsWarning({ metrics }: RunFacts, clips: readonly ClipRow[]): readonly string[] {
+  const known = clips.flatMap(({ shape }) => shape ?? []);
+  const long = known.filter(isLong).length;
+  if (long === 0 || metrics.length === 0) return [];
+  return [
+    `${long} of ${known.length} clips last 5 s or more: VBench's leaderboard splits such clips (VBench-Long), these scores are of whole ones and are not comparable to it`,
+  ];
+}
+
 function preferenceFacts({ name, voters, votes, shares }: Preference): NonNullable<ReportModel["preference"]> {
   return { name, voters, votes, shares: shares.map((share) => ({ ...share })) };
 }
@@ -200,6 +210,7 @@ function comparisonOf(ours: RunFacts, clips: readonly ClipRow[], compared: Compa
   const theirClips = clipRows(compared.source.items);
   const others = theirClips.map((clip) => ({
     key: clip.contentKey,
+    shape: clip.shape,
     values: Object.fromEntries(
       Object.entries(clip.scores).flatMap(([metric, { value }]) => (value === undefined ? [] : [[metric, value]])),
     ),
@@ -208,12 +219,18 @@ function comparisonOf(ours: RunFacts, clips: readonly ClipRow[], compared: Compa
   const facts = run === undefined ? undefined : runFacts(run);
   const name = facts === undefined ? "" : facts.label === "" ? facts.runId : facts.label;
   const warnings = [
+    ...paired.mismatches.map((mismatch) => mismatchWarning(mismatch, paired.pairedClips)),
     ...(facts === undefined ? [] : differences(ours, facts)),
     ...paired.metrics.flatMap(({ metric, reason }) =>
       reason?.startsWith("not comparable") === true ? [`${metricTitle(metric)} ${reason}`] : [],
     ),
   ];
   return { ...paired, against: { kind: "run", name, ...(facts === undefined ? {} : { run: facts }) }, warnings };
+}
+
+function mismatchWarning({ what, pairs, ours, theirs }: ShapeMismatch, all: number): string {
+  const shownPair = `${pairs === 1 ? "" : "the first "}${ours} here, ${theirs} there`;
+  return `CLIPS DIFFER IN THEIR ${what.toUpperCase()}: ${pairs} of ${all} pairs (${shownPair}); metrics depend on it, dynamic degree above all`;
 }
 
 /** What else than the model may be why numbers differ. */

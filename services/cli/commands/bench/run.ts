@@ -10,6 +10,7 @@ import type { DeepPartial } from "../../../gen/proto/vapfarm/v1/farm.ts";
 import { invalidOption, spanText } from "../../ages.ts";
 import { isSuiteFile, suiteOfFile } from "../../bench/choose-suite.ts";
 import { followRun } from "../../bench/follow-run.ts";
+import { missingScoreLines } from "../../bench/missing-scores.ts";
 import { rowListOf } from "../../bench/row-list.ts";
 import { runLine } from "../../bench/run-board.ts";
 import { downloadClips } from "../../bench/run-outputs.ts";
@@ -46,7 +47,7 @@ const text = {
   name: "run",
   summary: "render and measure the rows of a suite",
   description:
-    "Renders each row of a suite, measures each clip, and shows how far it is until it has ended; Ctrl-C leaves the run going. The same command again comes back to its run; --again makes another. A CSV file may stand for its suite: it is read again, and must be what was imported.",
+    "Renders each row of a suite, measures each clip, and shows how far it is until it has ended; Ctrl-C leaves the run going. The same command again comes back to its run; --again makes another. A CSV file may stand for its suite: it is read again, and must be what was imported. Scores that failed, or that a clip cannot have, are statuses of scores: they do not change the exit code, which tells of renders; the end says how many there are, and why.",
   examples: [
     "vapfarm bench run benchmark --model demo",
     "vapfarm bench run benchmark --model demo --rows 0-7,12 --seeds 2 --metrics motion_smoothness,dynamic_degree",
@@ -154,7 +155,7 @@ async function finishRun({ context, client, options }: FarmCall<RunOptions>, ans
     context.output.json({ ...(context.toJson(GetRunResponse, answer) as object), existed, ...(files === undefined ? {} : { files }) });
   else {
     printEnd(context, answer, ended);
-    if (ended.failedCount > 0) await tellFailures(context, client, ended.runId);
+    if (isIncomplete(answer, ended)) await tellAbsences(context, client, ended);
     context.output.note(`the report: vapfarm bench report ${ended.runId}`);
   }
   return exitCodeOfRun(ended);
@@ -169,8 +170,7 @@ type Fetching = {
 };
 
 async function download({ context, client, runId, out, asJson }: Fetching): Promise<Readonly<Record<string, unknown>>> {
-  const items: RunItem[] = [];
-  for await (const item of client.runItems({ runId }, { signal: context.interrupts.signal })) items.push(item);
+  const items = await itemsOf(client, runId, context.interrupts.signal);
   const folder = resolve(context.workingFolder, out);
   const files = await downloadClips(context, { client, runId, items, folder, asJson });
   if (!asJson) context.output.note(`clips of ${files.size} renders are in ${folder}`);
@@ -188,20 +188,28 @@ function printEnd({ output }: CliContext, { setScores }: GetRunResponse, ended: 
 
 const mostTold = 20;
 
-/** Each render that failed and why, the first of them. */
-async function tellFailures({ output, interrupts }: CliContext, client: FarmClient, runId: string): Promise<void> {
-  let failed = 0;
-  for await (const item of client.runItems({ runId }, { signal: interrupts.signal })) {
-    if (item.failureCode === "") continue;
-    failed += 1;
-    const { failureStage, failureCode, failureMessage } = item;
-    if (failed <= mostTold)
-      output.note(plainText(`  row ${item.row?.position ?? item.renderPosition}, ${failureStage}: ${failureCode}: ${failureMessage}`));
-  }
-  if (failed > mostTold) output.note(`  and ${failed - mostTold} more: vapfarm bench report ${runId}`);
+/** Renders without a clip, or clips without a value. */
+function isIncomplete({ setScores }: GetRunResponse, { succeededCount, itemCount }: Run): boolean {
+  return succeededCount < itemCount || setScores.some(({ missingCount }) => missingCount > 0);
 }
 
-/** 1 when any render failed or is open, 4 when none did and any was cancelled; as a batch. */
+/** Each render that failed and why, the first of them; then how many scores have no value, and why. */
+async function tellAbsences({ output, interrupts }: CliContext, client: FarmClient, { runId, scoreCount }: Run): Promise<void> {
+  const items = await itemsOf(client, runId, interrupts.signal);
+  const failed = items.filter(({ failureCode }) => failureCode !== "");
+  for (const { row, renderPosition, failureStage, failureCode, failureMessage } of failed.slice(0, mostTold))
+    output.note(plainText(`  row ${row?.position ?? renderPosition}, ${failureStage}: ${failureCode}: ${failureMessage}`));
+  if (failed.length > mostTold) output.note(`  and ${failed.length - mostTold} more: vapfarm bench report ${runId}`);
+  for (const line of missingScoreLines(items, scoreCount)) output.note(plainText(line));
+}
+
+async function itemsOf(client: FarmClient, runId: string, signal: AbortSignal): Promise<readonly RunItem[]> {
+  const items: RunItem[] = [];
+  for await (const item of client.runItems({ runId }, { signal })) items.push(item);
+  return items;
+}
+
+/** 1 when any render failed or is open, 4 when none did and any was cancelled; as a batch. Scores that failed are statuses: they decide nothing. */
 function exitCodeOfRun({ itemCount, succeededCount, cancelledCount }: Run): ExitCode {
   if (succeededCount === itemCount) return exitCodes.ok;
   return succeededCount + cancelledCount === itemCount ? exitCodes.cancelled : exitCodes.failed;

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readCsv } from "../../../../services/cli/bench/csv.ts";
 import { reportCsv } from "../../../../services/cli/bench/report/csv-lines.ts";
+import { shapeMismatches } from "../../../../services/cli/bench/report/clip-shape.ts";
 import { buildReport, type ReportInput, type ReportModel } from "../../../../services/cli/bench/report/model.ts";
 import { reportPage } from "../../../../services/cli/bench/report/page.ts";
 import { reportText } from "../../../../services/cli/bench/report/text.ts";
@@ -62,6 +63,15 @@ describe("a report", () => {
       expect.stringMatching(/^RANDOM METRIC NETWORKS/),
     ]);
     expect(text(report).indexOf("RANDOM WEIGHTS")).toBeLessThan(text(report).indexOf("The paper's table"));
+  });
+
+  it("says when clips are so long that VBench's leaderboard would have split them", () => {
+    const warning = "46 of 46 clips last 5 s or more";
+    const report = reportOf({}, { fps: 8 });
+    expect(report.warnings.at(-1)).toContain(warning);
+    expect(text(report)).toContain(warning);
+    expect(reportPage(report, new Map())).toContain(warning);
+    expect(reportOf({}, { fps: 10 }).warnings.join()).not.toContain("5 s or more");
   });
 
   it("is the same each time it is made", () => {
@@ -135,6 +145,28 @@ describe("a comparison", () => {
   it("warns of other settings, and not of another model", () => {
     expect(against({ steps: 10 }).warnings).toEqual(["the runs have different denoise steps: 20 here, 10 there"]);
     expect(against({ model: "other-model" }).warnings).toEqual([]);
+  });
+
+  it("subtracts clips of another frame rate, and warns of how many there are", () => {
+    const { mismatches, warnings, metrics } = against({ fps: 8 });
+    expect(mismatches).toEqual([{ what: "frame rate", pairs: 46, ours: "16 fps", theirs: "8 fps" }]);
+    expect(warnings[0]).toContain("CLIPS DIFFER IN THEIR FRAME RATE: 46 of 48 pairs (the first 16 fps here, 8 fps there)");
+    expect(metrics.find(({ metric }) => metric === "dynamic_degree")?.difference).toBeDefined();
+    expect(against({ failed: [3] }).mismatches).toEqual([]);
+  });
+
+  it("warns of clips with other frames and of another size apart", () => {
+    const shape = { fps: 16, frames: 49, width: 720, height: 480 };
+    const pairs = [
+      { ours: shape, theirs: shape },
+      { ours: shape, theirs: { ...shape, frames: 48 } },
+      { ours: shape, theirs: { ...shape, frames: 48, height: 720 } },
+      { ours: shape, theirs: undefined },
+    ];
+    expect(shapeMismatches(pairs)).toEqual([
+      { what: "number of frames", pairs: 2, ours: "49 frames", theirs: "48 frames" },
+      { what: "size", pairs: 1, ours: "720x480", theirs: "720x720" },
+    ]);
   });
 
   it("pairs a file from elsewhere by the names of clips, and says that nothing else of it is known", () => {
