@@ -95,6 +95,9 @@ describe("a benchmark run", { timeout: 240_000 }, () => {
   });
 
   it("has the same numbers although its workers were killed, each score once", async () => {
+    const before = await valuesOf("whole");
+    // Else the first value of each clip would stay, and hide another.
+    await farm.sql("truncate metric_value, metric_series, task_score");
     const running = startCli([
       "bench",
       "run",
@@ -115,7 +118,7 @@ describe("a benchmark run", { timeout: 240_000 }, () => {
       await farm.said(new RegExp(`${name} runs again`));
     }
     expect((await running.outcome).code).toBe(0);
-    expect(await valuesOf("killed")).toEqual(await valuesOf("whole"));
+    expect(await valuesOf("killed")).toEqual(before);
     const doubled = await farm.sql("select video_sha256, metric from metric_value group by 1, 2, conditioned_on having count(*) > 1");
     expect(doubled).toEqual([]);
   });

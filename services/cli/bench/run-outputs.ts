@@ -5,10 +5,12 @@
  */
 import { join } from "node:path";
 import type { FarmClient } from "../../client/farm-client.ts";
+import { toFarmError } from "../../domain/errors.ts";
 import type { RunItem } from "../../gen/proto/vapfarm/v1/bench.ts";
 import { hashFile } from "../../platform/artifacts/fetch.ts";
 import { mapBounded } from "../batch/bounded.ts";
 import type { CliContext } from "../context.ts";
+import { plainText } from "../table.ts";
 import { clipName, digitsOf } from "./clip-names.ts";
 import { createCountView } from "./count-view.ts";
 
@@ -34,6 +36,18 @@ export async function downloadClips(
   const wanted = items.filter(({ videoSha256 }) => videoSha256 !== "");
   const view = createCountView(context.output, asJson);
   const files = new Map<number, Readonly<Record<string, string>>>();
+  // One that the store has lost does not keep the others.
+  const isFetched = async (download: Promise<unknown>, name: string): Promise<boolean> => {
+    try {
+      await download;
+      return true;
+    } catch (thrown) {
+      const { code, message } = toFarmError(thrown);
+      if (code !== "ARTIFACT_MISSING" && code !== "ARTIFACT_CORRUPT") throw thrown;
+      context.output.note(plainText(`  ${name} cannot be had: ${code}: ${message}`));
+      return false;
+    }
+  };
   const downloadOne = async (item: RunItem): Promise<void> => {
     const { artifacts } = await client.getRender(runId, item.renderPosition, { signal });
     const name = clipName(nameOf(item), digits);
@@ -42,10 +56,9 @@ export async function downloadClips(
       const ending = endings[artifact];
       if (ending === undefined) continue;
       const path = join(folder, `${name}.${ending}`);
-      if (!(await isThere(path, sha256))) {
-        await client.download({ jobId: runId, name: artifact, position: item.renderPosition, path }, { signal });
-      }
-      own[artifact] = path;
+      const request = { jobId: runId, name: artifact, position: item.renderPosition, path };
+      if ((await isThere(path, sha256)) || (await isFetched(client.download(request, { signal }), `${name}.${ending}`)))
+        own[artifact] = path;
     }
     files.set(item.renderPosition, own);
     view.show("download clips", files.size, wanted.length);
