@@ -86,7 +86,7 @@ export const clipScoresStatement: NamedStatement = {
       select r.position, substr(t.stage, 7) as metric, v.value, v.extra
       from render r join task_user u on u.render_id = r.id join task t on t.id = u.task_id
       left join task_score k on k.task_id = t.id left join metric_value v on v.id = k.value_id
-      where r.job_id = $1 and r.state not in ('failed', 'cancelled') and vf_is_score(t.stage)
+      where r.job_id = $1 and vf_is_score(t.stage)
         and (v.id is not null or t.state = 'failed' or (t.state in ('succeeded', 'cancelled') and r.state = 'succeeded'))) c
     group by c.metric order by c.metric`,
 };
