@@ -96,4 +96,25 @@ describe("votes and results from elsewhere", () => {
     expect(bench.farm.requests("importResults")[0]).toEqual({ name: "kling", text: await readFile(file, "utf8") });
     expect(`${stdout}${stderr}`).toContain("$.motion_smoothness[1][1]: NaN");
   });
+
+  it("are checked against their full info, of which nothing is sent", async () => {
+    const file = join(projectRoot, "test/fixtures/bench/kling_eval_results.json");
+    const fullInfo = join(bench.root, "kling_full_info.json");
+    const entry = { prompt_en: "a cat", dimension: ["motion_smoothness"], video_list: ["other/alien.mp4"] };
+    await writeFile(fullInfo, JSON.stringify([entry, { prompt_en: 7 }]));
+    const { stdout, stderr } = await bench.run({}, "import-results", file, "--full-info", fullInfo);
+    expect(bench.farm.requests("importResults")[0]).toEqual({ name: "kling", text: await readFile(file, "utf8") });
+    expect(stdout).toContain("full info: 1 prompts, 1 dimensions, 1 videos; checked, not stored");
+    expect(stderr).toContain("$[1].prompt_en: no text");
+    expect(stderr).toContain("1 videos of the full info are not in the results: alien.mp4");
+    const json = await bench.run({}, "import-results", file, "--full-info", fullInfo, "--json");
+    expect(JSON.parse(json.stdout)).toMatchObject({ name: "kling", fullInfo: { prompts: 1, dimensions: ["motion_smoothness"] } });
+  });
+
+  it("stay unsent when their full info cannot be read", async () => {
+    const file = join(projectRoot, "test/fixtures/bench/kling_eval_results.json");
+    const { code, stderr } = await bench.run({}, "import-results", file, "--full-info", join(bench.root, "none.json"));
+    expect([code, stderr]).toEqual([exitCodes.invalid, expect.stringContaining("none.json cannot be read (ENOENT)")]);
+    expect(bench.farm.requests("importResults")).toEqual([]);
+  });
 });

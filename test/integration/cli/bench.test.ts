@@ -133,11 +133,11 @@ describe("bench run", () => {
       getRun: () => answer,
       listRunItems: () => ({ items, nextPageToken: "" }),
     };
-    const { stderr } = await bench.run(handlers, "run", "benchmark", "--model", "demo");
+    const { stdout, stderr } = await bench.run(handlers, "run", "benchmark", "--model", "demo");
     expect(stderr).toContain("row 3, prepare: MEDIA_TRUNCATED: the file ends before its last part");
     expect(stderr).not.toContain("row 4");
-    expect(stderr).toContain(" of 480 scores have no value:");
-    expect(stderr).toMatch(/ {2}1 nan: the flow network .* \(dynamic_degree\)/);
+    expect(stdout).toContain(" of 480 scores have no value:");
+    expect(stdout).toMatch(/ {2}1 nan: the flow network .* \(dynamic_degree\)/);
   });
 
   it("asks for what its options say", async () => {

@@ -163,8 +163,14 @@ function warningsOf(run: RunFacts): readonly string[] {
       ? []
       : [`RANDOM METRIC NETWORKS: ${run.metricsModel} was never trained; scores show that the arithmetic runs, and nothing else`]),
     ...(open > 0 ? [`the run has not ended: ${open} of ${run.renders} renders are open`] : []),
-    ...(run.failed > 0 ? [`${run.failed} of ${run.renders} renders failed: the values are of the others`] : []),
-    ...(run.cancelled > 0 ? [`${run.cancelled} of ${run.renders} renders were cancelled: the values are of the others`] : []),
+    ...(run.failed > 0
+      ? [`${run.failed} of ${run.renders} renders failed: the values are of the others, and of what was scored of these before they failed`]
+      : []),
+    ...(run.cancelled > 0
+      ? [
+          `${run.cancelled} of ${run.renders} renders were cancelled: the values are of the others, and of what was scored of these before that`,
+        ]
+      : []),
   ];
 }
 

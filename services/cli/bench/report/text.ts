@@ -82,14 +82,13 @@ function metricsText(metrics: readonly MetricSummary[], options: TableOptions): 
   const both = metrics.filter((metric) =>
     doAggregatorsDiffer({ ...metric, videoMean: metric.videoMean, frameWeighted: metric.frameWeighted, vbench: metric.aggregator }),
   );
-  return [
-    renderTable(metrics, metricColumns, options),
-    ...both.map(
-      ({ metric, videoMean, frameWeighted, aggregator }) =>
-      `${metric}: mean of clips ${numberText(videoMean)}, frame-weighted ${numberText(frameWeighted)} (one process of VBench writes the ${aggregator === "video_mean" ? "mean of clips" : "frame-weighted one"})`, // prettier-ignore
-    ),
-    ...missingLines(metrics),
-  ].join("\n");
+  return [renderTable(metrics, metricColumns, options), ...both.map(aggregatesText), ...missingLines(metrics)].join("\n");
+}
+
+function aggregatesText({ metric, videoMean, frameWeighted, aggregator }: MetricSummary): string {
+  const written = aggregator === "video_mean" ? "mean of clips" : "frame-weighted one";
+  const both = `mean of clips ${numberText(videoMean)}, frame-weighted ${numberText(frameWeighted)}`;
+  return `${metric}: ${both} (one process of VBench writes the ${written})`;
 }
 
 /** One line for each reason, with the metrics that have it so often. */

@@ -5,9 +5,12 @@ import { readFile } from "node:fs/promises";
 import { parse, resolve } from "node:path";
 import type { Command } from "commander";
 import { present } from "../../../client/farm-client.ts";
+import { readEvalResults } from "../../../domain/vbench/eval-results-reader.ts";
+import { readFullInfo } from "../../../domain/vbench/full-info.ts";
 import { resultFile } from "../../../domain/vbench/video-name.ts";
 import { ImportedResults } from "../../../gen/proto/vapfarm/v1/bench.ts";
 import { invalidOption, timeTexts } from "../../ages.ts";
+import { checkFullInfo, type FullInfoCheck } from "../../bench/full-info-check.ts";
 import { numberText } from "../../bench/set-score-table.ts";
 import { describeCommand, type FarmCall, type Finish, type JsonOption, onFarm, withFarmOptions } from "../../command-line.ts";
 import type { CliContext } from "../../context.ts";
@@ -17,14 +20,18 @@ import { eachOf, showList } from "../../json-list.ts";
 import type { Output } from "../../output.ts";
 import { type Column, plainText, renderTable } from "../../table.ts";
 
-type ImportOptions = FarmOptions & JsonOption & { readonly name?: string };
+type ImportOptions = FarmOptions & JsonOption & { readonly name?: string; readonly fullInfo?: string };
 
 const importText = {
   name: "import-results",
   summary: "keep a results file of VBench's",
   description:
-    "Keeps a *_eval_results.json as it is and reads it as far as it can be read: two or three elements, bare NaN, booleans, missing dimensions. A new import under the name replaces it. Compare a run with it: bench report RUN --compare imported:NAME.",
-  examples: ["vapfarm bench import-results kling_eval_results.json", "vapfarm bench import-results results.json --name kling"],
+    "Keeps a *_eval_results.json as it is and reads it as far as it can be read: two or three elements, bare NaN, booleans, missing dimensions. A new import under the name replaces it. Compare a run with it: bench report RUN --compare imported:NAME. --full-info reads the *_full_info.json beside it and checks that its videos are those of the results; nothing of it is stored.",
+  examples: [
+    "vapfarm bench import-results kling_eval_results.json",
+    "vapfarm bench import-results results.json --name kling",
+    "vapfarm bench import-results kling_eval_results.json --full-info kling_full_info.json",
+  ],
 } as const;
 const listText = {
   name: "results",
@@ -34,12 +41,15 @@ const listText = {
 } as const;
 
 const mostBytes = 3 * 1024 ** 2;
+/** It is read here and sent nowhere. */
+const mostFullInfoBytes = 32 * 1024 ** 2;
 
 /** Adds the command. */
 export function importResultsCommand(context: CliContext, finish: Finish): Command {
   return withFarmOptions(describeCommand(importText))
     .argument("<file>", "*_eval_results.json")
     .option("--name <text>", "what people call it (else what stands before _eval_results.json)")
+    .option("--full-info <file>", "*_full_info.json to check against the results; not stored")
     .action(onFarm<ImportOptions>(context, finish, importResults));
 }
 
@@ -51,15 +61,28 @@ export function resultsCommand(context: CliContext, finish: Finish): Command {
 async function importResults({ context, client, options, args: [file = ""] }: FarmCall<ImportOptions>): Promise<undefined> {
   const path = resolve(context.workingFolder, file);
   const text = await readText(path);
+  const fullInfo =
+    options.fullInfo === undefined ? undefined : await readFullInfoFile(resolve(context.workingFolder, options.fullInfo), text);
   const name = options.name ?? resultFile(path)?.name ?? parse(path).name;
   const results = present((await client.calls.importResults({ name, text }, { signal: context.interrupts.signal })).results, "results");
   if (options.json === true) {
-    context.output.json(context.toJson(ImportedResults, results));
+    const kept = context.toJson(ImportedResults, results) as object;
+    context.output.json(fullInfo === undefined ? kept : { ...kept, fullInfo });
     return;
   }
   context.output.line(plainText(`${results.name}: ${results.dimensions.length} dimensions, kept as it is`));
   context.output.line(dimensionTable(context.output, [results]));
   for (const remark of results.remarks) context.output.note(plainText(`  ${remark}`));
+  if (fullInfo !== undefined) tellFullInfo(context.output, fullInfo);
+}
+
+async function readFullInfoFile(path: string, resultsText: string): Promise<FullInfoCheck> {
+  return checkFullInfo(readFullInfo(await readText(path, mostFullInfoBytes)), readEvalResults(resultsText));
+}
+
+function tellFullInfo(output: Output, check: FullInfoCheck): void {
+  output.line(`full info: ${check.prompts} prompts, ${check.dimensions.length} dimensions, ${check.videos} videos; checked, not stored`);
+  for (const remark of check.remarks) output.note(plainText(`  ${remark}`));
 }
 
 /** A file's text, of what one message takes; FIELD_INVALID naming the file for anything else. */

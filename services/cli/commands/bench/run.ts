@@ -193,14 +193,14 @@ function isIncomplete({ setScores }: GetRunResponse, { succeededCount, itemCount
   return succeededCount < itemCount || setScores.some(({ missingCount }) => missingCount > 0);
 }
 
-/** Each render that failed and why, the first of them; then how many scores have no value, and why. */
+/** Each render that failed and why, the first of them; then, as a result, how many scores have no value, and why. */
 async function tellAbsences({ output, interrupts }: CliContext, client: FarmClient, { runId, scoreCount }: Run): Promise<void> {
   const items = await itemsOf(client, runId, interrupts.signal);
   const failed = items.filter(({ failureCode }) => failureCode !== "");
   for (const { row, renderPosition, failureStage, failureCode, failureMessage } of failed.slice(0, mostTold))
     output.note(plainText(`  row ${row?.position ?? renderPosition}, ${failureStage}: ${failureCode}: ${failureMessage}`));
   if (failed.length > mostTold) output.note(`  and ${failed.length - mostTold} more: vapfarm bench report ${runId}`);
-  for (const line of missingScoreLines(items, scoreCount)) output.note(plainText(line));
+  for (const line of missingScoreLines(items, scoreCount)) output.line(plainText(line));
 }
 
 async function itemsOf(client: FarmClient, runId: string, signal: AbortSignal): Promise<readonly RunItem[]> {

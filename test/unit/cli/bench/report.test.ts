@@ -65,6 +65,12 @@ describe("a report", () => {
     expect(text(report).indexOf("RANDOM WEIGHTS")).toBeLessThan(text(report).indexOf("The paper's table"));
   });
 
+  it("says of renders that failed that what was scored of them before counts", () => {
+    expect(reportOf().warnings).toEqual([
+      "2 of 48 renders failed: the values are of the others, and of what was scored of these before they failed",
+    ]);
+  });
+
   it("says when clips are so long that VBench's leaderboard would have split them", () => {
     const warning = "46 of 46 clips last 5 s or more";
     const report = reportOf({}, { fps: 8 });
