@@ -40,7 +40,7 @@ class Networks:
 def _interpolated_positions(pos_embed: Tensor, height: int, width: int) -> Tensor:
     """DINO's learned grid for another one (`interpolate_pos_encoding`): a tenth is added to sizes before they are divided."""
     rows, columns = height // PATCH, width // PATCH
-    if rows == columns == GRID:
+    if rows == columns == GRID and height == width:
         return pos_embed
     grid = pos_embed[:, 1:].reshape(1, GRID, GRID, -1).permute(0, 3, 1, 2)
     scale = ((rows + 0.1) / GRID, (columns + 0.1) / GRID)

@@ -17,7 +17,8 @@ const waiting = (renderId: number, model: string, change: Partial<WaitingRender>
   isPlanned: false,
   ...change,
 });
-const model = (plan: ServedModel["plan"]): ServedModel => ({ digest, digestFor: () => digest, pool: "pool", plan }) as unknown as ServedModel;
+const model = (plan: ServedModel["plan"]): ServedModel =>
+  ({ digest, digestFor: () => digest, pool: "pool", plan }) as unknown as ServedModel;
 const models = new Map([
   ["sound", model(() => [task("one")])],
   ["broken", model(() => { throw new FarmError("MODEL_INVALID"); })], // prettier-ignore
