@@ -64,15 +64,15 @@ function planeOf(pixels: Uint8Array | Float32Array, { height, width }: ImageSize
   return pixels instanceof Uint8Array ? { pixels, start: channel, step: channels } : { pixels, start: channel * height * width, step: 1 };
 }
 
-/** One row of samples → float64 [count of outputs]. Typed-array reads are inside bounds by construction of the taps. */
+/**
+ * One row of samples → float64 [count of outputs]. Typed-array reads are inside bounds by construction of the taps. The four products of bicubic are
+ * written out, here and below: a loop over taps costs more than the rest of a frame.
+ */
 function mixColumns({ pixels, start, step }: Samples, { taps, indices, weights }: AxisTaps, target: Float64Array): void {
+  const at = (tap: number): number => (pixels[start + (indices[tap] as number) * step] as number) * (weights[tap] as number);
   const outputs = weights.length / taps;
-  for (let output = 0, tap = 0; output < outputs; output += 1) {
-    let sum = 0;
-    for (const end = tap + taps; tap < end; tap += 1) {
-      sum += (pixels[start + (indices[tap] as number) * step] as number) * (weights[tap] as number);
-    }
-    target[output] = sum;
+  for (let output = 0, tap = 0; output < outputs; output += 1, tap += taps) {
+    target[output] = taps === 4 ? at(tap) + at(tap + 1) + at(tap + 2) + at(tap + 3) : at(tap) + at(tap + 1);
   }
 }
 
@@ -81,14 +81,39 @@ type WideRows = { readonly wide: Float64Array; readonly width: number; readonly 
 
 function mixRows({ wide, width, first }: WideRows, { taps, indices, weights }: AxisTaps, target: Float32Array): void {
   const outputs = weights.length / taps;
-  for (let output = 0; output < outputs; output += 1) {
-    for (let column = 0; column < width; column += 1) {
-      let sum = 0;
-      for (let tap = output * taps; tap < (output + 1) * taps; tap += 1) {
-        sum += (wide[((indices[tap] as number) - first) * width + column] as number) * (weights[tap] as number);
-      }
-      target[output * width + column] = sum;
+  const rowAt = (tap: number): number => ((indices[tap] as number) - first) * width;
+  for (let output = 0, tap = 0; output < outputs; output += 1, tap += taps) {
+    const mixed = target.subarray(output * width, (output + 1) * width);
+    if (taps === 4) {
+      const rows = [rowAt(tap), rowAt(tap + 1), rowAt(tap + 2), rowAt(tap + 3)] as const;
+      mixFour(wide, { rows, weights: weights.subarray(tap, tap + 4) }, mixed);
+    } else {
+      mixTwo(wide, { rows: [rowAt(tap), rowAt(tap + 1)], weights: weights.subarray(tap, tap + 2) }, mixed);
     }
+  }
+}
+
+type MixedRows<Starts> = { readonly rows: Starts; readonly weights: Float64Array };
+
+function mixFour(
+  wide: Float64Array,
+  { rows: [a, b, c, d], weights }: MixedRows<readonly [number, number, number, number]>,
+  target: Float32Array,
+): void {
+  const [wa = 0, wb = 0, wc = 0, wd = 0] = weights;
+  for (let column = 0; column < target.length; column += 1) {
+    target[column] =
+      (wide[a + column] as number) * wa +
+      (wide[b + column] as number) * wb +
+      (wide[c + column] as number) * wc +
+      (wide[d + column] as number) * wd;
+  }
+}
+
+function mixTwo(wide: Float64Array, { rows: [a, b], weights }: MixedRows<readonly [number, number]>, target: Float32Array): void {
+  const [wa = 0, wb = 0] = weights;
+  for (let column = 0; column < target.length; column += 1) {
+    target[column] = (wide[a + column] as number) * wa + (wide[b + column] as number) * wb;
   }
 }
 
