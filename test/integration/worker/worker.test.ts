@@ -49,7 +49,12 @@ describe("a worker", () => {
     expect(outcome.value).toMatchObject({ provider: "cpu", profile: "fake" });
     expect(report).toMatchObject({ computeMs: 2, loadMs: 1, deviceMs: 3 });
     const { worker: described } = farm.coordinator.nexts[0] ?? {};
-    expect(described).toMatchObject({ name: "tested", pool: "p", profile: "fake", models: [{ name: "demo" }, { name: "demo-wan" }, { name: "demo-metrics" }] });
+    expect(described).toMatchObject({
+      name: "tested",
+      pool: "p",
+      profile: "fake",
+      models: [{ name: "demo" }, { name: "demo-wan" }, { name: "demo-metrics" }],
+    });
     expect(described?.stagesWithoutEngine).toEqual(["prepare", "panels", "score/temporal_flickering"]);
     // The answer to the report reaches the agent after the coordinator knows.
     await until("its scratch is gone", async () => (await readdir(join(farm.folder, "worker/scratch"))).length === 0);
