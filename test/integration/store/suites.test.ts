@@ -184,6 +184,16 @@ test("what a run was computed by stays with it, and other attempts of that age g
   expect(kept).toEqual([{ content_key: sha256("of run"), number: 2 }]);
 });
 
+test("a run is found by its own tenant, and by those who may see all", async () => {
+  const { store } = world();
+  const target = await commitClip("target");
+  await store.importSuite(suiteOf([row(0, target, target)]));
+  const jobId = await submitRun(store, [target, target]);
+  const found = async (tenant: string | undefined) => (await store.findRuns(tenant, jobId.slice(0, 8), 9)).length;
+  expect([await found("local"), await found(undefined), await found("another")]).toEqual([1, 1, 0]);
+  expect((await store.listRuns({ tenant: "another", suiteId: undefined, after: undefined, limit: 9 })).found).toEqual([]);
+});
+
 test("a run of a job that is being deleted is nobody's any more", async () => {
   const { store, sql } = world();
   const target = await commitClip("target");
