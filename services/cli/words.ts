@@ -50,9 +50,12 @@ export const workerStatesOf = (option: string, text: string | undefined): Worker
 /** The keys that a comma-separated option names, in its order. */
 export const usageKeysOf = (option: string, text: string | undefined): UsageKey[] =>
   listOf(text).map((word) => valueOf(UsageKey, "USAGE_KEY_", { option, word }));
-/** The metrics that a comma-separated option names. */
-export const metricsOf = (option: string, text: string | undefined): Metric[] =>
-  listOf(text).map((word) => valueOf(Metric, "METRIC_", { option, word }));
+/** The metrics that a comma-separated option names; one that is given and names none is refused: all would be measured. */
+export const metricsOf = (option: string, text: string | undefined): Metric[] => {
+  const words = listOf(text);
+  if (text !== undefined && words.length === 0) throw invalidOption(option, "names no metric", "name some, none, or leave it out for all");
+  return words.map((word) => valueOf(Metric, "METRIC_", { option, word }));
+};
 /** What an option lets a run take from other jobs. */
 export const runReuseOf = (option: string, word: string): RunReuse => valueOf(RunReuse, "RUN_REUSE_", { option, word });
 /** Unspecified when the option is absent. */

@@ -160,6 +160,12 @@ describe("bench run", () => {
     });
   });
 
+  it.each(["", ","])("refuses --metrics %j, which an unset variable gives, instead of measuring everything", async (list) => {
+    const { code, stderr } = await bench.run({}, "run", "benchmark", "--model", "demo", `--metrics=${list}`, "--detach");
+    expect(code).toBe(exitCodes.invalid);
+    expect(stderr).toContain("names no metric");
+  });
+
   it("comes back to the run of the same request, and makes another when told to", async () => {
     const first = await bench.run({ startRun: () => ({ run: benchRuns.ours.run, existed: true }) }, "run", "benchmark", "--model", "demo");
     expect(first.stderr).toContain(`run ${benchRuns.ours.run.runId} is succeeded; --again makes another`);
