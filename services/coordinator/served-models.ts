@@ -11,7 +11,8 @@ import type { ModelManifest } from "../platform/models/manifest.ts";
 import { factsOf, plannedModelOf } from "../platform/models/model-facts.ts";
 import type { ModelCatalogue } from "./model-catalogue.ts";
 import { computableMetrics, metricDigests, type MetricsManifest } from "../platform/models/metrics-manifest.ts";
-import { shapeOf, type StageName } from "../domain/stage.ts";
+import type { RenderSpec } from "../domain/render-spec.ts";
+import { shapeOf } from "../domain/stage.ts";
 import { metricShapes } from "./dispatch/shapes.ts";
 import type { MetricRepositories, ServedMetrics, ServedModel, ServedModels } from "./rpc/served-model.ts";
 import type { TenantStore } from "./store/store-contract.ts";
@@ -64,17 +65,19 @@ function servedMetrics(manifest: MetricsManifest, { name: pool, profile }: Servi
 /** A manifest as a served model. */
 function servedModel(manifest: ModelManifest, pool: ServingPool, metrics: ReadonlyMap<string, ServedMetrics>): ServedModel {
   const model = plannedModelOf(manifest);
+  const digest = hashOf(model);
   const at = { model, pool: pool.name, profile: pool.profile, sha256 };
+  const measuring = ({ scores }: RenderSpec): ServedMetrics | undefined =>
+    scores === undefined ? undefined : metrics.get(scores.metricsModel);
   return {
     facts: factsOf(manifest),
     manifest,
-    digest: hashOf(model),
+    digest,
     pool: pool.name,
     tooLarge: tooLarge(manifest, pool),
-    digestFor: ({ scores }) =>
-      scores === undefined ? hashOf(model) : hashOf([model, scores, metrics.get(scores.metricsModel)?.digest ?? null]),
-    plan: (render, owner) =>
-      planRender({ ...at, render, ...owner, metrics: render.scores === undefined ? undefined : metrics.get(render.scores.metricsModel) }),
+    // Of a render without scores nothing is hashed: a manifest has a hundred thousand.
+    digestFor: (render) => (render.scores === undefined ? digest : hashOf([digest, render.scores, measuring(render)?.digest ?? null])),
+    plan: (render, owner) => planRender({ ...at, render, ...owner, metrics: measuring(render) }),
   };
 }
 
@@ -111,8 +114,9 @@ export function teachShapes(serving: Serving, catalogue: ModelCatalogue, store: 
 type ShapeMemory = readonly (readonly [shape: string, bytes: number])[];
 
 function memoryOfShapes({ engines }: ModelManifest): ShapeMemory {
-  const rendering = Object.values(engines).filter(({ stage }) => stage !== "score");
-  return rendering.map(({ stage, digest, memoryBytes }) => [shapeOf(stage as StageName, [digest]), memoryBytes] as const);
+  return Object.values(engines).flatMap(({ stage, digest, memoryBytes }) =>
+    stage === "score" ? [] : [[shapeOf(stage, [digest]), memoryBytes] as const],
+  );
 }
 
 /** A metric has all of its networks open at once. */

@@ -7,7 +7,6 @@
 import type { ImageSize } from "../vap/pillow-resize.ts";
 import { absent, firstNotFinite, mean, type MetricOutcome, requireFrameBytes } from "./metric.ts";
 import { interpolatedBytes } from "./padding.ts";
-import { meanDifference } from "./temporal-flickering.ts";
 
 export type MotionAccumulator = {
   /** AMT's answer, float32 [3,H',W'] with padding, and the frame between, uint8 [H,W,3]; neither is kept. */
@@ -33,4 +32,11 @@ export function motionSmoothness(size: ImageSize): MotionAccumulator {
       return { status: "ok", value: (255 - mean(differences)) / 255, series: { differences }, extra: { pairs: differences.length } };
     },
   };
+}
+
+/** Mean of |left − right| over all bytes, 0..255, exact: VBench takes this one in float64. */
+function meanDifference(left: Uint8Array, right: Uint8Array): number {
+  let sum = 0;
+  for (let index = 0; index < left.length; index += 1) sum += Math.abs((left[index] as number) - (right[index] as number));
+  return sum / left.length;
 }

@@ -49,10 +49,3 @@ function float32Difference(left: Uint8Array, right: Uint8Array, levels: Float32A
   }
   return float32Mean(levels);
 }
-
-/** Mean of |left − right| over all bytes, 0..255. */
-export function meanDifference(left: Uint8Array, right: Uint8Array): number {
-  let sum = 0;
-  for (let index = 0; index < left.length; index += 1) sum += Math.abs((left[index] as number) - (right[index] as number));
-  return sum / left.length;
-}

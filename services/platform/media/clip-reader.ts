@@ -7,6 +7,7 @@
  */
 import { FarmError } from "../../domain/errors.ts";
 import { runFfmpeg } from "./ffmpeg-process.ts";
+import { inTime } from "./in-time.ts";
 import { identifyMedia } from "./media-reader.ts";
 import { decodePass, inputArgs, type VideoDecoder, type VideoSource } from "./video.ts";
 
@@ -37,12 +38,14 @@ const tags = /Video: .*?, \w+\((?<tags>[^)]*)\)/;
 const noColours = /^(progressive|top first|bottom first|top coded first.*|bottom coded first.*|unknown.*)$/;
 const y4mRate = /^YUV4MPEG2 .*?\bF(?<numerator>\d+):(?<denominator>\d+)/;
 
-/** Decodes every frame; the FarmError says what is wrong with the file. `onFrame` is told how many there are so far. */
-export async function readClip(
-  path: string,
-  { stream, onFrame }: { readonly stream: ColourStream; readonly onFrame: (frames: number) => void },
-  decoder: VideoDecoder,
-): Promise<Clip> {
+type ClipAsk = { readonly stream: ColourStream; readonly onFrame: (frames: number) => void };
+
+/** Decodes every frame, within the limits; the FarmError says what is wrong with the file. `onFrame` is told how many there are so far. */
+export function readClip(path: string, ask: ClipAsk, decoder: VideoDecoder): Promise<Clip> {
+  return inTime(decoder.limits, decoder.signal, (signal) => decodeClip(path, ask, { ...decoder, signal }));
+}
+
+async function decodeClip(path: string, { stream, onFrame }: ClipAsk, decoder: VideoDecoder): Promise<Clip> {
   const format = await identifyMedia(path, decoder.limits);
   if (format.kind !== "video") throw new FarmError("MEDIA_NO_VIDEO", { message: "the file is a picture, not a clip" });
   const source = { path, demuxer: format.demuxer };
@@ -52,11 +55,7 @@ export async function readClip(
   return { facts: { ...size, frameCount: frames.length, ...probe, isGif: format.demuxer === "gif" }, frames };
 }
 
-async function collectFrames(
-  source: VideoSource,
-  decoder: VideoDecoder,
-  { stream, onFrame }: { readonly stream: ColourStream; readonly onFrame: (frames: number) => void },
-) {
+async function collectFrames(source: VideoSource, decoder: VideoDecoder, { stream, onFrame }: ClipAsk) {
   const frames: Uint8Array[] = [];
   let size: { readonly width: number; readonly height: number } | undefined;
   await decodePass(

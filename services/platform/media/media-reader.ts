@@ -13,6 +13,7 @@ import { createFrameResizer, type FrameResize } from "../../domain/vap/frame-res
 import type { ImageResizer, ImageSize } from "../../domain/vap/pillow-resize.ts";
 import { walkBoxes } from "./box-walk.ts";
 import { readImage } from "./image.ts";
+import { inTime } from "./in-time.ts";
 import type { MediaLimits } from "./limits.ts";
 import { type MediaFormat, sniffBytes, sniffFormat } from "./media-format.ts";
 import { readVideo, scanVideo, type VideoDecoder } from "./video.ts";
@@ -49,18 +50,6 @@ export function createMediaReader(options: { readonly ffmpegPath: string; readon
     decodeFrames: (path, request) =>
       inTime(options.limits, request.signal, (signal) => decodeFrames(path, request, { ...options, signal })),
   };
-}
-
-async function inTime<T>(limits: MediaLimits, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const timeout = AbortSignal.timeout(limits.decodeMs);
-  try {
-    return await work(AbortSignal.any([signal, timeout]));
-  } catch (thrown) {
-    if (signal.aborted) throw new FarmError("STAGE_CANCELLED", { cause: thrown });
-    if (timeout.aborted)
-      throw new FarmError("MEDIA_TIMEOUT", { message: `decoding took longer than ${limits.decodeMs} ms`, cause: thrown });
-    throw thrown;
-  }
 }
 
 async function inspect(path: string, decoder: VideoDecoder): Promise<MediaInfo> {

@@ -23,7 +23,11 @@ export function isMetrics(manifest: HeldManifest): manifest is MetricsManifest {
 
 /** Reads and checks the manifest of a model that renders; MODEL_INVALID names path and reason. */
 export async function openModel(folder: string): Promise<ModelManifest> {
-  const manifest = await openManifest(folder);
+  return requireModel(await openManifest(folder));
+}
+
+/** The manifest of a model that renders, or MODEL_INVALID. */
+export function requireModel(manifest: HeldManifest): ModelManifest {
   if (!isMetrics(manifest)) return manifest;
   throw new FarmError("MODEL_INVALID", { message: `model ${manifest.folder} holds metric networks and renders nothing` });
 }

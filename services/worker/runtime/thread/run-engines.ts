@@ -10,7 +10,7 @@ import type { EngineName } from "../../../domain/stage.ts";
 import { variantNames } from "../../../domain/variants/registry.ts";
 import type { MetricEngine } from "../../../domain/vbench/metric.ts";
 import { type Engine, engineOf, type ModelManifest } from "../../../platform/models/manifest.ts";
-import { type HeldManifest, isMetrics, openManifest } from "../../../platform/models/repository.ts";
+import { type HeldManifest, openManifest, requireModel } from "../../../platform/models/repository.ts";
 import { type ClipPromptTokenizer, openClipTokenizer } from "../clip-tokenizer.ts";
 import type { EngineSession } from "../engines/onnx-session.ts";
 import type { SessionCache } from "../engines/session-cache.ts";
@@ -51,11 +51,7 @@ export function enginesOfRun(
 ): Pick<StageContext, "model" | "engine" | "engineFile" | "engineDigests" | "tokenizer" | "clipTokenizer"> {
   let held: Promise<HeldManifest> | undefined;
   const openOnce = (): Promise<HeldManifest> => (held ??= openManifest(run.modelFolder));
-  const model = async (): Promise<ModelManifest> => {
-    const manifest = await openOnce();
-    if (!isMetrics(manifest)) return manifest;
-    throw new FarmError("MODEL_INVALID", { message: `model ${manifest.folder} holds metric networks and renders nothing` });
-  };
+  const model = async (): Promise<ModelManifest> => requireModel(await openOnce());
   const timed = async <T>(load: () => Promise<T>): Promise<T> => {
     const startedMs = performance.now();
     const loaded = await load();
@@ -74,7 +70,8 @@ export function enginesOfRun(
   const engineFile = async (name: MetricEngine, constant: string): Promise<Uint8Array> => {
     // Opening the engine has verified its files.
     const { engine } = await open(name);
-    return await timed(() => readEngineFile((held ??= openManifest(run.modelFolder)), engine, constant));
+    const { folder } = await openOnce();
+    return await timed(() => readEngineFile(folder, engine, constant));
   };
   return {
     model,
@@ -103,11 +100,11 @@ function keyedEngine(manifest: HeldManifest, name: string, { engineDigests }: St
   throw new FarmError("ENGINE_DIGEST_MISMATCH", { message });
 }
 
-async function readEngineFile(held: Promise<HeldManifest>, engine: Engine, constant: string): Promise<Uint8Array> {
+async function readEngineFile(folder: string, engine: Engine, constant: string): Promise<Uint8Array> {
   const path = engine.constants[constant];
   const isOwn = typeof path === "string" && engine.files.some((file) => file.path === path);
   if (!isOwn) throw new FarmError("MODEL_INVALID", { message: `engine ${engine.name} names no file of its own as ${constant}` });
-  const whole = join((await held).folder, path);
+  const whole = join(folder, path);
   return await readFile(whole).catch((cause: unknown) => {
     throw new FarmError("MODEL_INVALID", { message: `${whole} cannot be read`, cause });
   });

@@ -94,14 +94,8 @@ export class StageRunner {
         onProgress({ phase: "decode", step: frames, steps: 0, stepMs: 0 });
       };
       const startedMs = performance.now();
-      const limited = AbortSignal.any([signal, AbortSignal.timeout(limits.decodeMs)]);
       const path = await files.inputPath(name);
-      const clip = await this.#clips
-        .read({ path, stream, onFrame, decoder: { ffmpegPath, limits, signal: limited } })
-        .catch((thrown: unknown) => {
-          if (!limited.aborted || signal.aborted) throw thrown;
-          throw new FarmError("MEDIA_TIMEOUT", { message: `decoding took longer than ${limits.decodeMs} ms`, cause: thrown });
-        });
+      const clip = await this.#clips.read({ path, stream, onFrame, decoder: { ffmpegPath, limits, signal } });
       return { clip, decoder: `ffmpeg-${version}`, decodeMs: decodedFrames === 0 ? 0 : performance.now() - startedMs };
     };
   }
