@@ -33,12 +33,12 @@ function settingsOf(...shapes: readonly object[]): object {
 
 /** The text of values.schema.json with the settings of today in it. */
 export function withSettings(text: string): string {
-  const schema = JSON.parse(text) as { readonly $defs: object };
+  const schema = JSON.parse(text) as { readonly definitions: object };
   const settings = {
     coordinatorSettings: settingsOf(coordinatorSchema.shape),
     workerSettings: settingsOf(workerSettings.shape, runtimeSettings.shape),
   };
-  return `${JSON.stringify({ ...schema, $defs: { ...schema.$defs, ...settings } }, undefined, 2)}\n`;
+  return `${JSON.stringify({ ...schema, definitions: { ...schema.definitions, ...settings } }, undefined, 2)}\n`;
 }
 
 if (import.meta.main) writeFileSync(schemaPath, withSettings(readFileSync(schemaPath, "utf8")));

@@ -119,7 +119,11 @@ const together: readonly (readonly [string, Values, string])[] = [
     repository({ pull: { references: ["m"] } }),
     "pull.references: nothing is pulled while pull.enabled is false",
   ],
-  ["a pull of nothing", repository({ pull: { enabled: true } }), "pull.references: a pool that names no models must say what it pulls"],
+  [
+    "more models than there is room for",
+    repository({ volume: { hostPath: "", emptyDirGiB: 5 }, pull: { enabled: true, budgetGiB: 6 } }),
+    "pull.budgetGiB: 6 is more than the folder's 5",
+  ],
   ["less at most than at least", gpu({ scaling: { enabled: true, min: 5, max: 4 } }), "pools.gpu.scaling: min 5 is above max 4"],
   ["a pool that is never there", gpu({ scaling: { enabled: true, max: 0 } }), "pools.gpu.scaling.max: 0, so the pool could never render"],
   [
@@ -136,6 +140,11 @@ const together: readonly (readonly [string, Values, string])[] = [
     "pages without an address",
     coordinator({ callers: { existingSecret: "c" }, ingress: { http: { enabled: true, host: "a.b" } } }),
     "coordinator.publicUrl: missing; signed addresses begin with it",
+  ],
+  [
+    "an Ingress whose controller is turned away",
+    coordinator({ callers: { existingSecret: "c" }, ingress: { grpc: { enabled: true, host: "a.b" } } }),
+    "networkPolicy.clients: names nobody, so what comes from outside this namespace",
   ],
   ["a public address for everybody", coordinator({ service: { type: "LoadBalancer" } }), "coordinator.service.type: LoadBalancer without"],
   [

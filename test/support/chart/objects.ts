@@ -71,13 +71,16 @@ export type RenderOptions = {
   readonly chart?: string;
   /** Files of values that come before `values`. */
   readonly files?: readonly string[];
+  /** Of a cluster that is asked what is there already; none is otherwise. */
+  readonly kubeconfig?: string;
 };
 
 /** What `helm template` says of these values. */
 export async function template(values: Values, options: RenderOptions = {}) {
-  const files = (options.files ?? []).flatMap((path) => ["-f", path]);
-  const { release = "farm", namespace = "render", chart = chartFolder } = options;
-  return runHelm(["template", release, chart, "--namespace", namespace, ...files, "-f", "-"], JSON.stringify(values));
+  const { release = "farm", namespace = "render", chart = chartFolder, files = [], kubeconfig } = options;
+  const cluster = kubeconfig === undefined ? [] : ["--dry-run=server", "--disable-openapi-validation", "--kubeconfig", kubeconfig];
+  const given = [...files, "-"].flatMap((path) => ["-f", path]);
+  return runHelm(["template", release, chart, "--namespace", namespace, ...cluster, ...given], JSON.stringify(values));
 }
 
 /** The objects of these values; what Helm refuses is thrown as it says it. */

@@ -29,7 +29,7 @@ export function leastBut(changes: Values): Values {
 }
 
 function merged(values: Values, changes: Values): Values {
-  const both = Object.entries(changes).map(([key, change]) => {
+  const both = Object.entries(changes).map(([key, change]): readonly [string, unknown] => {
     const before = values[key];
     return [key, isMapping(before) && isMapping(change) ? merged(before, change) : change];
   });
@@ -186,6 +186,7 @@ const rest: readonly ValueSet[] = [
         modelRepository: { volume: { existingClaim: "models" } },
         topologySpread: [],
       },
+      networkPolicy: { clients: [{ ipBlock: { cidr: "0.0.0.0/0" } }] },
       imagePullSecrets: [{ name: "registry" }],
       user: { runAsUser: 20000, runAsGroup: 20000, fsGroup: 20000 },
       migration: { ...{ priorityClassName: "high" }, ttlSecondsAfterFinished: 600 },

@@ -32,14 +32,17 @@ the init container that fills it is the only one that writes, one at a time on a
   readOnly: true
 {{- end -}}
 
-{{/* The container that pulls: (list $ name pool). */}}
+{{/* The container that pulls what it is told to, else what an alias or a live job names of what the pool renders: (list $ name pool). */}}
 {{- define "vapfarm.modelsPull" -}}
 {{- $root := index . 0 -}}
 {{- $pool := index . 2 -}}
 {{- $pull := $pool.modelRepository.pull -}}
+{{- $words := list "models" "pull" "--to" "/models" -}}
+{{- with int64 $pull.budgetGiB -}}{{- $words = concat $words (list "--budget" (printf "%dGiB" .)) -}}{{- end -}}
+{{- $what := $pull.references | default (list "--pool" (index . 1)) -}}
 - name: models
   {{- include "vapfarm.workerImage" (list $root $pool) | nindent 2 }}
-  {{- include "vapfarm.command" (concat (list "models" "pull") ($pull.references | default $pool.models | default list)) | nindent 2 }}
+  {{- include "vapfarm.command" (concat $words $what) | nindent 2 }}
   env:
     - name: VAPFARM_ADDRESS
       value: {{ printf "%s:7443" (include "vapfarm.name" (list $root "coordinator")) | quote }}
@@ -48,8 +51,6 @@ the init container that fills it is the only one that writes, one at a time on a
     {{- include "vapfarm.secretVariable" (list "VAPFARM_TOKEN" .name .key) | nindent 4 }}
     {{- end }}
     {{- end }}
-    - name: VAPFARM_MODELS
-      value: /models
     {{- include "vapfarm.artifacts" $root | nindent 4 }}
   resources:
     {{- toYaml $pull.resources | nindent 4 }}

@@ -61,6 +61,10 @@ What may change the last bits of a result, as services/platform/profile.ts forms
 {{- $_ := set $entry "min" (int64 .min) -}}
 {{- $_ := set $entry "max" (int64 .max) -}}
 {{- $_ := set $entry "targetWaitMs" (mul (int64 .targetWaitSeconds) 1000) -}}
+{{- /* 0: as the farm has it by itself. */ -}}
+{{- range $field := list "downAfter" "idle" "load" -}}
+{{- with int64 (index $pool.scaling (printf "%sSeconds" $field)) -}}{{- $_ := set $entry (printf "%sMs" $field) (mul . 1000) -}}{{- end -}}
+{{- end -}}
 {{- $list = append $list $entry -}}
 {{- end -}}
 {{- end -}}

@@ -139,11 +139,11 @@ What values.schema.json cannot say: whether values make sense together. Every mi
 {{- else if and (eq (first $kinds) "emptyDirGiB") (not .pull.enabled) -}}
 {{- $faults = append $faults (printf "%s.volume.emptyDirGiB: the folder begins empty and nothing fills it; set pull.enabled=true or name a volume that holds models" $at) -}}
 {{- end -}}
+{{- if and (eq (first (append $kinds "")) "emptyDirGiB") (gt (int64 .pull.budgetGiB) (int64 .volume.emptyDirGiB)) -}}
+{{- $faults = append $faults (printf "%s.pull.budgetGiB: %d is more than the folder's %d" $at (int64 .pull.budgetGiB) (int64 .volume.emptyDirGiB)) -}}
+{{- end -}}
 {{- if and .pull.references (not .pull.enabled) -}}
 {{- $faults = append $faults (printf "%s.pull.references: nothing is pulled while pull.enabled is false" $at) -}}
-{{- end -}}
-{{- if and .pull.enabled (not .pull.references) (not $pool.models) -}}
-{{- $faults = append $faults (printf "%s.pull.references: a pool that names no models must say what it pulls" $at) -}}
 {{- end -}}
 {{- end -}}
 {{- $faults | toJson -}}
@@ -180,6 +180,9 @@ What values.schema.json cannot say: whether values make sense together. Every mi
 {{- $faults = append $faults (printf "coordinator.ingress.%s: without coordinator.callers.existingSecret everybody who reaches it is an administrator" $side) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.clients) (or $values.ingress.http.enabled $values.ingress.grpc.enabled (ne $values.service.type "ClusterIP")) -}}
+{{- $faults = append $faults "networkPolicy.clients: names nobody, so what comes from outside this namespace (an Ingress's controller, a load balancer) would be turned away; name its namespace or addresses" -}}
 {{- end -}}
 {{- if and $values.ingress.http.enabled (not $values.publicUrl) -}}
 {{- $faults = append $faults "coordinator.publicUrl: missing; signed addresses begin with it, so say what the Ingress is reached under, for example https://farm.example" -}}

@@ -26,7 +26,7 @@ initContainers:
   - name: schema
     image: {{ include "vapfarm.ownImage" . | quote }}
     imagePullPolicy: {{ .Values.image.pullPolicy }}
-    {{- include "vapfarm.command" (list "migrate" "--check" "--wait" (printf "%d" (int64 .Values.migration.waitSeconds))) | nindent 4 }}
+    {{- include "vapfarm.command" (list "migrate" "--check" "--wait" (printf "%ds" (int64 .Values.migration.waitSeconds))) | nindent 4 }}
     env:
       {{- include "vapfarm.databaseUrl" . | nindent 6 }}
     resources:

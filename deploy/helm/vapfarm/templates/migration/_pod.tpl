@@ -7,7 +7,7 @@ containers:
   - name: migration
     image: {{ include "vapfarm.ownImage" . | quote }}
     imagePullPolicy: {{ .Values.image.pullPolicy }}
-    {{- include "vapfarm.command" (list "migrate" "--wait" (printf "%d" (int64 .Values.migration.waitSeconds))) | nindent 4 }}
+    {{- include "vapfarm.command" (list "migrate" "--wait" (printf "%ds" (int64 .Values.migration.waitSeconds))) | nindent 4 }}
     env:
       {{- include "vapfarm.directDatabaseUrl" . | nindent 6 }}
     resources:
