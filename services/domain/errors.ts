@@ -235,6 +235,20 @@ export const errorTable = {
     "the database's schema is older than this release needs",
     "run `vapfarm migrate` with DATABASE_URL set, then start again",
   ]),
+  DATABASE_SCHEMA_NEWER: row("FAILED_PRECONDITION", "infrastructure", [
+    "the database's schema is newer than this release can work with",
+    "run the release that migrated it, or restore a backup from before",
+  ]),
+  BACKUP_FAILED: row("FAILED_PRECONDITION", "infrastructure", ["the backup is not whole", "read the cause; look at free space"]),
+  FARM_IN_USE: row("FAILED_PRECONDITION", "infrastructure", ["coordinators work on the database", "stop every coordinator first"]),
+  RECOVERY_NEEDED: row("FAILED_PRECONDITION", "infrastructure", [
+    "the data folder was restored and has not been recovered",
+    "run `vapfarm recover` on it, then start again",
+  ]),
+  RECOVERY_REFUSED: row("FAILED_PRECONDITION", "infrastructure", [
+    "more artifacts are missing than a restore explains",
+    "check that VAPFARM_ARTIFACTS names the store of this farm; only if so, accept the losses",
+  ]),
   BROKER_UNAVAILABLE: row("UNAVAILABLE", "infrastructure", ["NATS does not answer", "check NATS and NATS_URL"]),
   COORDINATOR_UNAVAILABLE: row("UNAVAILABLE", "infrastructure", ["no coordinator answers", "check that a coordinator runs"]),
   DOWNLOAD_FAILED: row("UNAVAILABLE", "infrastructure", [

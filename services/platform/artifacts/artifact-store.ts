@@ -21,4 +21,6 @@ export type ArtifactStore = {
   stat(sha256: string): Promise<ArtifactStat | undefined>;
   /** Idempotent. */
   delete(sha256: string): Promise<void>;
+  /** All that it holds, in any order; for recovering, which looks for what has no row. Undefined: the backend cannot say. */
+  list?(): AsyncIterable<ArtifactStat & { readonly sha256: string }>;
 };

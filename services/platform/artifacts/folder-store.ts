@@ -27,7 +27,19 @@ export async function openFolderStore(root: string): Promise<ArtifactStore> {
     get: (sha256, range) => read(pathOf(root, sha256), range),
     stat: (sha256) => statOf(pathOf(root, sha256)),
     delete: (sha256) => inStore(() => rm(pathOf(root, sha256), { force: true })),
+    list: () => listed(root),
   };
+}
+
+async function* listed(root: string): AsyncGenerator<ArtifactStat & { readonly sha256: string }> {
+  for (const folder of await inStore(() => readdir(root))) {
+    if (!/^[0-9a-f]{2}$/.test(folder)) continue;
+    for (const sha256 of await inStore(() => readdir(join(root, folder)))) {
+      if (!hashPattern.test(sha256)) continue;
+      const found = await statOf(pathOf(root, sha256));
+      if (found !== undefined) yield { sha256, ...found };
+    }
+  }
 }
 
 function pathOf(root: string, sha256: string): string {
