@@ -9,6 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FarmError } from "../domain/errors.ts";
+import type { OpenStore } from "../platform/artifacts/artifact-store.ts";
+import { createArtifactMetrics, measureStore, type ObserveArtifact } from "../platform/artifacts/measured-store.ts";
 import { openArtifactStore } from "../platform/artifacts/open-store.ts";
 import { createHttpServer, type HttpServer } from "../platform/http.ts";
 import { noJournal, openJournal } from "../platform/journal.ts";
@@ -81,7 +83,7 @@ export function stopDeadlineMs(config: WorkerConfig): number {
 /** Nothing runs before `start`. */
 export function createWorkerApp(options: WorkerAppOptions): WorkerApp {
   const metrics = createMetrics();
-  const worker = new Worker(options, createAgentMetrics(metrics));
+  const worker = new Worker(options, createAgentMetrics(metrics), createArtifactMetrics(metrics));
   const http: HttpServer = createHttpServer({ address: options.config.httpAddress, metrics, ready: () => worker.ready() });
   return { ...sequence([http, worker]), httpAddress: () => http.address(), kill: () => worker.kill(), ended: worker.ended.promise };
 }
@@ -98,6 +100,7 @@ class Worker implements Component {
   readonly ended = Promise.withResolvers<FarmError>();
   private readonly options: WorkerAppOptions;
   private readonly metrics: AgentMetrics;
+  private readonly onArtifact: ObserveArtifact;
   private readonly clock: Clock = systemClock();
   private socketFolder: string | undefined;
   private broker: Broker | undefined;
@@ -105,10 +108,12 @@ class Worker implements Component {
   private runtimeLog: RuntimeLog | undefined;
   private lostRuns: readonly LostRun[] = [];
   private agent: Agent | undefined;
+  private artifacts: OpenStore | undefined;
 
-  constructor(options: WorkerAppOptions, metrics: AgentMetrics) {
+  constructor(options: WorkerAppOptions, metrics: AgentMetrics, onArtifact: ObserveArtifact) {
     this.options = options;
     this.metrics = metrics;
+    this.onArtifact = onArtifact;
   }
 
   async start(): Promise<void> {
@@ -130,6 +135,7 @@ class Worker implements Component {
     await this.supervisor?.stop();
     this.runtimeLog?.close();
     await this.broker?.close();
+    await this.artifacts?.close();
     if (this.socketFolder !== undefined) await rm(this.socketFolder, { recursive: true, force: true });
   }
 
@@ -150,7 +156,9 @@ class Worker implements Component {
     const { config, logger } = this.options;
     const scratch = await openScratch(join(config.folder, "scratch"), logger);
     const cache = await openArtifactCache(join(config.folder, "cache"), config.cacheBytes);
-    const store = await openArtifactStore(config.artifacts);
+    const { natsUrl, s3 } = config;
+    this.artifacts = await openArtifactStore(config.artifacts, { s3, natsUrl, name: `worker ${config.name}`, logger });
+    const store = measureStore(this.artifacts, this.onArtifact);
     return createTransfer({ scratch, cache, store, clock: this.clock, draw: Math.random, retry: storeRetry });
   }
 
