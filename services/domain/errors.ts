@@ -199,6 +199,10 @@ export const errorTable = {
     "its producer runs again; check the store's disk",
   ]),
   ARTIFACT_STORE_UNAVAILABLE: row("UNAVAILABLE", "transient", ["the artifact store does not answer", "check the store and its disk space"]),
+  ARTIFACT_TOO_LARGE: row("FAILED_PRECONDITION", "input", [
+    "the artifact is larger than the store takes",
+    "use a folder or S3 as the store, or raise max_object_bytes in the address of the JetStream bucket",
+  ]),
   MEDIA_ENCODE_FAILED: row("INTERNAL", "transient", ["ffmpeg could not encode the video", "read the cause; check disk space"]),
   FFMPEG_MISSING: row("FAILED_PRECONDITION", "worker", ["no ffmpeg was found", "install ffmpeg, or set VAPFARM_FFMPEG to its path"]),
   // Sessions and leases.
