@@ -17,6 +17,7 @@ import { createFailures } from "./failures.ts";
 import { createHealth } from "./health.ts";
 import { createJobs } from "./jobs.ts";
 import { createMedia } from "./media.ts";
+import { createModels } from "./models.ts";
 import { createOverview } from "./overview.ts";
 import { createPreemption } from "./preemption.ts";
 import { createRuns } from "./runs.ts";
@@ -92,6 +93,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return {
     ...createJobs(context),
     ...createMedia(context),
+    ...createModels(context),
     ...createDispatch(context),
     ...createDuties(context),
     ...createExpansion(context),
