@@ -29,6 +29,8 @@ export type PullOptions = {
   /** Chunks on their way at a time. */
   readonly parallel: number;
   readonly onProgress: (done: number, total: number) => void;
+  /** Of the folder's disk; the system's word when absent. */
+  readonly freeBytes?: (root: string) => Promise<number>;
 };
 
 type Missing = { readonly file: FileHandle; readonly chunk: VersionChunk };
@@ -52,7 +54,7 @@ export async function pullVersion(version: VersionOnDisk, options: PullOptions):
       options.onProgress(done, total);
     }
     const keptBytes = done;
-    await requireRoom(options.root, total - keptBytes);
+    await requireRoom(options, total - keptBytes);
     await mapBounded(missing, options.parallel, async ({ file, chunk }) => {
       options.signal.throwIfAborted();
       const bytes = await options.source.read(version, chunk);
@@ -103,13 +105,17 @@ async function removeStrangers(partial: string, files: readonly VersionFile[]): 
   }
 }
 
-async function requireRoom(root: string, neededBytes: number): Promise<void> {
-  const { bavail, bsize } = await inFolder(() => statfs(root));
-  const free = bavail * bsize;
+async function requireRoom({ root, freeBytes = systemFreeBytes }: PullOptions, neededBytes: number): Promise<void> {
+  const free = await inFolder(() => freeBytes(root));
   if (free >= neededBytes) return;
   throw new FarmError("MODEL_DISK_FULL", {
     message: `${bytesText(neededBytes)} are still to be written to ${root}, whose disk has ${bytesText(free)} left`,
   });
+}
+
+async function systemFreeBytes(root: string): Promise<number> {
+  const { bavail, bsize } = await statfs(root);
+  return bavail * bsize;
 }
 
 /** What a node's disk refuses. */

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import {
   isModelAlias,
   isModelName,
+  type ModelReference,
   parseModelReference,
   pinnedReference,
   versionFolder,
@@ -25,7 +26,7 @@ const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes)
 const hash = (text: string): string => sha256(new TextEncoder().encode(text));
 
 describe("a reference of a model", () => {
-  it.each([
+  it.each<[string, ModelReference | undefined]>([
     ["cog", { kind: "bare", name: "cog" }],
     ["vap-cogvideox.5b_2", { kind: "bare", name: "vap-cogvideox.5b_2" }],
     ["cog@prod", { kind: "alias", name: "cog", alias: "prod" }],
@@ -44,7 +45,7 @@ describe("a reference of a model", () => {
       "a/b",
       "cog @prod",
       "a\n",
-    ].map((text) => [text, undefined] as const),
+    ].map((text): [string, undefined] => [text, undefined]),
     [`cog@${"a".repeat(41)}`, undefined],
     ["a".repeat(101), undefined],
   ])("%j is %j", (text, expected) => expect(parseModelReference(text)).toEqual(expected));
@@ -113,7 +114,7 @@ describe("a version", () => {
     );
   });
 
-  it.each([
+  it.each<[string, boolean]>([
     ["farm.json", true],
     ["denoise/1/model.onnx", true],
     ...[
@@ -130,7 +131,7 @@ describe("a version", () => {
       "a\u0000b",
       "a\nb",
       "x".repeat(501),
-    ].map((path) => [path, false] as const),
+    ].map((path): [string, boolean] => [path, false]),
   ])("%j may be a path in it: %s", (path, isAllowed) => expect(isInnerPath(path)).toBe(isAllowed));
 
   it("names each file that is wrong, and no more of them than a person reads", () => {
