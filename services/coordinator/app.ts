@@ -114,6 +114,8 @@ const maxMessageBytes = 4 * 1024 * 1024;
 const drainMs = 5_000;
 const secondLookMs = 300;
 const manifestIdleMs = 60_000;
+/** Chunks of pushed models, 16 MiB each, that are received at a time. */
+const modelChunks = 16;
 const uploadMaxAgeMs = 24 * 3600 * 1000;
 const dayMs = 24 * 3600 * 1000;
 const descriptors = join(import.meta.dirname, "../gen/farm.binpb");
@@ -250,6 +252,7 @@ function farmService(parts: Parts, media: MediaParts) {
     onCommitted: (aftermath: Aftermath): void => announcer.announce([aftermath]),
     watch: { store, hub, pollMs: timings.watchPollMs, watches: createSlots(config.VAPFARM_WATCHES) },
     submits: createSlots(config.VAPFARM_SUBMITS),
+    push: { artifacts: resources.artifacts, chunks: createSlots(modelChunks), temporaryFolder: uploadsOf(config), idleMs: manifestIdleMs },
     manifest: { manifests: createSlots(config.VAPFARM_MANIFESTS), temporaryFolder: uploadsOf(config), idleMs: manifestIdleMs },
   });
 }
