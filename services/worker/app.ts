@@ -52,6 +52,8 @@ export type WorkerAppOptions = {
   readonly runtimeEntry?: string;
   /** Other intervals than the farm's, for tests. */
   readonly timings?: Partial<AgentTimings>;
+  /** When the agent's start began, as `performance.now` counts; when it was built, where that is not told. */
+  readonly startedAtMs?: number;
 };
 
 const runtimeEntry = fileURLToPath(new URL("runtime/main.ts", import.meta.url));
@@ -99,6 +101,7 @@ class Worker implements Component {
   private readonly options: WorkerAppOptions;
   private readonly metrics: AgentMetrics;
   private readonly clock: Clock = systemClock();
+  private readonly startedAtMs: number;
   private socketFolder: string | undefined;
   private broker: Broker | undefined;
   private supervisor: RuntimeSupervisor | undefined;
@@ -109,6 +112,7 @@ class Worker implements Component {
   constructor(options: WorkerAppOptions, metrics: AgentMetrics) {
     this.options = options;
     this.metrics = metrics;
+    this.startedAtMs = options.startedAtMs ?? performance.now();
   }
 
   async start(): Promise<void> {
@@ -190,7 +194,8 @@ class Worker implements Component {
     const { config, logger, timings } = this.options;
     const { models, transfer, broker } = opened;
     const { workerId, firstLife } = opened.identity;
-    const facts = { workerId, name: config.name, pool: config.pool, models, memoryBytes: config.memoryBytes };
+    const startupMs = Math.round(performance.now() - this.startedAtMs);
+    const facts = { workerId, name: config.name, pool: config.pool, models, memoryBytes: config.memoryBytes, startupMs };
     const limits = {
       stallMs: config.stallMs,
       loadMs: config.loadLimitMs,

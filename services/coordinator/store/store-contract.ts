@@ -13,6 +13,7 @@ import type { FailureStore, HealthStore } from "./health-contract.ts";
 import type { JobStore } from "./job-contract.ts";
 import type { MediaStore } from "./media-contract.ts";
 import type { OverviewStore } from "./overview-contract.ts";
+import type { ScalingStore } from "./scaling-contract.ts";
 import type { TenantStore } from "./tenant-contract.ts";
 import type { PreemptionStore } from "./preemption-contract.ts";
 import type { WebhookStore } from "./webhook-contract.ts";
@@ -31,6 +32,7 @@ export type * from "./control-contract.ts";
 export type * from "./tenant-contract.ts";
 export type * from "./preemption-contract.ts";
 export type * from "./run-contract.ts";
+export type * from "./scaling-contract.ts";
 export type * from "./webhook-contract.ts";
 
 export type Store = JobStore &
@@ -46,4 +48,5 @@ export type Store = JobStore &
   PreemptionStore &
   BooksStore &
   BenchStore &
+  ScalingStore &
   WebhookStore & { close(): Promise<void> };

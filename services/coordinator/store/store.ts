@@ -20,6 +20,7 @@ import { createMedia } from "./media.ts";
 import { createOverview } from "./overview.ts";
 import { createPreemption } from "./preemption.ts";
 import { createRuns } from "./runs.ts";
+import { createScalingStore } from "./scaling.ts";
 import { claimFarmStatement } from "./sql/overview.ts";
 import type { Limits, OrderSettings, Retention, Room, StoreContext, StoreSettings } from "./store-context.ts";
 import type { Store } from "./store-contract.ts";
@@ -105,6 +106,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createSuites(context),
     ...createRuns(context),
     ...createBenchImports(context),
+    ...createScalingStore(context),
     ...createWebhooks(context),
     async close() {
       await prisma.$disconnect();
