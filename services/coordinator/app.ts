@@ -12,9 +12,10 @@ import type { Network } from "../platform/fetch/guarded-request.ts";
 import { createGrpcServer } from "../platform/grpc/server.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
-import { createMetrics } from "../platform/metrics.ts";
+import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import { type EventStream, openEventStream } from "../platform/nats/event-stream.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
+import { createScalingParts } from "./app-scaling.ts";
 import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-media.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
@@ -66,6 +67,7 @@ export type Timings = {
   readonly budgetMs: number;
   readonly booksMs: number;
   readonly setScoresMs: number;
+  readonly scalingMs: number;
 };
 
 const defaultTimings: Timings = {
@@ -87,6 +89,7 @@ const defaultTimings: Timings = {
   budgetMs: 1_000,
   booksMs: 300_000,
   setScoresMs: 10_000,
+  scalingMs: 5_000,
 };
 
 export type Coordinator = Component & {
@@ -162,6 +165,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     uploadFolder(temporaryFolder),
     dispatch(parts),
     ...duties(parts, media),
+    ...scaling(parts, registry),
     expand,
     relay,
     pages,
@@ -170,6 +174,21 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     hub,
   ]);
   return { ...component, grpcAddress, httpAddress: () => http.address() };
+}
+
+function scaling(parts: Parts, registry: Metrics): readonly Component[] {
+  const { config, resources, logger, timings, announcer } = parts;
+  return createScalingParts({
+    settings: config.VAPFARM_SCALING,
+    openCluster: resources.openCluster,
+    store: resources.store,
+    registry,
+    logger,
+    intervalMs: timings.scalingMs,
+    watchWaitMs: { firstMs: Math.min(timings.scalingMs, 500), mostMs: 6 * timings.scalingMs },
+    onCommitted: (aftermath) => announcer.announce([aftermath]),
+    dutyOf: (spec) => dutyOf(spec, parts),
+  });
 }
 
 function grpcServer(parts: Parts, media: MediaParts) {

@@ -2,6 +2,7 @@
  * Opens what a coordinator works with, in an order in which each failure has one cause: settings, schema, store, NATS, artifacts, ffmpeg.
  */
 import { join } from "node:path";
+import packageManifest from "../../package.json" with { type: "json" };
 import { openArtifactStore } from "../platform/artifacts/open-store.ts";
 import { openPool } from "../platform/database/pool.ts";
 import { requireMigrations } from "../platform/database/pending-migrations.ts";
@@ -13,6 +14,7 @@ import { connectBroker } from "../platform/nats/broker.ts";
 import { findFfmpeg } from "../platform/programs/ffmpeg.ts";
 import type { Resources } from "./resources.ts";
 import type { CoordinatorConfig } from "./config.ts";
+import { loadCluster } from "./kube/open-cluster.ts";
 import { createModelCatalogue } from "./model-catalogue.ts";
 import { createServing, teachShapes } from "./served-models.ts";
 import { withCrashPoint } from "./store/crash-points.ts";
@@ -33,6 +35,7 @@ export async function openResources(config: CoordinatorConfig, logger: Logger): 
   const missing = config.VAPFARM_POOLS.flatMap((pool) => pool.models ?? []).filter((name) => !served.has(name));
   if (missing.length > 0) logger.warn({ missing }, "pools name models that the repository does not have");
   const media = await openMedia(config);
+  const openCluster = await loadCluster(config, packageManifest.version);
   const store = await openCoordinatorStore(config);
   try {
     const broker = await connectBroker({ url: config.NATS_URL, name: "vapfarm-coordinator", logger });
@@ -40,7 +43,7 @@ export async function openResources(config: CoordinatorConfig, logger: Logger): 
       await broker.close();
       await store.close();
     });
-    return { store, broker, artifacts, media, ...teachShapes(serving, catalogue, store), closing };
+    return { store, broker, artifacts, media, ...teachShapes(serving, catalogue, store), openCluster, closing };
   } catch (thrown) {
     await store.close();
     throw thrown;
