@@ -18,6 +18,7 @@ import { type EventStream, openEventStream } from "../platform/nats/event-stream
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import { createSlots } from "../platform/slots.ts";
 import { createMetricParts } from "./app-metrics.ts";
+import { createScalingParts } from "./app-scaling.ts";
 import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-media.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
@@ -70,6 +71,7 @@ export type Timings = {
   readonly setScoresMs: number;
   /** What metrics read of the store is at least so old before it is read again. */
   readonly sampleMs: number;
+  readonly scalingMs: number;
 };
 
 const defaultTimings: Timings = {
@@ -92,6 +94,7 @@ const defaultTimings: Timings = {
   booksMs: 300_000,
   setScoresMs: 10_000,
   sampleMs: 5_000,
+  scalingMs: 5_000,
 };
 
 export type Coordinator = Component & {
@@ -172,6 +175,7 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
     uploadFolder(temporaryFolder),
     dispatch(parts),
     ...duties(parts, media),
+    ...scaling(parts, registry),
     expand,
     relay,
     pages,
@@ -185,6 +189,21 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
 /** What every part moves artifacts with is timed. */
 function measured(resources: Resources, registry: Metrics): Resources {
   return { ...resources, artifacts: measureStore(resources.artifacts, createArtifactMetrics(registry)) };
+}
+
+function scaling(parts: Parts, registry: Metrics): readonly Component[] {
+  const { config, resources, logger, timings, announcer } = parts;
+  return createScalingParts({
+    settings: config.VAPFARM_SCALING,
+    openCluster: resources.openCluster,
+    store: resources.store,
+    registry,
+    logger,
+    intervalMs: timings.scalingMs,
+    watchWaitMs: { firstMs: Math.min(timings.scalingMs, 500), mostMs: 6 * timings.scalingMs },
+    onCommitted: (aftermath) => announcer.announce([aftermath]),
+    dutyOf: (spec) => dutyOf(spec, parts),
+  });
 }
 
 function grpcServer(parts: Parts, media: MediaParts) {

@@ -57,6 +57,8 @@ export type WorkerAppOptions = {
   readonly runtimeEntry?: string;
   /** Other intervals than the farm's, for tests. */
   readonly timings?: Partial<AgentTimings>;
+  /** When the agent's start began, as `performance.now` counts; when it was built, where that is not told. */
+  readonly startedAtMs?: number;
 };
 
 const runtimeEntry = fileURLToPath(new URL("runtime/main.ts", import.meta.url));
@@ -94,6 +96,7 @@ export function createWorkerApp(options: WorkerAppOptions): WorkerApp {
 /** What must be opened before the agent can be built. */
 type Opened = {
   readonly identity: WorkerIdentity;
+  readonly facts: WorkerFacts;
   readonly models: readonly HeldManifest[];
   readonly transfer: TransferPort;
   readonly broker: Broker;
@@ -105,6 +108,7 @@ class Worker implements Component {
   private readonly agentMetrics: AgentMetrics;
   private readonly metrics: WorkerMetrics;
   private readonly clock: Clock = systemClock();
+  private readonly startedAtMs: number;
   private socketFolder: string | undefined;
   private broker: Broker | undefined;
   private supervisor: RuntimeSupervisor | undefined;
@@ -115,6 +119,7 @@ class Worker implements Component {
 
   constructor(options: WorkerAppOptions, metrics: Metrics) {
     this.options = options;
+    this.startedAtMs = options.startedAtMs ?? performance.now();
     this.agentMetrics = createAgentMetrics(metrics, this.clock);
     this.metrics = createWorkerMetrics(metrics, {
       version: packageManifest.version,
@@ -125,7 +130,6 @@ class Worker implements Component {
   }
 
   async start(): Promise<void> {
-    const startedAtMs = this.clock.nowMs();
     const { config, logger } = this.options;
     const identity = await startIdentity(config.folder);
     const models = await heldModels(this.options);
@@ -135,13 +139,11 @@ class Worker implements Component {
     await this.supervisor.start();
     this.broker = await connectBroker({ url: config.natsUrl, name: `worker ${config.name}`, logger });
     this.metrics.onConnected(this.broker);
-    this.agent = this.createAgent({ identity, models, transfer, broker: this.broker }, this.supervisor);
+    const facts = this.factsOf(identity, models);
+    this.agent = this.createAgent({ identity, facts, models, transfer, broker: this.broker }, this.supervisor);
     void this.agent.ended.then((error) => this.ended.resolve(error));
     await this.agent.start();
-    this.metrics.onStarted(
-      describeWorker(this.factsOf(identity, models), this.supervisor.description()),
-      (this.clock.nowMs() - startedAtMs) / 1_000,
-    );
+    this.metrics.onStarted(describeWorker(facts, this.supervisor.description()), facts.startupMs / 1_000);
     logger.info({ workerId: identity.workerId, pool: config.pool, models: models.map(({ name }) => name) }, "worker ready");
   }
 
@@ -210,9 +212,11 @@ class Worker implements Component {
     });
   }
 
+  /** As of now: it can work. */
   private factsOf({ workerId }: WorkerIdentity, models: readonly HeldManifest[]): WorkerFacts {
     const { name, pool, memoryBytes } = this.options.config;
-    return { workerId, name, pool, models, memoryBytes };
+    const startupMs = Math.round(performance.now() - this.startedAtMs);
+    return { workerId, name, pool, models, memoryBytes, startupMs };
   }
 
   /** The broker as the agent uses it, each request observed. */
@@ -225,9 +229,8 @@ class Worker implements Component {
 
   private createAgent(opened: Opened, runtime: RuntimeSupervisor): Agent {
     const { config, logger, timings } = this.options;
-    const { models, transfer, broker } = opened;
+    const { facts, models, transfer, broker } = opened;
     const { workerId, firstLife } = opened.identity;
-    const facts = this.factsOf(opened.identity, models);
     const limits = {
       stallMs: config.stallMs,
       loadMs: config.loadLimitMs,

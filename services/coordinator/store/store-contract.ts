@@ -15,6 +15,7 @@ import type { MeasureStore } from "./measure-contract.ts";
 import type { MediaStore } from "./media-contract.ts";
 import type { ModelStore } from "./model-contract.ts";
 import type { OverviewStore } from "./overview-contract.ts";
+import type { ScalingStore } from "./scaling-contract.ts";
 import type { TenantStore } from "./tenant-contract.ts";
 import type { PreemptionStore } from "./preemption-contract.ts";
 import type { WebhookStore } from "./webhook-contract.ts";
@@ -35,6 +36,7 @@ export type * from "./control-contract.ts";
 export type * from "./tenant-contract.ts";
 export type * from "./preemption-contract.ts";
 export type * from "./run-contract.ts";
+export type * from "./scaling-contract.ts";
 export type * from "./webhook-contract.ts";
 
 export type Store = JobStore &
@@ -52,4 +54,5 @@ export type Store = JobStore &
   BooksStore &
   BenchStore &
   MeasureStore &
+  ScalingStore &
   WebhookStore & { close(): Promise<void> };

@@ -22,6 +22,7 @@ import { createModels } from "./models.ts";
 import { createOverview } from "./overview.ts";
 import { createPreemption } from "./preemption.ts";
 import { createRuns } from "./runs.ts";
+import { createScalingStore } from "./scaling.ts";
 import { claimFarmStatement } from "./sql/overview.ts";
 import type { Limits, OrderSettings, Retention, Room, StoreContext, StoreSettings } from "./store-context.ts";
 import type { Store } from "./store-contract.ts";
@@ -109,6 +110,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createSuites(context),
     ...createRuns(context),
     ...createBenchImports(context),
+    ...createScalingStore(context),
     ...createWebhooks(context),
     async close() {
       await prisma.$disconnect();
