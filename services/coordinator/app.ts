@@ -16,6 +16,7 @@ import { createMetrics } from "../platform/metrics.ts";
 import { type EventStream, openEventStream } from "../platform/nats/event-stream.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-media.ts";
+import { createTracing, type Tracing } from "./app-tracing.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
 import { createDispatchService } from "./dispatch/dispatch-service.ts";
@@ -115,6 +116,7 @@ const descriptors = join(import.meta.dirname, "../gen/farm.binpb");
 
 type Parts = Omit<CoordinatorOptions, "timings"> & {
   readonly timings: Timings;
+  readonly tracing: Tracing;
   readonly metrics: CoordinatorMetrics;
   readonly hub: WatchHub;
   readonly announcer: Announcer;
@@ -136,7 +138,9 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   };
   const onWaiting = (): void => expand.nudge();
   const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting });
-  const parts: Parts = { ...options, timings: { ...defaultTimings, ...options.timings }, metrics, hub, announcer, holder: randomUUID() };
+  const tracing = createTracing(options, registry);
+  const timings = { ...defaultTimings, ...options.timings };
+  const parts: Parts = { ...options, tracing, timings, metrics, hub, announcer, holder: randomUUID() };
   const relay = dutyOf(relaySpec(parts), parts);
   const expandSpec = expandSpecOf(parts);
   const expand = dutyOf(expandSpec, parts);
@@ -159,6 +163,8 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   });
   const grpc = grpcServer(parts, media);
   const component = sequence([
+    tracing.tracer,
+    tracing.traces,
     uploadFolder(temporaryFolder),
     dispatch(parts),
     ...duties(parts, media),
@@ -206,9 +212,10 @@ function uploadFolder(path: string): Component {
   };
 }
 
-function dispatch({ config, resources, announcer, metrics }: Parts): Component {
+function dispatch({ config, resources, announcer, metrics, tracing }: Parts): Component {
   return createDispatchService({
-    store: resources.store,
+    store: tracing.dispatchStore,
+    tracer: tracing.tracer,
     broker: resources.broker,
     subjects: subjectsOf(config.VAPFARM_FARM),
     pools: config.VAPFARM_POOLS.map(({ name }) => name),
@@ -219,12 +226,13 @@ function dispatch({ config, resources, announcer, metrics }: Parts): Component {
 }
 
 function farmService(parts: Parts, media: MediaParts) {
-  const { config, resources, logger, metrics, hub, announcer, timings } = parts;
+  const { config, resources, logger, metrics, hub, announcer, timings, tracing } = parts;
   const { store, models, metrics: repositories } = resources;
   return createFarmService({
     ...media,
     callers: createCallerLookup(config.VAPFARM_CALLERS),
     logger,
+    ...tracing,
     onEnd: metrics.onCall,
     store,
     models,
@@ -307,7 +315,7 @@ function expandSpecOf({ config, resources, metrics, timings, announcer }: Parts)
   });
 }
 
-function relaySpec({ config, resources, metrics, timings }: Parts) {
+function relaySpec({ config, resources, metrics, timings, tracing }: Parts) {
   const subjects = subjectsOf(config.VAPFARM_FARM);
   const openStream = (): Promise<EventStream> =>
     openEventStream(resources.broker, { name: subjects.eventStream, subjects: subjects.allEvents });
@@ -318,5 +326,6 @@ function relaySpec({ config, resources, metrics, timings }: Parts) {
     intervalMs: timings.relayMs,
     maxAgeMs: config.VAPFARM_EVENT_STREAM_DAYS * dayMs,
     onUnsent: metrics.onUnsent,
+    onCopied: tracing.traces.onEvents,
   });
 }

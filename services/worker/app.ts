@@ -18,6 +18,9 @@ import { createMetrics } from "../platform/metrics.ts";
 import { findModels, type HeldManifest, lackOf } from "../platform/models/repository.ts";
 import { type Broker, connectBroker } from "../platform/nats/broker.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
+import { createTracer } from "../platform/tracing/create-tracer.ts";
+import { countDroppedSpans } from "../platform/tracing/dropped-spans.ts";
+import type { Tracer } from "../platform/tracing/tracer.ts";
 import type { WorkerConfig } from "./config.ts";
 import { describeWorker, startIdentity, type WorkerIdentity } from "./identity.ts";
 import { type Agent, createAgent } from "./session/agent.ts";
@@ -81,9 +84,13 @@ export function stopDeadlineMs(config: WorkerConfig): number {
 /** Nothing runs before `start`. */
 export function createWorkerApp(options: WorkerAppOptions): WorkerApp {
   const metrics = createMetrics();
-  const worker = new Worker(options, createAgentMetrics(metrics));
+  const { config, logger } = options;
+  const resource = { "vapfarm.farm": config.farm, "vapfarm.pool": config.pool, "vapfarm.worker": config.name };
+  const onDropped = countDroppedSpans(metrics);
+  const tracer = createTracer({ config: config.tracing, service: "worker", resource, logger, onDropped });
+  const worker = new Worker(options, createAgentMetrics(metrics), tracer);
   const http: HttpServer = createHttpServer({ address: options.config.httpAddress, metrics, ready: () => worker.ready() });
-  return { ...sequence([http, worker]), httpAddress: () => http.address(), kill: () => worker.kill(), ended: worker.ended.promise };
+  return { ...sequence([http, tracer, worker]), httpAddress: () => http.address(), kill: () => worker.kill(), ended: worker.ended.promise };
 }
 
 /** What must be opened before the agent can be built. */
@@ -98,6 +105,7 @@ class Worker implements Component {
   readonly ended = Promise.withResolvers<FarmError>();
   private readonly options: WorkerAppOptions;
   private readonly metrics: AgentMetrics;
+  private readonly tracer: Tracer;
   private readonly clock: Clock = systemClock();
   private socketFolder: string | undefined;
   private broker: Broker | undefined;
@@ -106,9 +114,10 @@ class Worker implements Component {
   private lostRuns: readonly LostRun[] = [];
   private agent: Agent | undefined;
 
-  constructor(options: WorkerAppOptions, metrics: AgentMetrics) {
+  constructor(options: WorkerAppOptions, metrics: AgentMetrics, tracer: Tracer) {
     this.options = options;
     this.metrics = metrics;
+    this.tracer = tracer;
   }
 
   async start(): Promise<void> {
@@ -214,6 +223,7 @@ class Worker implements Component {
       workerName: config.name,
       timings: { ...farmTimings, outageLimitMs: config.outageLimitMs, drainMs: config.drainMs, ...timings },
       metrics: this.metrics,
+      tracer: this.tracer,
       runtime,
       lostAttempts: this.lostRuns,
       crash: crashPoint(config.crashAt),

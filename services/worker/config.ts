@@ -7,6 +7,7 @@ import { z } from "zod";
 import type { CheckpointPace } from "../domain/vap/checkpoint-pace.ts";
 import { type Environment, listenAddress, parseConfig, positiveInteger, switchFlag } from "../platform/config.ts";
 import type { LogLevel } from "../platform/logging.ts";
+import { type TracingConfig, tracingOf, tracingSettings } from "../platform/tracing/settings.ts";
 import { type WorkerCrashPoint, workerCrashPoints } from "./session/crash-points.ts";
 
 const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const satisfies readonly LogLevel[];
@@ -54,6 +55,7 @@ export const workerSettings = z.object({
   VAPFARM_CHECKPOINT_SECONDS: z.coerce.number().nonnegative().max(1_000_000).default(30),
   VAPFARM_RUN_JOURNAL: absolutePath.optional(),
   VAPFARM_HTTP_ADDRESS: listenAddress.default("127.0.0.1:0"),
+  ...tracingSettings,
   VAPFARM_LOG_LEVEL: z.enum(levels).default("info"),
   VAPFARM_EXIT_WITH_PARENT: switchFlag.default(false),
   VAPFARM_CRASH_AT: z.enum(workerCrashPoints).optional(),
@@ -91,6 +93,7 @@ export type WorkerConfig = {
   /** Folder of journals; undefined: none is kept. */
   readonly journalFolder: string | undefined;
   readonly httpAddress: string;
+  readonly tracing: TracingConfig;
   readonly logLevel: LogLevel;
   readonly exitWithParent: boolean;
   /** For tests. */
@@ -128,6 +131,7 @@ export function readWorkerConfig(environment: Environment): WorkerConfig {
     },
     journalFolder: settings.VAPFARM_RUN_JOURNAL,
     httpAddress: settings.VAPFARM_HTTP_ADDRESS,
+    tracing: tracingOf(settings),
     logLevel: settings.VAPFARM_LOG_LEVEL,
     exitWithParent: settings.VAPFARM_EXIT_WITH_PARENT,
     crashAt: settings.VAPFARM_CRASH_AT,

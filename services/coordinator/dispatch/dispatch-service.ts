@@ -18,6 +18,8 @@ import {
 import type { Component } from "../../platform/lifecycle.ts";
 import type { Broker, Endpoint, RequestHandler } from "../../platform/nats/broker.ts";
 import { coordinatorGroup, type Subjects } from "../../platform/nats/subjects.ts";
+import { parseTraceparent, traceparentHeader } from "../../platform/tracing/trace-context.ts";
+import type { Tracer } from "../../platform/tracing/tracer.ts";
 import type {
   Aftermath,
   BeatAnswer,
@@ -43,6 +45,8 @@ export type DispatchOptions = {
   readonly onCommitted: (aftermaths: readonly Aftermath[]) => void;
   /** Told of each answered ask, for counting. */
   readonly observer: DispatchObserver;
+  /** Reports whose worker traces have spans of their commit. */
+  readonly tracer: Tracer;
 };
 
 export type DispatchObserver = {
@@ -83,14 +87,25 @@ export function createDispatchService(options: DispatchOptions): Component {
 
 function endpointsOf(pool: string, options: DispatchOptions): readonly Endpoint[] {
   const answering = { ...options, batchers: batchersOf(options) };
-  const { subjects, observer } = options;
+  const { subjects, observer, tracer } = options;
   const observed =
     (answer: RequestHandler): RequestHandler =>
-    (payload) =>
-      answer(payload).catch((thrown: unknown) => {
-        observer.onFailure(toFarmError(thrown).code);
-        throw thrown;
-      });
+    (payload, header) => {
+      const parent = tracer.isOn ? parseTraceparent(header(traceparentHeader)) : undefined;
+      const span = tracer.begin("commit", { parent, kind: "server", attributes: { "vapfarm.pool": pool } });
+      return answer(payload, header).then(
+        (reply) => {
+          span.end();
+          return reply;
+        },
+        (thrown: unknown) => {
+          const { code } = toFarmError(thrown);
+          span.end(code);
+          observer.onFailure(code);
+          throw thrown;
+        },
+      );
+    };
   return [
     { name: `next-${pool}`, subject: subjects.next(pool), handler: observed((payload) => answerNext(payload, pool, answering)) },
     { name: `report-${pool}`, subject: subjects.report(pool), handler: observed((payload) => answerReport(payload, answering)) },

@@ -5,15 +5,19 @@
 import { type FarmError, toFarmError } from "../../domain/errors.ts";
 import { type CallContext, clientStream, serverStream, unary, whileWaitedFor } from "../../platform/grpc/handlers.ts";
 import type { Logger } from "../../platform/logging.ts";
+import { parseTraceparent, type TraceContext, traceparentHeader } from "../../platform/tracing/trace-context.ts";
+import { noTracer, type Tracer } from "../../platform/tracing/tracer.ts";
 import { type Caller, type CallerLookup, requireRole, type Role } from "./caller.ts";
 
-/** One call: who asks, when it must stop. */
-export type Call = { readonly caller: Caller; readonly signal: AbortSignal };
+/** One call: who asks, when it must stop, and where it stands in a trace of its caller's. */
+export type Call = { readonly caller: Caller; readonly signal: AbortSignal; readonly trace?: TraceContext | undefined };
 
 /** What the wrappers of all methods share. */
 export type MethodOptions = {
   readonly callers: CallerLookup;
   readonly logger: Logger;
+  /** Calls whose caller traces have spans in its trace; none where absent. */
+  readonly tracer?: Tracer;
   /** Told of each ended call: method, code ("OK" or a farm code), seconds. */
   readonly onEnd: (call: { readonly method: string; readonly code: string; readonly seconds: number }) => void;
 };
@@ -36,34 +40,46 @@ export type Methods = {
 /** The wrappers for one service. */
 export function createMethods(options: MethodOptions): Methods {
   const observe = createObserver(options);
-  const enter = (spec: MethodSpec, context: CallContext): Call => {
+  const enter = (spec: MethodSpec, context: CallContext, trace: TraceContext | undefined): Call => {
     const caller = options.callers(context.header("authorization"));
     requireRole(caller, spec.needs);
-    return { caller, signal: context.signal };
+    return { caller, signal: context.signal, trace };
   };
   return {
     unary: (spec, handler) =>
-      unary((request, context) => observe(spec, () => whileWaitedFor(context.signal, async () => handler(request, enter(spec, context))))),
+      unary((request, context) =>
+        observe({ spec, context }, (trace) => whileWaitedFor(context.signal, async () => handler(request, enter(spec, context, trace)))),
+      ),
     serverStream: (spec, handler) =>
-      serverStream((request, context) => observedStream(spec, observe, () => handler(request, enter(spec, context)))),
+      serverStream((request, context) =>
+        observedStream({ spec, context }, observe, (trace) => handler(request, enter(spec, context, trace))),
+      ),
     clientStream: (spec, handler) =>
-      clientStream((requests, context) => observe(spec, async () => handler(requests, enter(spec, context)))),
+      clientStream((requests, context) =>
+        observe({ spec, context }, async (trace) => handler(requests, enter(spec, context, trace))),
+      ),
   };
 }
 
-type Observer = <T>(spec: MethodSpec, work: () => Promise<T>) => Promise<T>;
+type Observed = { readonly spec: MethodSpec; readonly context: CallContext };
+type Observer = <T>(observed: Observed, work: (trace: TraceContext | undefined) => Promise<T>) => Promise<T>;
 
-function createObserver({ logger, onEnd }: MethodOptions): Observer {
-  return async (spec, work) => {
+function createObserver({ logger, onEnd, tracer = noTracer }: MethodOptions): Observer {
+  return async ({ spec, context }, work) => {
     const begun = performance.now();
+    const parent = tracer.isOn ? parseTraceparent(context.header(traceparentHeader)) : undefined;
+    const attributes = { "rpc.system": "grpc", "rpc.service": "vapfarm.v1.FarmService", "rpc.method": spec.name };
+    const span = tracer.begin(`FarmService/${spec.name}`, { parent, kind: "server", attributes });
     const end = (code: string): void => onEnd({ method: spec.name, code, seconds: (performance.now() - begun) / 1000 });
     try {
-      const outcome = await work();
+      const outcome = await work(span.context);
       end("OK");
+      span.end();
       return outcome;
     } catch (thrown) {
       const error = toFarmError(thrown);
       end(error.code);
+      span.end(error.code);
       logFailure(logger, spec.name, error);
       throw thrown;
     }
@@ -75,12 +91,20 @@ function logFailure(logger: Logger, method: string, error: FarmError): void {
   else logger.debug({ code: error.code, reason: error.message, method }, "a call was refused");
 }
 
-async function* observedStream<A>(spec: MethodSpec, observe: Observer, open: () => AsyncIterable<A>): AsyncGenerator<A> {
+async function* observedStream<A>(
+  of: Observed,
+  observe: Observer,
+  open: (trace: TraceContext | undefined) => AsyncIterable<A>,
+): AsyncGenerator<A> {
   const ended = Promise.withResolvers<undefined>();
-  const observed = observe(spec, () => ended.promise);
+  let begun: TraceContext | undefined;
+  const observed = observe(of, (trace) => {
+    begun = trace;
+    return ended.promise;
+  });
   observed.catch(() => undefined);
   try {
-    yield* open();
+    yield* open(begun);
     ended.resolve(undefined);
   } catch (thrown) {
     ended.reject(toFarmError(thrown));

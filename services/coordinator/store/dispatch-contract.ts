@@ -100,6 +100,8 @@ export type ClaimView = {
   readonly waitedMs: number;
   /** Not begun before the worker says so; until then it may be taken away. */
   readonly isReserved?: boolean | undefined;
+  /** The attempt's place in a trace; absent where the farm does not trace. */
+  readonly traceparent?: string;
 };
 
 export type ReportOutcome = {

@@ -14,6 +14,7 @@ import type { JobStore } from "./job-contract.ts";
 import type { MediaStore } from "./media-contract.ts";
 import type { OverviewStore } from "./overview-contract.ts";
 import type { TenantStore } from "./tenant-contract.ts";
+import type { TraceStore } from "./trace-contract.ts";
 import type { PreemptionStore } from "./preemption-contract.ts";
 import type { WebhookStore } from "./webhook-contract.ts";
 
@@ -29,6 +30,7 @@ export type * from "./health-contract.ts";
 export type * from "./overview-contract.ts";
 export type * from "./control-contract.ts";
 export type * from "./tenant-contract.ts";
+export type * from "./trace-contract.ts";
 export type * from "./preemption-contract.ts";
 export type * from "./run-contract.ts";
 export type * from "./webhook-contract.ts";
@@ -46,4 +48,5 @@ export type Store = JobStore &
   PreemptionStore &
   BooksStore &
   BenchStore &
+  TraceStore &
   WebhookStore & { close(): Promise<void> };

@@ -25,6 +25,7 @@ import type { Limits, OrderSettings, Retention, Room, StoreContext, StoreSetting
 import type { Store } from "./store-contract.ts";
 import { createSuites } from "./suites.ts";
 import { createTenants } from "./tenants.ts";
+import { createTraces } from "./traces.ts";
 import { createWebhooks } from "./webhooks.ts";
 
 export type StoreOptions = {
@@ -106,6 +107,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createRuns(context),
     ...createBenchImports(context),
     ...createWebhooks(context),
+    ...createTraces(context),
     async close() {
       await prisma.$disconnect();
       await Promise.all([...new Set([pool, beatPool])].map((open) => open.end()));

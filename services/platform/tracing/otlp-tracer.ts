@@ -12,11 +12,10 @@ import { resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchSpanProcessor, type ReadableSpan, type SpanExporter } from "@opentelemetry/sdk-trace-base";
 import { ATTR_SERVICE_NAME } from "@opentelemetry/semantic-conventions";
 import { pause } from "../deadline.ts";
-import type { Logger } from "../logging.ts";
-import type { TracerOptions } from "./open-tracer.ts";
+import type { TracerOptions } from "./create-tracer.ts";
 import type { TraceContext } from "./trace-context.ts";
 import { randomSpanId } from "./trace-ids.ts";
-import { type FinishedSpan, type OpenSpan, type OpenTracer, type SpanAttributes, type SpanEvent, silentSpan } from "./tracer.ts";
+import { type FinishedSpan, type OpenSpan, silentSpan, type SpanAttributes, type SpanEvent, type Tracer } from "./tracer.ts";
 import { createWallClock } from "./wall-clock.ts";
 
 /** Spans that wait for the receiver; some MB. */
@@ -35,8 +34,15 @@ const kinds = {
   consumer: OtelKind.CONSUMER,
 } as const;
 
-/** A tracer that sends. */
-export function createOtlpTracer(options: TracerOptions & { readonly endpoint: string }): OpenTracer {
+/** What is sent of a tracer's spans, until it is closed. */
+export type Exporting = Pick<Tracer, "begin" | "emit"> & {
+  flush(): void;
+  /** Sends what waits, for no longer than this; what is left then is dropped. */
+  close(deadlineMs: number): Promise<void>;
+};
+
+/** Sends from now on. */
+export function createOtlpTracer(options: TracerOptions & { readonly endpoint: string }): Exporting {
   const queue = new CountedQueue(options);
   const now = createWallClock();
   const resource = resourceFromAttributes({ [ATTR_SERVICE_NAME]: `vapfarm-${options.service}`, ...plain(options.resource ?? {}) });
@@ -44,8 +50,6 @@ export function createOtlpTracer(options: TracerOptions & { readonly endpoint: s
     if (span.context.isSampled) queue.put(readableOf(span, resource));
   };
   return {
-    isOn: true,
-    share: options.config.share,
     emit,
     begin(name, { parent, ...rest }) {
       if (parent?.isSampled !== true) return silentSpan(parent);

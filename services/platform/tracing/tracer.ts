@@ -5,6 +5,8 @@
  * or take the caller's time: a span that cannot be kept is dropped and counted. What must not leave the farm (prompts, secrets, media) is
  * never an attribute.
  */
+import { toFarmError } from "../../domain/errors.ts";
+import type { Component } from "../lifecycle.ts";
 import type { TraceContext } from "./trace-context.ts";
 
 /** Attributes of a span; those that are undefined are left out. */
@@ -60,13 +62,12 @@ export type Tracer = {
   emit(span: FinishedSpan): void;
 };
 
-/** A tracer that a process has opened. */
-export type OpenTracer = Tracer & {
-  /** Sends what waits, without waiting for it: for a process that may be killed at any time. */
-  flush(): void;
-  /** Sends what waits, for no longer than `deadlineMs`; what is left then is dropped. Safe to call twice. */
-  close(deadlineMs: number): Promise<void>;
-};
+/** A process's tracer: stopping it sends what waits, but not for long. */
+export type TracerComponent = Tracer &
+  Component & {
+    /** Sends what waits, without waiting for it: for a process that may be killed at any time. */
+    flush(): void;
+  };
 
 /** A span of which nothing is recorded. */
 export function silentSpan(context: TraceContext | undefined): OpenSpan {
@@ -76,28 +77,24 @@ export function silentSpan(context: TraceContext | undefined): OpenSpan {
 const nothing: OpenSpan = { context: undefined, set: () => undefined, event: () => undefined, end: () => undefined };
 
 /** Tracing that is off: contexts are handed on as they are, nothing else happens. */
-export const noTracer: OpenTracer = {
+export const noTracer: TracerComponent = {
   isOn: false,
   share: 0,
   begin: (_name, { parent }) => silentSpan(parent),
   emit: () => undefined,
   flush: () => undefined,
-  close: () => Promise.resolve(),
+  start: () => Promise.resolve(),
+  stop: () => Promise.resolve(),
 };
 
-/** Runs the work under a span of its own; a failure is the span's. */
-export async function traced<T>(
-  tracer: Tracer,
-  about: { readonly name: string; readonly codeOf: (thrown: unknown) => string } & SpanOptions,
-  work: (span: OpenSpan) => Promise<T>,
-): Promise<T> {
-  const span = tracer.begin(about.name, about);
+/** Ends the span with the work; a failure is the span's, by its farm code. */
+export async function withSpan<T>(span: OpenSpan, work: (span: OpenSpan) => Promise<T>): Promise<T> {
   try {
     const outcome = await work(span);
     span.end();
     return outcome;
   } catch (thrown) {
-    span.end(about.codeOf(thrown));
+    span.end(toFarmError(thrown).code);
     throw thrown;
   }
 }

@@ -8,14 +8,17 @@ export type ClockSources = {
   readonly wall: () => number;
   /** Never goes back, in ms with fractions. */
   readonly even: () => number;
+  /** What the wall said when `even` was 0, with fractions. */
+  readonly originMs: number;
 };
 
 /** More than two readings of whole milliseconds and a busy moment between them can differ by. */
 const mostDriftMs = 20;
 
-export function createWallClock(sources: ClockSources = { wall: Date.now, even: () => performance.now() }): () => number {
-  const { wall, even } = sources;
-  let offsetMs = wall() - even();
+const ofProcess: ClockSources = { wall: Date.now, even: () => performance.now(), originMs: performance.timeOrigin };
+
+export function createWallClock({ wall, even, originMs }: ClockSources = ofProcess): () => number {
+  let offsetMs = originMs;
   return () => {
     const atMs = even() + offsetMs;
     const driftMs = wall() - atMs;

@@ -11,6 +11,7 @@ import {
 } from "../../gen/proto/vapfarm/v1/stage.ts";
 import { pause } from "../../platform/deadline.ts";
 import { callServerStream, callUnary, connectClient } from "../../platform/grpc/client.ts";
+import { traceHeaders } from "../../platform/tracing/trace-context.ts";
 import type { RunOptions } from "../session/attempt-ports.ts";
 
 type RunCall = Omit<RunOptions, "cancelGraceMs">;
@@ -41,12 +42,13 @@ export function connectRuntime(address: string): RuntimeClient {
   };
 }
 
-async function run(client: StageServiceClient, request: RunStageRequest, { signal, leave, ...heard }: RunCall): Promise<StageResult> {
+async function run(client: StageServiceClient, request: RunStageRequest, { signal, leave, trace, ...heard }: RunCall): Promise<StageResult> {
   let result: StageResult | undefined;
   const stop = (): void => void stopRun(client, request.runId);
   leave.addEventListener("abort", stop, { once: true });
   try {
-    for await (const { event } of callServerStream(client.runStage.bind(client), request, { deadlineMs: runMs, signal })) {
+    const options = { deadlineMs: runMs, signal, headers: traceHeaders(trace) };
+    for await (const { event } of callServerStream(client.runStage.bind(client), request, options)) {
       if (event?.$case === "result") result = event.value;
       else if (event !== undefined) tell(event, heard);
     }

@@ -2,28 +2,29 @@
  * Spans over real HTTP to a receiver that takes them, fails, hangs or is away.
  */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { openTracer } from "../../../services/platform/tracing/open-tracer.ts";
-import { noTracer, type OpenTracer, traced } from "../../../services/platform/tracing/tracer.ts";
+import { FarmError } from "../../../services/domain/errors.ts";
+import { createTracer } from "../../../services/platform/tracing/create-tracer.ts";
+import { noTracer, type TracerComponent, withSpan } from "../../../services/platform/tracing/tracer.ts";
 import { traceIdOf } from "../../../services/platform/tracing/trace-ids.ts";
 import { type OtlpReceiver, startOtlpReceiver } from "../../support/otlp-receiver.ts";
 import { until } from "../../support/until.ts";
 
 const parent = { traceId: traceIdOf("job", 0), spanId: "00f067aa0ba902b7", isSampled: true };
-const codeOf = (): string => "STAGE_FAILED";
 
 let receiver: OtlpReceiver;
-let tracer: OpenTracer;
+let tracer: TracerComponent;
 let dropped: number;
 let said: string[];
 
-async function open(endpoint: string | undefined): Promise<OpenTracer> {
+function create(endpoint: string | undefined): TracerComponent {
   const note = (_facts: unknown, message?: string): void => void said.push(message ?? "");
-  return openTracer({
+  return createTracer({
     config: { endpoint, share: 1 },
     service: "test",
     resource: { "vapfarm.worker": "w", nothing: undefined },
     logger: { info: note, warn: note },
     onDropped: (spans) => (dropped += spans),
+    flushMs: 300,
   });
 }
 
@@ -31,11 +32,12 @@ beforeEach(async () => {
   receiver = await startOtlpReceiver();
   dropped = 0;
   said = [];
-  tracer = await open(receiver.url);
+  tracer = create(receiver.url);
+  await tracer.start();
 });
 
 afterEach(async () => {
-  await tracer.close(100);
+  await tracer.stop();
   await receiver.stop();
 });
 
@@ -48,7 +50,7 @@ describe("a receiver that takes spans", () => {
     span.set({ isLast: true, share: 0.25 });
     span.end();
     span.end("again");
-    await tracer.close(5_000);
+    await tracer.stop();
     expect([...receiver.paths]).toEqual(["/v1/traces"]);
     const [told, outer] = receiver.spans;
     expect(receiver.spans).toHaveLength(2);
@@ -82,14 +84,15 @@ describe("a receiver that takes spans", () => {
     unsampled.end();
     tracer.begin("b", { parent: undefined }).end();
     tracer.emit({ name: "c", context: { ...parent, isSampled: false }, startMs: 1, endMs: 2 });
-    await tracer.close(5_000);
+    await tracer.stop();
     expect(receiver.connections()).toBe(0);
   });
 
   it("gets them by itself, without being closed", async () => {
-    await traced(tracer, { name: "work", parent, codeOf }, () => Promise.resolve());
+    await withSpan(tracer.begin("work", { parent }), () => Promise.resolve());
     await until("the batch arrives", () => receiver.spans.length === 1);
-    await expect(traced(tracer, { name: "fails", parent, codeOf }, () => Promise.reject(new TypeError("x")))).rejects.toThrow("x");
+    const failing = withSpan(tracer.begin("fails", { parent }), () => Promise.reject(new FarmError("STAGE_FAILED")));
+    await expect(failing).rejects.toMatchObject({ code: "STAGE_FAILED" });
     tracer.flush();
     await until("the next arrives", () => receiver.spans.length === 2);
     expect(receiver.spans[1]).toMatchObject({ name: "fails", error: "STAGE_FAILED" });
@@ -114,32 +117,33 @@ describe("a receiver that does not", () => {
     const begun = performance.now();
     for (let index = 0; index < 10_000; index += 1) tracer.begin("span", { parent }).end();
     expect(dropped).toBe(10_000 - 4_096);
-    await tracer.close(200);
+    await tracer.stop();
     expect(performance.now() - begun).toBeLessThan(4_000);
     expect(dropped).toBe(10_000);
     tracer.begin("late", { parent }).end();
     expect(dropped).toBe(10_001);
-    await tracer.close(200);
+    await tracer.stop();
   });
 
   it("may be away altogether", async () => {
     await receiver.stop();
     tracer.begin("span", { parent }).end();
-    await tracer.close(300);
+    await tracer.stop();
     expect(dropped).toBe(1);
     receiver = await startOtlpReceiver();
   });
 });
 
 it("is nothing at all without an endpoint", async () => {
-  const off = await open(undefined);
+  const off = create(undefined);
   expect(off).toBe(noTracer);
   const span = off.begin("span", { parent });
   span.event("step");
   span.end();
   off.emit({ name: "span", context: parent, startMs: 1, endMs: 2 });
   off.flush();
-  await off.close(1);
+  await off.start();
+  await off.stop();
   expect(span.context).toEqual(parent);
   expect(receiver.connections()).toBe(0);
 });

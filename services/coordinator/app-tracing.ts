@@ -1,0 +1,35 @@
+/**
+ * Builds what traces: the tracer, and what it is told of submits, claims and renders.
+ */
+import type { Metrics } from "../platform/metrics.ts";
+import { createTracer } from "../platform/tracing/create-tracer.ts";
+import { countDroppedSpans } from "../platform/tracing/dropped-spans.ts";
+import { tracingOf } from "../platform/tracing/settings.ts";
+import type { TracerComponent } from "../platform/tracing/tracer.ts";
+import type { CoordinatorOptions } from "./app.ts";
+import type { Store } from "./store/store-contract.ts";
+import { withClaimTraces } from "./tracing/claim-traces.ts";
+import { createRenderTraces, type RenderTraces } from "./tracing/render-traces.ts";
+import { createSubmitSpans, type SubmitSpans } from "./tracing/submit-span.ts";
+
+export type Tracing = {
+  readonly tracer: TracerComponent;
+  readonly traces: RenderTraces;
+  readonly submitSpans: SubmitSpans;
+  /** The store, with claims that name their traces. */
+  readonly dispatchStore: Store;
+};
+
+/** Nothing is traced before the tracer has started. */
+export function createTracing({ config, resources, logger }: CoordinatorOptions, registry: Metrics): Tracing {
+  const { store } = resources;
+  const onDropped = countDroppedSpans(registry);
+  const resource = { "vapfarm.farm": config.VAPFARM_FARM };
+  const tracer = createTracer({ config: tracingOf(config), service: "coordinator", resource, logger, onDropped });
+  return {
+    tracer,
+    traces: createRenderTraces({ store, tracer, logger, onDropped }),
+    submitSpans: createSubmitSpans(tracer),
+    dispatchStore: withClaimTraces(store, { store, tracer, logger }),
+  };
+}
