@@ -52,7 +52,7 @@ function memoryStream() {
   return { stream, state, messages, numbers };
 }
 
-function relayOf(store: ReturnType<typeof eventRows>, stream: EventStream) {
+function relayOf(store: ReturnType<typeof eventRows>, stream: EventStream, onCopied: (events: readonly EventView[]) => void = () => undefined) {
   return createRelay({
     store,
     openStream: () => Promise.resolve(stream),
@@ -60,6 +60,7 @@ function relayOf(store: ReturnType<typeof eventRows>, stream: EventStream) {
     intervalMs: 1,
     maxAgeMs: 1_000,
     onUnsent: () => undefined,
+    onCopied,
   });
 }
 
@@ -92,12 +93,15 @@ describe("the relay", () => {
     const store = eventRows([1, 2, 3, 4].map((number) => eventOf("a", number)));
     const memory = memoryStream();
     memory.state.failAfter = 2;
-    const relay = relayOf(store, memory.stream);
+    const told: number[] = [];
+    const relay = relayOf(store, memory.stream, (events) => told.push(...events.map(({ number }) => number)));
     await expect(relay.run(1, signal)).rejects.toMatchObject({ code: "BROKER_UNAVAILABLE" });
     expect(store.sent.get("a")).toBe(2);
+    expect(told).toEqual([1, 2]);
     Object.assign(memory.state, { isThere: false, failAfter: Infinity });
     memory.messages.length = 0;
     await relay.run(1, signal);
     expect(memory.numbers("events.a")).toEqual([3, 4]);
+    expect(told).toEqual([1, 2, 3, 4]);
   });
 });
