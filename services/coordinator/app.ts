@@ -16,7 +16,7 @@ import { createMetrics } from "../platform/metrics.ts";
 import { type EventStream, openEventStream } from "../platform/nats/event-stream.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-media.ts";
-import { createTracing, type Tracing } from "./app-tracing.ts";
+import { createTails, createTracing, type Tracing } from "./app-tracing.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
 import { createDispatchService } from "./dispatch/dispatch-service.ts";
@@ -67,6 +67,7 @@ export type Timings = {
   readonly budgetMs: number;
   readonly booksMs: number;
   readonly setScoresMs: number;
+  readonly tailsMs: number;
 };
 
 const defaultTimings: Timings = {
@@ -88,6 +89,7 @@ const defaultTimings: Timings = {
   budgetMs: 1_000,
   booksMs: 300_000,
   setScoresMs: 10_000,
+  tailsMs: 2_000,
 };
 
 export type Coordinator = Component & {
@@ -259,7 +261,7 @@ function dutyOf(spec: DutySpec, { resources, logger, metrics, timings, holder }:
 }
 
 function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
-  const { config, resources, logger, metrics, timings, announcer, holder } = parts;
+  const { config, resources, logger, metrics, timings, announcer, holder, tracing } = parts;
   const { store, artifacts, broker } = resources;
   const [pool] = config.VAPFARM_POOLS;
   if (pool === undefined) throw new FarmError("CONFIG_INVALID", { message: "a coordinator needs a pool" });
@@ -288,6 +290,7 @@ function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
     createBudgets({ store, intervalMs: timings.budgetMs, budgetMs: timings.dutyHoldMs / 5, clock, logger, onCommitted }),
     createBooksCheck({ store, intervalMs: timings.booksMs, now: () => new Date(), logger, onUnbalanced: metrics.onUnbalanced }),
     createSetScores({ store, intervalMs: timings.setScoresMs }),
+    createTails(parts, tracing.tracer, timings.tailsMs),
     createWebhookDuty({
       store,
       descriptors,

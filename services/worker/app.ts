@@ -34,6 +34,7 @@ import { secretsOf } from "./supervise/log-tail.ts";
 import { openPidFile } from "./supervise/pid-file.ts";
 import { type LostRun, openRuntimeLog, readLostRuns, type RuntimeLog } from "./supervise/runtime-log.ts";
 import { createRuntimeSupervisor, type RuntimeSupervisor } from "./supervise/runtime-supervisor.ts";
+import { createTailTeller, type TailTeller } from "./supervise/tail-teller.ts";
 import { openArtifactCache } from "./transfer/artifact-cache.ts";
 import { openScratch } from "./transfer/scratch.ts";
 import { createTransfer } from "./transfer/workspace.ts";
@@ -106,6 +107,7 @@ class Worker implements Component {
   private readonly options: WorkerAppOptions;
   private readonly metrics: AgentMetrics;
   private readonly tracer: Tracer;
+  private readonly tails: TailTeller;
   private readonly clock: Clock = systemClock();
   private socketFolder: string | undefined;
   private broker: Broker | undefined;
@@ -118,6 +120,13 @@ class Worker implements Component {
     this.options = options;
     this.metrics = metrics;
     this.tracer = tracer;
+    const subjects = subjectsOf(options.config.farm);
+    this.tails = createTailTeller({
+      clock: this.clock,
+      grown: () => this.runtimeLog?.grown() ?? [],
+      publish: (subject, payload) => this.broker?.publish(subject, payload),
+      subjectOf: subjects.tail,
+    });
   }
 
   async start(): Promise<void> {
@@ -128,6 +137,7 @@ class Worker implements Component {
     this.supervisor = await this.createSupervisor(await this.openLog());
     await this.supervisor.start();
     this.broker = await connectBroker({ url: config.natsUrl, name: `worker ${config.name}`, logger });
+    await this.tails.start();
     this.agent = this.createAgent({ identity, models, transfer, broker: this.broker }, this.supervisor);
     void this.agent.ended.then((error) => this.ended.resolve(error));
     await this.agent.start();
@@ -137,6 +147,7 @@ class Worker implements Component {
   async stop(): Promise<void> {
     await this.agent?.stop();
     await this.supervisor?.stop();
+    await this.tails.stop();
     this.runtimeLog?.close();
     await this.broker?.close();
     if (this.socketFolder !== undefined) await rm(this.socketFolder, { recursive: true, force: true });
@@ -170,7 +181,7 @@ class Worker implements Component {
     const secrets = secretsOf(runtimeEnvironment);
     this.lostRuns = await readLostRuns(path, secrets);
     const forward = (chunk: Buffer): void => void process.stderr.write(chunk);
-    this.runtimeLog = openRuntimeLog({ path, secrets, logger, forward });
+    this.runtimeLog = openRuntimeLog({ path, secrets, logger, forward, onWritten: () => this.tails.onWritten() });
     return this.runtimeLog;
   }
 

@@ -6,7 +6,7 @@
 import type { BenchStore } from "./bench-contract.ts";
 import type { BooksStore } from "./books-contract.ts";
 import type { ControlStore } from "./control-contract.ts";
-import type { DispatchStore } from "./dispatch-contract.ts";
+import type { DispatchStore, TailStore } from "./dispatch-contract.ts";
 import type { DutyStore } from "./duty-contract.ts";
 import type { ExpansionStore } from "./expansion-contract.ts";
 import type { FailureStore, HealthStore } from "./health-contract.ts";
@@ -49,4 +49,5 @@ export type Store = JobStore &
   BooksStore &
   BenchStore &
   TraceStore &
+  TailStore &
   WebhookStore & { close(): Promise<void> };

@@ -4,9 +4,9 @@
  * Invariant: per job, messages lie in order and without doubles, because each publish names the subject's
  * expected last sequence; a publish that finds another is refused, not stored.
  */
-import { jetstream, JetStreamApiError, jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
-import { toFarmError } from "../../domain/errors.ts";
+import { jetstream, jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 import type { Broker } from "./broker.ts";
+import { expected, noMessageFound, streamNotFound, unavailable } from "./jetstream-calls.ts";
 
 export type AppendOutcome = { readonly kind: "appended"; readonly sequence: number } | { readonly kind: "other_sequence" };
 
@@ -19,9 +19,7 @@ export type EventStream = {
   append(message: { readonly subject: string; readonly payload: Uint8Array; readonly expectedSequence: number }): Promise<AppendOutcome>;
 };
 
-const streamNotFound = 10059;
 const wrongLastSequence = 10071;
-const noMessageFound = 10037;
 
 /** Opens the stream of a farm; every failure but the expected ones is BROKER_UNAVAILABLE. */
 export async function openEventStream(broker: Broker, stream: { readonly name: string; readonly subjects: string }): Promise<EventStream> {
@@ -51,22 +49,4 @@ export async function openEventStream(broker: Broker, stream: { readonly name: s
       return ack === undefined ? { kind: "other_sequence" } : { kind: "appended", sequence: ack.seq };
     },
   };
-}
-
-async function unavailable<T>(promise: Promise<T>): Promise<T> {
-  try {
-    return await promise;
-  } catch (thrown) {
-    throw toFarmError(thrown, "BROKER_UNAVAILABLE");
-  }
-}
-
-/** The outcome, or undefined for one API error that the caller expects. */
-async function expected<T>(promise: Promise<T>, errorCode: number): Promise<T | undefined> {
-  try {
-    return await promise;
-  } catch (thrown) {
-    if (thrown instanceof JetStreamApiError && thrown.code === errorCode) return undefined;
-    throw toFarmError(thrown, "BROKER_UNAVAILABLE");
-  }
 }
