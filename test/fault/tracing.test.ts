@@ -2,12 +2,17 @@
  * Traces of a whole farm at a local OTLP receiver: clients, two coordinators, NATS, two workers and their runtimes, real programs all; and the
  * log lines that go with them.
  */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { SubmitRendersRequest } from "../../services/gen/proto/vapfarm/v1/farm.ts";
 import { traceparentOf } from "../../services/platform/tracing/trace-context.ts";
 import { traceIdOf } from "../../services/platform/tracing/trace-ids.ts";
 import { faultTimeoutMs as timeoutMs, useScene } from "../support/fault/scene.ts";
 import { attemptsOf } from "../support/fault/renders.ts";
+import { runCli } from "../support/cli.ts";
+import { until } from "../support/until.ts";
 import { startOtlpReceiver } from "../support/otlp-receiver.ts";
 import { orphansOf, outlastingOf, traceOf, untimelyOf, wholeTrace } from "../support/trace-tree.ts";
 
@@ -126,6 +131,60 @@ describe("a batch", () => {
       const [link] = reuse?.links ?? [];
       const linked = receiver.spans.find(({ spanId }) => spanId === link?.spanId);
       expect(linked).toMatchObject({ name: "attempt text_encode", traceId: link?.traceId });
+    },
+    timeoutMs,
+  );
+});
+
+describe("the command line and HTTP", () => {
+  it(
+    "begin a trace, or go on in their caller's",
+    async () => {
+      const { coordinator } = scene();
+      const { grpcAddress = "", httpAddress = "" } = coordinator(0).program.facts;
+      const folder = await mkdtemp(join(tmpdir(), "vapfarm-traced-"));
+      const what = ["--image", "demo/image.png", "--reference", "demo/clip.mp4", "--reference-prompt", "A disc.", "--prompt", "A ball."];
+      const args = ["render", "--address", grpcAddress, "--model", "demo", ...what, "--steps", "2", "--out", folder];
+      const { code, stderr } = await runCli(args, { VAPFARM_OTLP_ENDPOINT: receiver.url });
+      await rm(folder, { recursive: true });
+      expect(code).toBe(0);
+      const [, traceId = ""] = /, trace ([\da-f]{32})/.exec(stderr) ?? [];
+      const trace = await wholeTrace(receiver, traceId);
+      const [whole, call, submit] = trace.pathOf(trace.one("attempt denoise"));
+      expect([whole, call, submit]).toEqual(["vapfarm render", "FarmService/SubmitRender", "submit"]);
+      expect(trace.one("vapfarm render")).toMatchObject({ parentSpanId: "", service: "vapfarm-cli", error: "" });
+      expect(outlastingOf(trace, /^vapfarm render$/)).toEqual([]);
+      const names = trace.childrenOf(trace.one("vapfarm render")).map(({ name }) => name);
+      expect(names).toEqual(expect.arrayContaining(["FarmService/WatchJob", "FarmService/DownloadArtifact"]));
+
+      const parent = { ...caller, traceId: "2cf7651916cd43dd8448eb211c80319c" };
+      await runCli(["jobs", "--address", grpcAddress], { TRACEPARENT: traceparentOf(parent) });
+      await fetch(`http://${httpAddress}/v1/farm`, { headers: { traceparent: traceparentOf(parent) } });
+      await until("both calls are told", () => traceOf(receiver, parent.traceId).spans.length === 2);
+      const calls = traceOf(receiver, parent.traceId).spans;
+      expect(calls.map(({ name, parentSpanId }) => [name, parentSpanId])).toEqual([
+        ["FarmService/ListJobs", parent.spanId],
+        ["FarmService/GetFarm", parent.spanId],
+      ]);
+    },
+    timeoutMs,
+  );
+});
+
+describe("a receiver that hangs", () => {
+  it(
+    "holds up no render; what it does not take is counted",
+    async () => {
+      const { farm, submit, expectSucceeded } = scene();
+      receiver.behave("hang");
+      const jobId = await submit(4);
+      await expectSucceeded(jobId);
+      const addresses = [...farm.coordinators, ...farm.workers].map(({ program }) => program.facts["httpAddress"] ?? "");
+      await until("dropped spans are counted", async () => {
+        const pages = await Promise.all(addresses.map(async (address) => (await fetch(`http://${address}/metrics`)).text()));
+        return pages.every((page) => /^vapfarm_spans_dropped_total \d/m.test(page)) && pages.some((page) => /^vapfarm_spans_dropped_total [1-9]/m.test(page));
+      });
+      receiver.behave("take");
     },
     timeoutMs,
   );
