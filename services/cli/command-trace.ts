@@ -32,14 +32,25 @@ export async function underCommandSpan(
   const config = tracingOf(parseConfig(settings, context.environment));
   if (config.endpoint === undefined) return work(caller === undefined ? undefined : traceparentOf(caller));
   const note = (_facts: object | string, message?: string): void => context.output.note(message ?? "");
-  const tracer = createTracer({ config, service: "cli", logger: { info: () => undefined, warn: note }, onDropped: () => undefined, flushMs });
+  const tracer = createTracer({
+    config,
+    service: "cli",
+    logger: { info: () => undefined, warn: note },
+    onDropped: () => undefined,
+    flushMs,
+  });
   await tracer.start();
   const now = createWallClock();
   const own = contextBelow(caller, config.share);
   const span = { name: `vapfarm ${name}`, context: own, parentSpanId: caller?.spanId, startMs: now() };
   try {
     const code = await work(traceparentOf(own));
-    tracer.emit({ ...span, endMs: now(), attributes: { "vapfarm.exit_code": code }, error: code === exitCodes.ok ? undefined : `exit ${code}` });
+    tracer.emit({
+      ...span,
+      endMs: now(),
+      attributes: { "vapfarm.exit_code": code },
+      error: code === exitCodes.ok ? undefined : `exit ${code}`,
+    });
     return code;
   } catch (thrown) {
     tracer.emit({ ...span, endMs: now(), error: toFarmError(thrown).code });

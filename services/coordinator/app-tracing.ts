@@ -1,6 +1,7 @@
 /**
  * Builds what traces (the tracer, and what it is told of submits, claims and renders), and what keeps the logs of lost attempts.
  */
+import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import { openTailStream, type TailStream } from "../platform/nats/tail-stream.ts";
@@ -18,6 +19,7 @@ import { createSubmitSpans, type SubmitSpans } from "./tracing/submit-span.ts";
 
 export type Tracing = {
   readonly tracer: TracerComponent;
+  readonly component: Component;
   readonly traces: RenderTraces;
   readonly submitSpans: SubmitSpans;
   /** The store, with claims that name their traces. */
@@ -30,9 +32,11 @@ export function createTracing({ config, resources, logger }: CoordinatorOptions,
   const onDropped = countDroppedSpans(registry);
   const resource = { "vapfarm.farm": config.VAPFARM_FARM };
   const tracer = createTracer({ config: tracingOf(config), service: "coordinator", resource, logger, onDropped });
+  const traces = createRenderTraces({ store, tracer, logger, onDropped });
   return {
     tracer,
-    traces: createRenderTraces({ store, tracer, logger, onDropped }),
+    component: sequence([tracer, traces]),
+    traces,
     submitSpans: createSubmitSpans(tracer),
     dispatchStore: withClaimTraces(store, { store, tracer, logger }),
   };

@@ -141,8 +141,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   const onWaiting = (): void => expand.nudge();
   const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting });
   const tracing = createTracing(options, registry);
-  const timings = { ...defaultTimings, ...options.timings };
-  const parts: Parts = { ...options, tracing, timings, metrics, hub, announcer, holder: randomUUID() };
+  const parts: Parts = { ...options, tracing, timings: timingsOf(options), metrics, hub, announcer, holder: randomUUID() };
   const relay = dutyOf(relaySpec(parts), parts);
   const expandSpec = expandSpecOf(parts);
   const expand = dutyOf(expandSpec, parts);
@@ -165,8 +164,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   });
   const grpc = grpcServer(parts, media);
   const component = sequence([
-    tracing.tracer,
-    tracing.traces,
+    tracing.component,
     uploadFolder(temporaryFolder),
     dispatch(parts),
     ...duties(parts, media),
@@ -178,6 +176,10 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     hub,
   ]);
   return { ...component, grpcAddress, httpAddress: () => http.address() };
+}
+
+function timingsOf({ timings = {} }: CoordinatorOptions): Timings {
+  return { ...defaultTimings, ...timings };
 }
 
 function grpcServer(parts: Parts, media: MediaParts) {

@@ -1,5 +1,5 @@
 /**
- * Tails: keeps the last log lines of attempts that were lost with their worker (docs/decisions/0027).
+ * Tails: keeps the last log lines of attempts that were lost with their worker (docs/decisions/0026).
  *
  * Workers say the lines of what they run as they come; nobody reads them while it runs. Here the subjects that have some are held against the
  * attempts: of one that ended badly without a log they are kept with it, and what has ended is forgotten. A round that dies in between
@@ -54,9 +54,13 @@ async function openEnsured({ openStream }: TailsOptions): Promise<TailStream> {
 async function keepAll(options: TailsOptions, stream: TailStream, signal: AbortSignal): Promise<void> {
   const named = await stream.names();
   if (named.length === 0) return;
-  const needs = new Map((await options.store.tailNeeds(named.filter((name) => attemptId.test(name)))).map((need) => [need.attemptId, need]));
+  const needs = new Map(
+    (await options.store.tailNeeds(named.filter((name) => attemptId.test(name)))).map((need) => [need.attemptId, need]),
+  );
   const over = named.filter((name) => needs.get(name)?.isRunning !== true).slice(0, mostForgotten);
-  const owners = new Map((await options.store.attemptOwners(over.filter((name) => needs.has(name)))).map((owner) => [owner.attemptId, owner]));
+  const owners = new Map(
+    (await options.store.attemptOwners(over.filter((name) => needs.has(name)))).map((owner) => [owner.attemptId, owner]),
+  );
   for (const name of over) {
     if (signal.aborted) return;
     if (needs.has(name)) await keepOne(options, stream, { name, owner: owners.get(name) });

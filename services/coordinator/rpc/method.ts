@@ -55,9 +55,7 @@ export function createMethods(options: MethodOptions): Methods {
         observedStream({ spec, context }, observe, (trace) => handler(request, enter(spec, context, trace))),
       ),
     clientStream: (spec, handler) =>
-      clientStream((requests, context) =>
-        observe({ spec, context }, async (trace) => handler(requests, enter(spec, context, trace))),
-      ),
+      clientStream((requests, context) => observe({ spec, context }, async (trace) => handler(requests, enter(spec, context, trace)))),
   };
 }
 

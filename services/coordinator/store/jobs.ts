@@ -93,10 +93,11 @@ export function createJobs(context: StoreContext): JobStore {
 }
 
 async function submitJob(context: StoreContext, job: SubmitJob): Promise<SubmitOutcome> {
-  const values = [toPayload(submitPayload(job)), toPayload(context.settings.limits)];
+  const { traceparent, ...asked } = job;
+  const values = [toPayload(submitPayload(asked)), toPayload(context.settings.limits)];
   const submitted = await inTransaction(context.pool, async (connection) => {
     const outcome = await callWithin<Submitted>(connection, submitStatement, values);
-    if (outcome.kind === "stored") await keepJobTrace(connection, job);
+    if (outcome.kind === "stored") await keepJobTrace(connection, job.jobId, traceparent);
     return outcome;
   });
   return await outcomeOf(context, submitted, (missing) => {

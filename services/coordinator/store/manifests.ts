@@ -41,7 +41,7 @@ async function storeWithin(connection: Connection, { parts, run, traceparent, ..
     first += part.length;
   }
   const finished = await callWithin<Finished>(connection, finishManifestStatement, [job.jobId]);
-  if (finished.kind === "stored" && traceparent !== undefined) await keepJobTrace(connection, { jobId: job.jobId, traceparent });
+  if (finished.kind === "stored") await keepJobTrace(connection, job.jobId, traceparent);
   if (finished.kind === "stored" && run !== undefined) await callWithin(connection, storeRunStatement, [job.jobId, toPayload(run)]);
   return finished;
 }

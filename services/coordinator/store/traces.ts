@@ -4,7 +4,7 @@
 import { type Connection, type Pool, runStatement } from "../../platform/database/pool.ts";
 import { attemptOwnersStatement, keepJobTraceStatement, renderOwnerStatement, tracedRenderStatement } from "./sql/traces.ts";
 import type { StoreContext } from "./store-context.ts";
-import type { AttemptOwner, JobToStore, TracedRender, TraceOwner, TraceStore } from "./store-contract.ts";
+import type { AttemptOwner, TracedRender, TraceOwner, TraceStore } from "./store-contract.ts";
 
 /** Far more than budgets allow. */
 const mostAttempts = 50;
@@ -23,7 +23,7 @@ export function createTraces({ pool }: StoreContext): TraceStore {
 }
 
 /** In the transaction that has stored the job. */
-export async function keepJobTrace(connection: Connection, { jobId, traceparent }: Pick<JobToStore, "jobId" | "traceparent">): Promise<void> {
+export async function keepJobTrace(connection: Connection, jobId: string, traceparent: string | undefined): Promise<void> {
   if (traceparent !== undefined) await connection.query({ ...keepJobTraceStatement, values: [jobId, traceparent] });
 }
 

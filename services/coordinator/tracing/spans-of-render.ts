@@ -23,7 +23,11 @@ export function spansOfRender(render: TracedRender, share: number): readonly Fin
   const again = render.earlierEndMs !== undefined;
   const spanId = again ? spanIdOf("render", first.spanId, String(sinceMs)) : first.spanId;
   const life = { render, share, sinceMs, context: { ...first, spanId } };
-  return [wholeSpan(life, again ? first.spanId : undefined), ...windowSpans(life), ...render.tasks.flatMap((task) => taskSpans(life, task))];
+  return [
+    wholeSpan(life, again ? first.spanId : undefined),
+    ...windowSpans(life),
+    ...render.tasks.flatMap((task) => taskSpans(life, task)),
+  ];
 }
 
 /** One life of a render: from its submit, or since it was tried again, to its end. */

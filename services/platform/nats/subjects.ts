@@ -26,7 +26,7 @@ export type Subjects = {
   readonly eventStream: string;
   readonly allEvents: string;
   /** The last log lines of an attempt that runs; "*" for those of all. */
-  tail(attemptId: string): string;
+  readonly tail: (attemptId: string) => string;
   /** Name of the stream that holds the newest of each. */
   readonly tailStream: string;
 };

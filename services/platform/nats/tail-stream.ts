@@ -1,6 +1,6 @@
 /**
  * The last log lines of attempts that run, as their workers say them: the newest message of each attempt's subject, in a stream that may be
- * lost at any time (docs/decisions/0027).
+ * lost at any time (docs/decisions/0026).
  */
 import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 import type { Broker } from "./broker.ts";

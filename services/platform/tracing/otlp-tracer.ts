@@ -151,7 +151,8 @@ function failureLog(logger: TracerOptions["logger"], endpoint: string): (message
   return (message) => {
     const wasFailing = isFailing;
     isFailing = message !== undefined;
-    if (message !== undefined && !wasFailing) logger.warn({ endpoint: withoutUser(endpoint) }, `spans are not taken, and dropped: ${message}`);
+    if (message !== undefined && !wasFailing)
+      logger.warn({ endpoint: withoutUser(endpoint) }, `spans are not taken, and dropped: ${message}`);
     if (message === undefined && wasFailing) logger.info({ endpoint: withoutUser(endpoint) }, "spans are taken again");
   };
 }

@@ -46,13 +46,13 @@ function describe(identity: RuntimeIdentity, inference: InferenceClient): wire.D
 
 async function* runStage(
   request: wire.RunStageRequest,
-  { signal, header }: CallContext,
+  context: CallContext,
   { identity, inference, logger }: StageServiceOptions,
 ): AsyncGenerator<wire.RunStageResponse> {
   const left = new AbortController();
   const events = new EventQueue();
-  const trace = parseTraceparent(header(traceparentHeader));
-  events.follow(inference, stageRunFromProto(request), { signal: AbortSignal.any([signal, left.signal]), trace });
+  const trace = parseTraceparent(context.header(traceparentHeader));
+  events.follow(inference, stageRunFromProto(request), { signal: AbortSignal.any([context.signal, left.signal]), trace });
   try {
     for await (const event of events) {
       yield eventToProto(event, identity);
@@ -60,7 +60,8 @@ async function* runStage(
   } catch (thrown) {
     // The last lines of the log are told of an attempt that failed.
     const error = toFarmError(thrown);
-    if (error.code !== "STAGE_CANCELLED") logger.error({ ...request.logLabels, err: error, code: error.code, runId: request.runId }, "a run failed");
+    if (error.code !== "STAGE_CANCELLED")
+      logger.error({ ...request.logLabels, err: error, code: error.code, runId: request.runId }, "a run failed");
     throw thrown;
   } finally {
     left.abort();

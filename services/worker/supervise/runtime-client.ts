@@ -42,7 +42,11 @@ export function connectRuntime(address: string): RuntimeClient {
   };
 }
 
-async function run(client: StageServiceClient, request: RunStageRequest, { signal, leave, trace, ...heard }: RunCall): Promise<StageResult> {
+async function run(
+  client: StageServiceClient,
+  request: RunStageRequest,
+  { signal, leave, trace, ...heard }: RunCall,
+): Promise<StageResult> {
   let result: StageResult | undefined;
   const stop = (): void => void stopRun(client, request.runId);
   leave.addEventListener("abort", stop, { once: true });

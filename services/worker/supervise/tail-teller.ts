@@ -1,6 +1,6 @@
 /**
  * Says the last log lines of the attempts that run, while they run: what a worker that is lost with its folder has left is what it said before
- * (docs/decisions/0027).
+ * (docs/decisions/0026).
  *
  * Soon after the first new line and then at most every few seconds, and only when there are new ones; each message holds the whole tail, so that one
  * that is lost costs nothing once the next is there. Nobody answers.

@@ -52,7 +52,11 @@ function memoryStream() {
   return { stream, state, messages, numbers };
 }
 
-function relayOf(store: ReturnType<typeof eventRows>, stream: EventStream, onCopied: (events: readonly EventView[]) => void = () => undefined) {
+function relayOf(
+  store: ReturnType<typeof eventRows>,
+  stream: EventStream,
+  onCopied: (events: readonly EventView[]) => void = () => undefined,
+) {
   return createRelay({
     store,
     openStream: () => Promise.resolve(stream),

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { ClaimView, EventView, NextOutcome, TraceOwner } from "../../../services/coordinator/store/store-contract.ts";
+import type { ClaimView, DispatchStore, EventView, NextOutcome, TraceOwner } from "../../../services/coordinator/store/store-contract.ts";
 import { withClaimTraces } from "../../../services/coordinator/tracing/claim-traces.ts";
 import { createRenderTraces } from "../../../services/coordinator/tracing/render-traces.ts";
 import { createSubmitSpans } from "../../../services/coordinator/tracing/submit-span.ts";
@@ -52,7 +52,17 @@ describe("renders that end", () => {
         },
         tracedRender: (jobId, position) =>
           Promise.resolve({
-            ...{ jobId, position, renders: 1, traceparent: undefined, state: "succeeded", code: undefined, model: "m", pool: "p", tenant: "t" },
+            ...{
+              jobId,
+              position,
+              renders: 1,
+              traceparent: undefined,
+              state: "succeeded",
+              code: undefined,
+              model: "m",
+              pool: "p",
+              tenant: "t",
+            },
             ...{ jobClass: "production", createdMs: 1, endedMs: 2, earlierEndMs: undefined, tasks: [] },
           }),
       },
@@ -99,8 +109,12 @@ describe("claims", () => {
   const claim = { attemptId: "a", jobIds: ["first", "second"] } as unknown as ClaimView;
   const answered = { kind: "answered", claim } as NextOutcome;
   const nothing = { kind: "answered", claim: undefined } as NextOutcome;
-  const dispatch = { next: () => Promise.resolve([nothing, answered]), beat: () => Promise.resolve([]), report: () => Promise.resolve([]) };
-  const store = { ...dispatch, idleWorkers: () => Promise.resolve([]) };
+  const store: DispatchStore = {
+    next: () => Promise.resolve([nothing, answered]),
+    beat: () => Promise.resolve([]),
+    report: () => Promise.resolve([]),
+    idleWorkers: () => Promise.resolve([]),
+  };
 
   it("name their attempt's place in the trace, and first the job whose trace it is", async () => {
     const traced = withClaimTraces(store, { store: { attemptOwners: () => Promise.resolve([owner]) }, tracer: tracer(1), logger });

@@ -14,7 +14,18 @@ const attempt = (attemptId: string, overrides: Partial<TracedAttempt> = {}): Tra
 });
 
 const task = (attempts: readonly TracedAttempt[], overrides: Partial<TracedTask> = {}): TracedTask => ({
-  ...{ taskId: 7, stage: "denoise", label: "denoise", pool: "p", model: "demo", createdMs: 1_000, readyMs: 1_050, owner, attempts, ...overrides },
+  ...{
+    taskId: 7,
+    stage: "denoise",
+    label: "denoise",
+    pool: "p",
+    model: "demo",
+    createdMs: 1_000,
+    readyMs: 1_050,
+    owner,
+    attempts,
+    ...overrides,
+  },
 });
 
 const render = (overrides: Partial<TracedRender> = {}): TracedRender => ({
