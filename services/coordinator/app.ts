@@ -20,6 +20,7 @@ import { createSlots } from "../platform/slots.ts";
 import { createMetricParts } from "./app-metrics.ts";
 import { createScalingParts } from "./app-scaling.ts";
 import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-media.ts";
+import { createTails, createTracing, type Tracing } from "./app-tracing.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
 import { createDispatchService } from "./dispatch/dispatch-service.ts";
@@ -72,6 +73,7 @@ export type Timings = {
   /** What metrics read of the store is at least so old before it is read again. */
   readonly sampleMs: number;
   readonly scalingMs: number;
+  readonly tailsMs: number;
 };
 
 const defaultTimings: Timings = {
@@ -95,6 +97,7 @@ const defaultTimings: Timings = {
   setScoresMs: 10_000,
   sampleMs: 5_000,
   scalingMs: 5_000,
+  tailsMs: 2_000,
 };
 
 export type Coordinator = Component & {
@@ -125,6 +128,7 @@ const descriptors = join(import.meta.dirname, "../gen/farm.binpb");
 
 type Parts = Omit<CoordinatorOptions, "timings"> & {
   readonly timings: Timings;
+  readonly tracing: Tracing;
   readonly metrics: CoordinatorMetrics;
   readonly hub: WatchHub;
   readonly announcer: Announcer;
@@ -148,7 +152,8 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
   const onWaiting = (): void => expand.nudge();
   const { onAftermath } = metrics;
   const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting, onAftermath });
-  const parts: Parts = { ...options, timings, metrics, hub, announcer, holder: randomUUID() };
+  const tracing = createTracing(options, registry);
+  const parts: Parts = { ...options, tracing, timings, metrics, hub, announcer, holder: randomUUID() };
   const relay = dutyOf(relaySpec(parts), parts);
   const expandSpec = expandSpecOf(parts);
   const expand = dutyOf(expandSpec, parts);
@@ -172,6 +177,7 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
   });
   const grpc = grpcServer(parts, media);
   const component = sequence([
+    tracing.component,
     uploadFolder(temporaryFolder),
     dispatch(parts),
     ...duties(parts, media),
@@ -240,9 +246,10 @@ function uploadFolder(path: string): Component {
   };
 }
 
-function dispatch({ config, resources, announcer, metrics }: Parts): Component {
+function dispatch({ config, resources, announcer, metrics, tracing }: Parts): Component {
   return createDispatchService({
-    store: resources.store,
+    store: tracing.dispatchStore,
+    tracer: tracing.tracer,
     broker: resources.broker,
     subjects: subjectsOf(config.VAPFARM_FARM),
     pools: config.VAPFARM_POOLS.map(({ name }) => name),
@@ -253,12 +260,13 @@ function dispatch({ config, resources, announcer, metrics }: Parts): Component {
 }
 
 function farmService(parts: Parts, media: MediaParts) {
-  const { config, resources, logger, metrics, hub, announcer, timings } = parts;
+  const { config, resources, logger, metrics, hub, announcer, timings, tracing } = parts;
   const { store, models, metrics: repositories } = resources;
   return createFarmService({
     ...media,
     callers: createCallerLookup(config.VAPFARM_CALLERS),
     logger,
+    ...tracing,
     onEnd: metrics.onCall,
     store,
     models,
@@ -286,7 +294,7 @@ function dutyOf(spec: DutySpec, { resources, logger, metrics, timings, holder }:
 }
 
 function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
-  const { config, resources, logger, metrics, timings, announcer, holder } = parts;
+  const { config, resources, logger, metrics, timings, announcer, holder, tracing } = parts;
   const { store, artifacts, broker } = resources;
   const [pool] = config.VAPFARM_POOLS;
   if (pool === undefined) throw new FarmError("CONFIG_INVALID", { message: "a coordinator needs a pool" });
@@ -315,6 +323,7 @@ function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
     createBudgets({ store, intervalMs: timings.budgetMs, budgetMs: timings.dutyHoldMs / 5, clock, logger, onCommitted }),
     createBooksCheck({ store, intervalMs: timings.booksMs, now: () => new Date(), logger, onUnbalanced: metrics.onUnbalanced }),
     createSetScores({ store, intervalMs: timings.setScoresMs }),
+    createTails(parts, tracing.tracer, timings.tailsMs),
     createWebhookDuty({
       store,
       descriptors,
@@ -342,7 +351,7 @@ function expandSpecOf({ config, resources, metrics, timings, announcer }: Parts)
   });
 }
 
-function relaySpec({ config, resources, metrics, timings }: Parts) {
+function relaySpec({ config, resources, metrics, timings, tracing }: Parts) {
   const subjects = subjectsOf(config.VAPFARM_FARM);
   const openStream = (): Promise<EventStream> =>
     openEventStream(resources.broker, { name: subjects.eventStream, subjects: subjects.allEvents });
@@ -353,6 +362,9 @@ function relaySpec({ config, resources, metrics, timings }: Parts) {
     intervalMs: timings.relayMs,
     maxAgeMs: config.VAPFARM_EVENT_STREAM_DAYS * dayMs,
     onUnsent: metrics.onUnsent,
-    onCopied: metrics.onCopied,
+    onCopied: (events) => {
+      for (const { kind } of events) metrics.onCopied(kind);
+      tracing.traces.onEvents(events);
+    },
   });
 }
