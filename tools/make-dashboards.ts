@@ -1,9 +1,10 @@
 /**
  * Writes what the chart carries for Prometheus and Grafana: the rule file and the dashboards, from their code under deploy/.
- * Run it after a change there; a test says when what is committed is another.
+ * Run it after a change there; tests say when what is committed is another.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { dashboards, fileOf, jsonOf } from "../deploy/grafana/dashboards.ts";
 import { ruleFile } from "../deploy/prometheus/rule-file.ts";
 
 const chart = join(import.meta.dirname, "../deploy/helm/vapfarm");
@@ -14,3 +15,4 @@ async function write(folder: string, name: string, text: string): Promise<void> 
 }
 
 await write("rules", "vapfarm.yaml", ruleFile());
+for (const dashboard of dashboards) await write("dashboards", fileOf(dashboard), jsonOf(dashboard));

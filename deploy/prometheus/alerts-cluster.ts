@@ -25,7 +25,7 @@ export const clusterAlerts: AlertGroup = {
     {
       name: "VapfarmGpuFault",
       severity: "critical",
-      expr: 'max by (Hostname, gpu, UUID, modelName) (DCGM_FI_DEV_XID_ERRORS) > 0',
+      expr: "max by (Hostname, gpu, UUID, modelName) (DCGM_FI_DEV_XID_ERRORS) > 0",
       holds: "0s",
       summary: "GPU {{ $labels.gpu }} of {{ $labels.Hostname }} told XID {{ $value | humanize }}",
       description: "The newest error of the driver, until the exporter starts again. Drain the worker before the device is reset.",
@@ -63,4 +63,3 @@ export const memoryAlerts: AlertGroup = {
     },
   ],
 };
-

@@ -24,7 +24,8 @@ unless ${farmWide('vapfarm_workers{state=~"idle|busy"}', "farm, pool")} > 0`,
 and ${farmWide('vapfarm_workers{state="idle"}', "farm, pool")} > 0`,
       holds: "10m",
       summary: "Pool {{ $labels.pool }} has idle workers and {{ $value | humanize }} ready tasks",
-      description: "The idle ones cannot or may not run what waits: a hold, a budget, memory, models or a quarantine; `vapfarm explain JOB` says which.",
+      description:
+        "The idle ones cannot or may not run what waits: a hold, a budget, memory, models or a quarantine; `vapfarm explain JOB` says which.",
     },
     {
       name: "VapfarmProductionWaits",
@@ -53,12 +54,12 @@ and ${farmWide('vapfarm_workers{state="idle"}', "farm, pool")} > 0`,
     {
       name: "VapfarmDeviceTimeWasted",
       severity: "warning",
-      expr: `sum by (farm, pool) (max by (farm, pool, outcome) (delta(vapfarm_device_seconds_total{outcome!="committed"}[1h])))
-/ sum by (farm, pool) (max by (farm, pool, outcome) (delta(vapfarm_device_seconds_total[1h]))) > 0.25
-and sum by (farm, pool) (max by (farm, pool, outcome) (delta(vapfarm_device_seconds_total[1h]))) > 20`,
+      expr: `sum by (farm, pool) (max by (farm, pool, outcome) (increase(vapfarm_device_seconds_total{outcome!="committed"}[1h])))
+/ sum by (farm, pool) (max by (farm, pool, outcome) (increase(vapfarm_device_seconds_total[1h]))) > 0.25
+and sum by (farm, pool) (max by (farm, pool, outcome) (increase(vapfarm_device_seconds_total[1h]))) > 20`,
       holds: "15m",
       summary: "{{ $value | humanizePercentage }} of pool {{ $labels.pool }}'s device time went into runs without a result",
-      description: "Over the last hour; the panel “Device time without a result” says by outcome: cancelled, failed, lost, superseded.",
+      description: "Over the last hour; the panel “Device time without a result” says by outcome: failed, lost, returned, superseded.",
     },
   ],
 };
@@ -88,7 +89,8 @@ export const workerAlerts: AlertGroup = {
       expr: "sum by (farm) (rate(vapfarm_reap_held_back_total[5m])) > 0.3",
       holds: "2m",
       summary: "Workers have lapsed and are not reaped",
-      description: "The beat path is not proven for a full lease: the canary is silent or broken off again and again. What lapsed workers held waits.",
+      description:
+        "The beat path is not proven for a full lease: the canary is silent or broken off again and again. What lapsed workers held waits.",
     },
     {
       name: "VapfarmWorkerSuspended",

@@ -69,7 +69,11 @@ export const clusterCases: readonly AlertCase[] = [
       labels: { gpu: "0", UUID: "GPU-1", modelName: "H", Hostname: "n1" },
       summary: "GPU 0 of n1 told XID 79",
     },
-    quiet: { why: "none was told", series: { 'DCGM_FI_DEV_XID_ERRORS{gpu="0",UUID="GPU-1",modelName="H",Hostname="n1"}': "0x20" }, at: "6m" },
+    quiet: {
+      why: "none was told",
+      series: { 'DCGM_FI_DEV_XID_ERRORS{gpu="0",UUID="GPU-1",modelName="H",Hostname="n1"}': "0x20" },
+      at: "6m",
+    },
   },
   {
     alert: "VapfarmGpuHot",
@@ -79,7 +83,11 @@ export const clusterCases: readonly AlertCase[] = [
       labels: { gpu: "0", UUID: "GPU-1", modelName: "H", Hostname: "n1" },
       summary: "GPU 0 of n1 is at 91 °C",
     },
-    quiet: { why: "a moment", series: { 'DCGM_FI_DEV_GPU_TEMP{gpu="0",UUID="GPU-1",modelName="H",Hostname="n1"}': "70x5 91x5 70x20" }, at: "10m" },
+    quiet: {
+      why: "a moment",
+      series: { 'DCGM_FI_DEV_GPU_TEMP{gpu="0",UUID="GPU-1",modelName="H",Hostname="n1"}': "70x5 91x5 70x20" },
+      at: "10m",
+    },
   },
   {
     alert: "VapfarmBenchmarkScoreDropped",
@@ -89,6 +97,10 @@ export const clusterCases: readonly AlertCase[] = [
       labels: { farm: "f", suite: "s", model: "m", metric: "motion_smoothness", aggregator: "video_mean" },
       summary: "motion_smoothness of m on s fell by 10% within a day",
     },
-    quiet: { why: "it rose, and another lost one in a hundred", series: { [score]: "0.9x1440 0.95x60", [score.replace('"m"', '"n"')]: "0.9x1440 0.891x60" }, at: "1455m" },
+    quiet: {
+      why: "it rose, and another lost one in a hundred",
+      series: { [score]: "0.9x1440 0.95x60", [score.replace('"m"', '"n"')]: "0.9x1440 0.891x60" },
+      at: "1455m",
+    },
   },
 ];

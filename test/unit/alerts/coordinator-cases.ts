@@ -36,7 +36,7 @@ export const coordinatorCases: readonly AlertCase[] = [
     },
     quiet: {
       why: "some rounds fail and others end",
-      series: { [rounds('duty="promotion",outcome="failed"')]: "0+1x10", [rounds('duty="promotion",outcome="not_held"')]: "0+100x10" },
+      series: { [rounds('duty="promotion",outcome="failed"')]: "0+1x10", [rounds('duty="promotion",outcome="elsewhere"')]: "0+100x10" },
       at: "8m",
     },
   },
@@ -58,11 +58,51 @@ export const coordinatorCases: readonly AlertCase[] = [
     },
   },
   {
+    alert: "VapfarmBrokerDisconnected",
+    fires: {
+      series: {
+        'vapfarm_nats_connected{farm="f",job="vapfarm-worker",instance="w1"}': "1x3 0x10",
+        'vapfarm_nats_connected{farm="f",job="vapfarm-worker",instance="w2"}': "1x13",
+      },
+      at: "8m",
+      labels: { farm: "f", job: "vapfarm-worker", instance: "w1" },
+      summary: "vapfarm-worker at w1 is cut off from NATS",
+    },
+    quiet: { why: "it was for a moment", series: { 'vapfarm_nats_connected{farm="f",instance="w1"}': "1x3 0 1x10" }, at: "4m" },
+  },
+  {
+    alert: "VapfarmDatabaseSlow",
+    fires: {
+      series: { 'vapfarm_database_waiting{farm="f",instance="c1",purpose="main"}': "7x30" },
+      at: "15m",
+      labels: { farm: "f", instance: "c1", purpose: "main" },
+      summary: "7 statements of c1 wait for a connection to Postgres (main)",
+    },
+    quiet: { why: "a burst", series: { 'vapfarm_database_waiting{farm="f",instance="c1",purpose="main"}': "0x5 9x3 0x30" }, at: "15m" },
+  },
+  {
+    alert: "VapfarmValuesOld",
+    fires: {
+      series: {
+        'vapfarm_sample_age_seconds{farm="f",instance="c1",sample="queue"}': "1+60x10",
+        'vapfarm_sample_age_seconds{farm="f",instance="c2",sample="queue"}': "1x10",
+      },
+      at: "6m",
+      labels: { farm: "f", instance: "c1", sample: "queue" },
+      summary: "The values “queue” of c1 are 6m 1s old",
+    },
+    quiet: {
+      why: "a read took half a minute",
+      series: { 'vapfarm_sample_age_seconds{farm="f",instance="c1",sample="books"}': "30x10" },
+      at: "6m",
+    },
+  },
+  {
     alert: "VapfarmDutyNotRunning",
     fires: {
       series: {
         [rounds('duty="expand",outcome="failed"')]: "0+60x30",
-        [rounds('duty="expand",outcome="not_held"')]: "0+60x30",
+        [rounds('duty="expand",outcome="elsewhere"')]: "0+60x30",
         [rounds('duty="reaper",outcome="ran"')]: "0+60x30",
       },
       at: "20m",
@@ -72,7 +112,7 @@ export const coordinatorCases: readonly AlertCase[] = [
     quiet: {
       why: "it runs where it is held, and a slow one has not come round",
       series: {
-        [rounds('duty="expand",outcome="not_held"')]: "0+60x30",
+        [rounds('duty="expand",outcome="elsewhere"')]: "0+60x30",
         'vapfarm_duty_rounds_total{farm="f",instance="c2",duty="expand",outcome="ran"}': "0+60x30",
         [rounds('duty="prune",outcome="ran"')]: "1x30",
       },
@@ -170,7 +210,11 @@ export const coordinatorCases: readonly AlertCase[] = [
       labels: { farm: "f", pool: "p" },
       summary: "4 more tasks of pool p failed for good",
     },
-    quiet: { why: "they are old, and fewer than before", series: { 'vapfarm_dead_letters{farm="f",instance="c1",pool="p"}': "5x20 4x60" }, at: "60m" },
+    quiet: {
+      why: "they are old, and fewer than before",
+      series: { 'vapfarm_dead_letters{farm="f",instance="c1",pool="p"}': "5x20 4x60" },
+      at: "60m",
+    },
   },
   {
     alert: "VapfarmDeadlinesMissed",

@@ -97,7 +97,7 @@ export const queueCases: readonly AlertCase[] = [
         'vapfarm_device_seconds_total{farm="f",instance="c1",pool="p",outcome="committed"}': "0+30x120",
         'vapfarm_device_seconds_total{farm="f",instance="c2",pool="p",outcome="committed"}': "0+30x120",
         'vapfarm_device_seconds_total{farm="f",instance="c1",pool="p",outcome="lost"}': "0+10x120",
-        'vapfarm_device_seconds_total{farm="f",instance="c1",pool="p",outcome="cancelled"}': "0+10x120",
+        'vapfarm_device_seconds_total{farm="f",instance="c1",pool="p",outcome="returned"}': "0+10x120",
       },
       at: "100m",
       labels: { farm: "f", pool: "p" },
@@ -135,7 +135,11 @@ export const workerCases: readonly AlertCase[] = [
       labels: { farm: "f" },
       summary: "Much of a pool lapsed at once",
     },
-    quiet: { why: "one worker lapsed", series: { 'vapfarm_mass_lapses_total{farm="f"}': "0x60", 'vapfarm_lease_losses_total{farm="f"}': "0x10 1x50" }, at: "11m" },
+    quiet: {
+      why: "one worker lapsed",
+      series: { 'vapfarm_mass_lapses_total{farm="f"}': "0x60", 'vapfarm_lease_losses_total{farm="f"}': "0x10 1x50" },
+      at: "11m",
+    },
   },
   {
     alert: "VapfarmReapingHeldBack",
@@ -205,7 +209,11 @@ export const workerCases: readonly AlertCase[] = [
       labels: { farm: "f", pool: "p", instance: "w1" },
       summary: "Worker w1 of pool p does not become ready",
     },
-    quiet: { why: "its models take ten minutes to load", series: { 'vapfarm_worker_ready{farm="f",pool="p",instance="w1"}': "0x10 1x30" }, at: "30m" },
+    quiet: {
+      why: "its models take ten minutes to load",
+      series: { 'vapfarm_worker_ready{farm="f",pool="p",instance="w1"}': "0x10 1x30" },
+      at: "30m",
+    },
   },
   {
     alert: "VapfarmWorkerCallsFail",
@@ -247,7 +255,9 @@ export const workerCases: readonly AlertCase[] = [
   {
     alert: "VapfarmArtifactStoreErrors",
     fires: {
-      series: { 'vapfarm_artifact_seconds_count{farm="f",instance="w1",backend="s3",operation="put",code="ARTIFACT_STORE_UNAVAILABLE"}': "_x3 6x10" },
+      series: {
+        'vapfarm_artifact_seconds_count{farm="f",instance="w1",backend="s3",operation="put",code="ARTIFACT_STORE_UNAVAILABLE"}': "_x3 6x10",
+      },
       at: "6m",
       labels: { farm: "f", backend: "s3", operation: "put" },
       summary: "6 operations “put” of the artifact store (s3) failed",
