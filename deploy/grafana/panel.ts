@@ -108,17 +108,17 @@ function thresholdsOf({ thresholds = [[undefined, "green"]] }: PanelSpec): Thres
 function shapeOf(spec: PanelSpec): Shape {
   switch (spec.kind) {
     case "series":
-      return seriesOf(spec) as unknown as Shape;
+      return seriesOf(spec);
     case "stack":
-      return seriesOf(spec).fillOpacity(30).stacking(new StackingConfigBuilder().mode(StackingMode.Normal)) as unknown as Shape;
+      return seriesOf(spec).fillOpacity(30).stacking(new StackingConfigBuilder().mode(StackingMode.Normal));
     case "stat":
-      return new Stat().graphMode(BigValueGraphMode.Area).reduceOptions(newest()) as unknown as Shape;
+      return new Stat().graphMode(BigValueGraphMode.Area).reduceOptions(newest());
     case "bars":
-      return new BarGauge().orientation(VizOrientation.Horizontal).min(0).reduceOptions(newest()) as unknown as Shape;
+      return new BarGauge().orientation(VizOrientation.Horizontal).min(0).reduceOptions(newest());
     case "chart":
-      return new BarChart().orientation(VizOrientation.Horizontal).stacking(StackingMode.Normal).legend(legend()) as unknown as Shape;
+      return new BarChart().orientation(VizOrientation.Horizontal).stacking(StackingMode.Normal).legend(legend());
     case "table":
-      return tableOf(spec) as unknown as Shape;
+      return tableOf(spec);
   }
 }
 
