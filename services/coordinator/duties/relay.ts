@@ -20,6 +20,8 @@ export type RelayOptions = {
   readonly maxAgeMs: number;
   /** Told how many rows a round found unsent. */
   readonly onUnsent: (rows: number) => void;
+  /** Told of each event whose copy is there. */
+  readonly onCopied: (kind: string) => void;
 };
 
 const pageSize = 500;
@@ -83,7 +85,7 @@ async function copyJob(copying: Copying, jobId: string, events: readonly EventVi
   }
 }
 
-async function copyEvent({ stream, copies, subjectOf }: Copying, event: EventView): Promise<void> {
+async function copyEvent({ stream, copies, subjectOf, onCopied }: Copying, event: EventView): Promise<void> {
   const subject = subjectOf(event.jobId);
   const payload = JobEvent.encode(eventToProto(event)).finish();
   for (;;) {
@@ -92,6 +94,7 @@ async function copyEvent({ stream, copies, subjectOf }: Copying, event: EventVie
     const outcome = await stream.append({ subject, payload, expectedSequence: copy.sequence });
     if (outcome.kind === "appended") {
       copies.set(subject, { sequence: outcome.sequence, number: event.number });
+      onCopied(event.kind);
       return;
     }
     copies.set(subject, await readCopy(stream, subject));

@@ -52,7 +52,7 @@ function memoryStream() {
   return { stream, state, messages, numbers };
 }
 
-function relayOf(store: ReturnType<typeof eventRows>, stream: EventStream) {
+function relayOf(store: ReturnType<typeof eventRows>, stream: EventStream, copied: string[] = []) {
   return createRelay({
     store,
     openStream: () => Promise.resolve(stream),
@@ -60,6 +60,7 @@ function relayOf(store: ReturnType<typeof eventRows>, stream: EventStream) {
     intervalMs: 1,
     maxAgeMs: 1_000,
     onUnsent: () => undefined,
+    onCopied: (kind) => void copied.push(kind),
   });
 }
 
@@ -83,8 +84,10 @@ describe("the relay", () => {
     const unmarked = eventRows(rows.slice(0, 2));
     await relayOf(unmarked, stream).run(1, signal);
     const store = eventRows(rows);
-    await relayOf(store, stream).run(2, signal);
+    const copied: string[] = [];
+    await relayOf(store, stream, copied).run(2, signal);
     expect(numbers("events.a")).toEqual([1, 2, 3]);
+    expect(copied).toEqual(["task.started"]);
     expect(store.sent.get("a")).toBe(3);
   });
 
