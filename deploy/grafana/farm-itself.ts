@@ -99,7 +99,12 @@ export const itself: RowSpec = {
           unit: "cpm",
           width: 8,
           queries: [
-            metrics(`60 * sum by (duty) (rate(vapfarm_duty_rounds_total{outcome="failed",${farm}}[$__rate_interval]))`, "{{duty}}"),
+            // The first failure makes the series: until then 0 for each duty that runs.
+            metrics(
+              `60 * sum by (duty) (rate(vapfarm_duty_rounds_total{outcome="failed",${farm}}[$__rate_interval]))
+or 0 * sum by (duty) (rate(vapfarm_duty_rounds_total{${farm}}[$__rate_interval]))`,
+              "{{duty}}",
+            ),
           ],
           runbook: "VapfarmDutyNotRunning",
         },

@@ -117,7 +117,7 @@ where ${render} and not u.is_reused order by coalesce(a.began_at, a.started_at)`
                 rows(`select u.label as stage, t.state, u.is_reused as reused, t.inputs_missing as missing, t.attempt_count as tries, coalesce(a.worker_name, '') as worker,
   coalesce(a.began_at, a.started_at) as began, t.ended_at as ended, coalesce(t.failure_code, '') as code
 from ${tasks} left join lateral (
-  select a.* from attempt a where a.task_id = t.id order by a.number desc limit 1) a on true
+  select a.worker_name, a.began_at, a.started_at from attempt a where a.task_id = t.id order by a.number desc limit 1) a on true
 where ${render} order by coalesce(a.began_at, a.started_at) nulls last, u.label`),
               ],
               columns: { began: "dateTimeAsIso", ended: "dateTimeAsIso" },

@@ -30,6 +30,8 @@ export type TestPrometheus = {
   readonly url: string;
   /** Samples of an instant query; one that is refused throws with what Prometheus says. */
   query(expression: string): Promise<readonly Sample[]>;
+  /** Samples of a range query that are numbers, all series together. */
+  queryRange(expression: string, range: { readonly from: Date; readonly to: Date; readonly stepS: number }): Promise<readonly Sample[]>;
   /** Values of a label, as Grafana's `label_values(selector, label)` asks for them. */
   labelValues(label: string, selector: string): Promise<readonly string[]>;
   alerts(): Promise<readonly FiredAlert[]>;
@@ -98,6 +100,12 @@ function configurationOf({ targets, ruleFiles = [] }: PrometheusOptions): object
 }
 
 type VectorAnswer = { readonly result: readonly { readonly metric: Readonly<Record<string, string>>; readonly value: [number, string] }[] };
+type MatrixAnswer = {
+  readonly result: readonly {
+    readonly metric: Readonly<Record<string, string>>;
+    readonly values: readonly (readonly [number, string])[];
+  }[];
+};
 type AlertsAnswer = {
   readonly alerts: readonly (Pick<FiredAlert, "state" | "annotations"> & { readonly labels: Readonly<Record<string, string>> })[];
 };
@@ -113,6 +121,12 @@ function asking(url: string, targets: number): Omit<TestPrometheus, "url" | "sto
   };
   return {
     query,
+    async queryRange(expression, { from, to, stepS }) {
+      const range = { start: from.toISOString(), end: to.toISOString(), step: String(stepS) };
+      const { result } = await get<MatrixAnswer>(url, "query_range", { query: expression, ...range });
+      const samples = result.flatMap(({ metric, values }) => values.map(([, value]) => ({ labels: metric, value: Number(value) })));
+      return samples.filter(({ value }) => !Number.isNaN(value));
+    },
     labelValues: (label, selector) => get<readonly string[]>(url, `label/${label}/values`, { "match[]": selector }),
     async alerts() {
       const { alerts } = await get<AlertsAnswer>(url, "alerts", {});

@@ -1,0 +1,131 @@
+/**
+ * Alerts on what is away, each made to fire by the fault that it is for: NATS, Postgres, coordinators and workers of a real farm are halted, and a
+ * real Prometheus with the committed rules, their times cut short, says so.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { collectProofs, firing, writeCutRules } from "../support/alerts.ts";
+import { type FaultFarm, startFaultFarm } from "../support/fault/farm.ts";
+import { denoising, endsOf, type Inputs, requestOf, submitPatiently, uploadInputs } from "../support/fault/renders.ts";
+import { targetsOf } from "../support/grafana/load.ts";
+import { startPrometheus, type TestPrometheus } from "../support/prometheus.ts";
+
+const timeoutMs = 120_000;
+/** Of denoise: lasts through the faults. */
+const longSteps = 1_000;
+
+let farm: FaultFarm;
+let inputs: Inputs;
+let prometheus: TestPrometheus;
+let seed = 0;
+const started: (() => Promise<void>)[] = [];
+const { fires, expectAll } = collectProofs(() => prometheus, "outages");
+
+beforeAll(async () => {
+  const folder = await mkdtemp(join(tmpdir(), "vapfarm-alerts-"));
+  started.push(() => rm(folder, { recursive: true, force: true }));
+  // Three workers: more than two and a third of a pool are a mass lapse.
+  farm = await startFaultFarm({ workers: 3 });
+  started.push(() => farm.stop());
+  inputs = await uploadInputs(coordinator().client);
+  prometheus = await startPrometheus({ targets: targetsOf(farm), ruleFiles: [await writeCutRules(folder)] });
+  started.push(() => prometheus.stop());
+}, timeoutMs);
+
+afterAll(async () => {
+  for (const stop of started.toReversed()) await stop();
+}, timeoutMs);
+
+function coordinator() {
+  return farm.coordinators[0] ?? expect.fail("no coordinator");
+}
+
+function submit(steps: number): Promise<string> {
+  return submitPatiently(coordinator().client, requestOf({ inputs, seed: (seed += 1), steps }));
+}
+
+describe("alerts on what is away", { timeout: timeoutMs }, () => {
+  it("do not fire while the farm works", async () => {
+    const jobId = await submit(3);
+    expect(await endsOf(farm, [jobId])).toEqual(["succeeded"]);
+    await prometheus.scraped(12);
+    expect(await firing(prometheus)).toEqual([]);
+  });
+
+  it("NATS halted: nothing beats, nothing is copied, nothing is reaped", async () => {
+    const jobId = await submit(longSteps);
+    await denoising(farm, jobId);
+    await farm.nats.kill();
+    await fires(
+      "VapfarmBrokerDisconnected",
+      "VapfarmBeatPathBroken",
+      "VapfarmWorkerCallsFail",
+      "VapfarmEventsNotCopied",
+      "VapfarmReapingHeldBack",
+    );
+    await farm.restore();
+  });
+
+  it("workers frozen together: leases lapse, and their work has nobody", async () => {
+    const jobId = await submit(longSteps);
+    for (const { program } of farm.workers) await program.freeze();
+    await fires("VapfarmTargetDown", "VapfarmMassLapse", "VapfarmLeaseLosses", "VapfarmNoWorkerForWork");
+    await farm.restore();
+    expect(await endsOf(farm, [jobId])).toEqual(["succeeded"]);
+  });
+
+  it("a lock on the tasks: statements wait for connections", async () => {
+    const holder = new pg.Client({ connectionString: farm.databaseUrl });
+    await holder.connect();
+    try {
+      await holder.query("begin");
+      await holder.query("lock table session, task, job in access exclusive mode");
+      // Watchers, pages and workers ask all the while.
+      const asking = Array.from({ length: 12 }, () =>
+        coordinator()
+          .client.getJob("none")
+          .catch(() => undefined),
+      );
+      await fires("VapfarmDatabaseSlow");
+      await holder.query("rollback");
+      await Promise.all(asking);
+    } finally {
+      await holder.end();
+    }
+  });
+
+  it("Postgres halted: no coordinator reaches it, calls fail, values grow old", async () => {
+    await farm.postgres.kill();
+    const { promise: over, resolve: end } = Promise.withResolvers<undefined>();
+    const asking = (async () => {
+      while ((await Promise.race([over, askInVain()])) !== undefined);
+    })();
+    await fires("VapfarmDatabaseUnreachable", "VapfarmCallsFail", "VapfarmValuesOld");
+    end(undefined);
+    await asking;
+    await farm.restore();
+  });
+
+  it("no coordinator left", async () => {
+    await Promise.all(farm.coordinators.map(({ program }) => program.kill()));
+    await fires("VapfarmCoordinatorAbsent");
+    await farm.restore();
+  });
+
+  it("are all of those that this file must prove", () => {
+    expectAll();
+  });
+});
+
+/** A client that goes on asking; true when it was refused. */
+async function askInVain(): Promise<true> {
+  return coordinator()
+    .client.getJob("none")
+    .then(
+      () => true,
+      () => true,
+    );
+}
