@@ -83,7 +83,7 @@ async function download(url: string): Promise<Buffer> {
 const headerBytes = 60;
 
 /** A member of an `ar` archive, which a .deb is: a line of eight bytes, then headers of 60 bytes, each before its member, at even offsets. */
-export function memberOf(archive: Buffer, prefix: string): Buffer {
+function memberOf(archive: Buffer, prefix: string): Buffer {
   for (let offset = 8; offset + headerBytes <= archive.length;) {
     const name = archive.toString("latin1", offset, offset + 16).trim();
     const size = Number.parseInt(archive.toString("latin1", offset + 48, offset + 58), 10);

@@ -7,6 +7,7 @@ import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { alertGroups, ruleFile, runbookOf } from "../../../deploy/prometheus/rule-file.ts";
 import { errorTable } from "../../../services/domain/errors.ts";
+import { proofs } from "../../support/alerts.ts";
 import { projectRoot } from "../../support/ffmpeg.ts";
 import { findPrometheus } from "../../support/prometheus-program.ts";
 import type { AlertCase, Series } from "./alert-case.ts";
@@ -83,6 +84,10 @@ describe("the alerts", () => {
     const paragraphs = section.split(/^### /m).slice(1);
     expect(paragraphs.map((one) => one.split("\n")[0]).toSorted()).toEqual(alerts.map(({ name }) => name).toSorted());
     for (const paragraph of paragraphs) expect(paragraph.split("\n").slice(1).join(" ").trim().length, paragraph).toBeGreaterThan(60);
+  });
+
+  it("are each proven by a fault, or it is said why not", () => {
+    expect(Object.keys(proofs).toSorted()).toEqual(alerts.map(({ name }) => name).toSorted());
   });
 
   it("name codes that there are", () => {
