@@ -111,7 +111,12 @@ export function valueIn(families: ReadonlyMap<string, Family>, name: string, lab
   return found[0]?.value;
 }
 
-/** How many series there are. */
+/** Families of the farm's own, not of the process. */
+export function ownFamilies(families: ReadonlyMap<string, Family>): readonly Family[] {
+  return [...families.values()].filter(({ name }) => name.startsWith("vapfarm_"));
+}
+
+/** How many series the farm's own families have. */
 export function seriesCount(families: ReadonlyMap<string, Family>): number {
-  return [...families.values()].reduce((sum, { samples }) => sum + samples.length, 0);
+  return ownFamilies(families).reduce((sum, { samples }) => sum + samples.length, 0);
 }
