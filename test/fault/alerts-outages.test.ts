@@ -2,18 +2,19 @@
  * Alerts on what is away, each made to fire by the fault that it is for: NATS, Postgres, coordinators and workers of a real farm are halted, and a
  * real Prometheus with the committed rules, their times cut short, says so.
  */
+import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { collectProofs, firing, writeCutRules } from "../support/alerts.ts";
+import { collectProofs, expectQuiet, writeCutRules } from "../support/alerts.ts";
 import { type FaultFarm, startFaultFarm } from "../support/fault/farm.ts";
 import { denoising, endsOf, type Inputs, requestOf, submitPatiently, uploadInputs } from "../support/fault/renders.ts";
 import { targetsOf } from "../support/grafana/load.ts";
 import { startPrometheus, type TestPrometheus } from "../support/prometheus.ts";
 
-const timeoutMs = 120_000;
+const timeoutMs = 180_000;
 /** Of denoise: lasts through the faults. */
 const longSteps = 1_000;
 
@@ -52,8 +53,7 @@ describe("alerts on what is away", { timeout: timeoutMs }, () => {
   it("do not fire while the farm works", async () => {
     const jobId = await submit(3);
     expect(await endsOf(farm, [jobId])).toEqual(["succeeded"]);
-    await prometheus.scraped(12);
-    expect(await firing(prometheus)).toEqual([]);
+    await expectQuiet(prometheus);
   });
 
   it("NATS halted: nothing beats, nothing is copied, nothing is reaped", async () => {
@@ -70,10 +70,9 @@ describe("alerts on what is away", { timeout: timeoutMs }, () => {
   });
 
   it("workers frozen together: leases lapse, and their work has nobody", async () => {
-    const jobId = await submit(longSteps);
+    await submit(longSteps);
     for (const { program } of farm.workers) await program.freeze();
     await fires("VapfarmTargetDown", "VapfarmMassLapse", "VapfarmLeaseLosses", "VapfarmNoWorkerForWork");
-    expect(await endsOf(farm, [jobId])).toEqual(["succeeded"]);
   });
 
   it("a lock on the tasks: statements wait for connections", async () => {
@@ -109,6 +108,6 @@ describe("alerts on what is away", { timeout: timeoutMs }, () => {
 
 async function askInVain(): Promise<void> {
   await coordinator()
-    .client.getJob("none")
+    .client.getJob(randomUUID())
     .catch(() => undefined);
 }
