@@ -8,12 +8,15 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError } from "../domain/errors.ts";
+import { createArtifactMetrics, measureStore } from "../platform/artifacts/measured-store.ts";
 import type { Network } from "../platform/fetch/guarded-request.ts";
 import { createGrpcServer } from "../platform/grpc/server.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import { type EventStream, openEventStream } from "../platform/nats/event-stream.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
+import { createSlots } from "../platform/slots.ts";
 import { createMetricParts } from "./app-metrics.ts";
 import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-media.ts";
 import type { CoordinatorConfig } from "./config.ts";
@@ -43,7 +46,6 @@ import { createPages } from "./pages/pages.ts";
 import type { Resources } from "./resources.ts";
 import { createCallerLookup } from "./rpc/caller.ts";
 import { createFarmService } from "./rpc/farm-service.ts";
-import { createSlots } from "./rpc/slots.ts";
 import type { Aftermath } from "./store/store-contract.ts";
 
 /** How often what happens by itself happens; tests shorten it. */
@@ -112,6 +114,8 @@ const maxMessageBytes = 4 * 1024 * 1024;
 const drainMs = 5_000;
 const secondLookMs = 300;
 const manifestIdleMs = 60_000;
+/** Chunks of pushed models, 16 MiB each, that are received at a time. */
+const modelChunks = 16;
 const uploadMaxAgeMs = 24 * 3600 * 1000;
 const dayMs = 24 * 3600 * 1000;
 const descriptors = join(import.meta.dirname, "../gen/farm.binpb");
@@ -126,11 +130,12 @@ type Parts = Omit<CoordinatorOptions, "timings"> & {
 };
 
 /** A coordinator that does not run yet. */
-export function createCoordinator(options: CoordinatorOptions): Coordinator {
+export function createCoordinator(given: CoordinatorOptions): Coordinator {
+  const timings = { ...defaultTimings, ...given.timings };
+  const { registry, metrics } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
+  const options = { ...given, resources: measured(given.resources, registry) };
   const { config, resources, logger } = options;
   const { store, broker } = resources;
-  const timings = { ...defaultTimings, ...options.timings };
-  const { registry, metrics } = createMetricParts({ ...options, version, sampleMs: timings.sampleMs });
   const subjects = subjectsOf(config.VAPFARM_FARM);
   const hub = createWatchHub({ broker, subjects });
   const onEvents = (): void => {
@@ -175,6 +180,11 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     hub,
   ]);
   return { ...component, grpcAddress, httpAddress: () => http.address() };
+}
+
+/** What every part moves artifacts with is timed. */
+function measured(resources: Resources, registry: Metrics): Resources {
+  return { ...resources, artifacts: measureStore(resources.artifacts, createArtifactMetrics(registry)) };
 }
 
 function grpcServer(parts: Parts, media: MediaParts) {
@@ -242,6 +252,7 @@ function farmService(parts: Parts, media: MediaParts) {
     onCommitted: (aftermath: Aftermath): void => announcer.announce([aftermath]),
     watch: { store, hub, pollMs: timings.watchPollMs, watches: createSlots(config.VAPFARM_WATCHES) },
     submits: createSlots(config.VAPFARM_SUBMITS),
+    push: { artifacts: resources.artifacts, chunks: createSlots(modelChunks), temporaryFolder: uploadsOf(config), idleMs: manifestIdleMs },
     manifest: { manifests: createSlots(config.VAPFARM_MANIFESTS), temporaryFolder: uploadsOf(config), idleMs: manifestIdleMs },
   });
 }

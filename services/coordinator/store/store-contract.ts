@@ -13,6 +13,7 @@ import type { FailureStore, HealthStore } from "./health-contract.ts";
 import type { JobStore } from "./job-contract.ts";
 import type { MeasureStore } from "./measure-contract.ts";
 import type { MediaStore } from "./media-contract.ts";
+import type { ModelStore } from "./model-contract.ts";
 import type { OverviewStore } from "./overview-contract.ts";
 import type { TenantStore } from "./tenant-contract.ts";
 import type { PreemptionStore } from "./preemption-contract.ts";
@@ -25,6 +26,7 @@ export type * from "./expansion-contract.ts";
 export type * from "./job-contract.ts";
 export type * from "./measure-contract.ts";
 export type * from "./media-contract.ts";
+export type * from "./model-contract.ts";
 export type * from "./dispatch-contract.ts";
 export type * from "./duty-contract.ts";
 export type * from "./health-contract.ts";
@@ -37,6 +39,7 @@ export type * from "./webhook-contract.ts";
 
 export type Store = JobStore &
   MediaStore &
+  ModelStore &
   DispatchStore &
   DutyStore &
   ExpansionStore &

@@ -18,6 +18,7 @@ import { createHealth } from "./health.ts";
 import { createJobs } from "./jobs.ts";
 import { createMeasures } from "./measures.ts";
 import { createMedia } from "./media.ts";
+import { createModels } from "./models.ts";
 import { createOverview } from "./overview.ts";
 import { createPreemption } from "./preemption.ts";
 import { createRuns } from "./runs.ts";
@@ -93,6 +94,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return {
     ...createJobs(context),
     ...createMedia(context),
+    ...createModels(context),
     ...createDispatch(context),
     ...createDuties(context),
     ...createExpansion(context),
