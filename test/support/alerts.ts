@@ -62,14 +62,23 @@ export const proofs: Readonly<Record<string, Proof>> = {
 
 /** Seconds of waiting in thresholds, cut to what a test can wait. */
 const shortWaits: Readonly<Record<string, readonly [from: string, to: string]>> = {
-  VapfarmValuesOld: ["> 120", "> 4"],
+  VapfarmValuesOld: ["> 120", "> 12"],
   VapfarmProductionWaits: ["> 1800", "> 3"],
   VapfarmBenchmarkWaits: ["> 21600", "> 3"],
   VapfarmQueueWaitLong: ["> 300", "> 3"],
 };
 
-/** Windows that must hold what comes each 30 s (a round of the sweep) or each 10 s (a worker's poll). */
-const leastWindows: Readonly<Record<string, number>> = { VapfarmDutyNotRunning: 45, VapfarmWorkerCallsFail: 20 };
+/**
+ * Windows that must hold what comes each 30 s (a round of the sweep) or each 10 s (a worker's poll), or four restarts of a
+ * runtime. */
+const leastWindows: Readonly<Record<string, number>> = {
+  VapfarmDutyNotRunning: 45,
+  VapfarmWorkerCallsFail: 20,
+  VapfarmRuntimeRestarts: 60,
+};
+
+/** After a start it takes as long until each duty has ended two rounds. */
+const leastHolds: Readonly<Record<string, number>> = { VapfarmDutyNotRunning: 40 };
 
 const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
@@ -89,11 +98,12 @@ function cutRule(rule: Rule): Rule {
   const [from, to] = shortWaits[rule.alert] ?? ["", ""];
   expect(rule.expr, rule.alert).toContain(from);
   const least = leastWindows[rule.alert] ?? 5;
+  const hold = leastHolds[rule.alert] ?? 0;
   const expr = rule.expr
     .replaceAll(/\[(\d+[smhd])\]/g, (_, window: string) => `[${cut(window, least, Math.max(60, least))}]`)
     .replaceAll(/offset (\d+[smhd])/g, (_, window: string) => `offset ${cut(window, 5, 20)}`)
     .replace(from, to);
-  return { ...rule, expr, for: cut(rule.for, 0, 5) };
+  return { ...rule, expr, for: cut(rule.for, hold, Math.max(5, hold)) };
 }
 
 /** Writes them into the folder; the file's path. */
