@@ -8,12 +8,15 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError } from "../domain/errors.ts";
+import { createArtifactMetrics, measureStore } from "../platform/artifacts/measured-store.ts";
 import type { Network } from "../platform/fetch/guarded-request.ts";
 import { createGrpcServer } from "../platform/grpc/server.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import { type EventStream, openEventStream } from "../platform/nats/event-stream.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
+import { createSlots } from "../platform/slots.ts";
 import { createMetricParts } from "./app-metrics.ts";
 import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-media.ts";
 import type { CoordinatorConfig } from "./config.ts";
@@ -43,7 +46,6 @@ import { createPages } from "./pages/pages.ts";
 import type { Resources } from "./resources.ts";
 import { createCallerLookup } from "./rpc/caller.ts";
 import { createFarmService } from "./rpc/farm-service.ts";
-import { createSlots } from "./rpc/slots.ts";
 import type { Aftermath } from "./store/store-contract.ts";
 
 /** How often what happens by itself happens; tests shorten it. */
@@ -126,11 +128,12 @@ type Parts = Omit<CoordinatorOptions, "timings"> & {
 };
 
 /** A coordinator that does not run yet. */
-export function createCoordinator(options: CoordinatorOptions): Coordinator {
+export function createCoordinator(given: CoordinatorOptions): Coordinator {
+  const timings = { ...defaultTimings, ...given.timings };
+  const { registry, metrics } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
+  const options = { ...given, resources: measured(given.resources, registry) };
   const { config, resources, logger } = options;
   const { store, broker } = resources;
-  const timings = { ...defaultTimings, ...options.timings };
-  const { registry, metrics } = createMetricParts({ ...options, version, sampleMs: timings.sampleMs });
   const subjects = subjectsOf(config.VAPFARM_FARM);
   const hub = createWatchHub({ broker, subjects });
   const onEvents = (): void => {
@@ -175,6 +178,11 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     hub,
   ]);
   return { ...component, grpcAddress, httpAddress: () => http.address() };
+}
+
+/** What every part moves artifacts with is timed. */
+function measured(resources: Resources, registry: Metrics): Resources {
+  return { ...resources, artifacts: measureStore(resources.artifacts, createArtifactMetrics(registry)) };
 }
 
 function grpcServer(parts: Parts, media: MediaParts) {

@@ -10,6 +10,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import packageManifest from "../../package.json" with { type: "json" };
 import { FarmError } from "../domain/errors.ts";
+import type { OpenStore } from "../platform/artifacts/artifact-store.ts";
+import { measureStore } from "../platform/artifacts/measured-store.ts";
 import { openArtifactStore } from "../platform/artifacts/open-store.ts";
 import { createHttpServer, type HttpServer } from "../platform/http.ts";
 import { noJournal, openJournal } from "../platform/journal.ts";
@@ -109,6 +111,7 @@ class Worker implements Component {
   private runtimeLog: RuntimeLog | undefined;
   private lostRuns: readonly LostRun[] = [];
   private agent: Agent | undefined;
+  private artifacts: OpenStore | undefined;
 
   constructor(options: WorkerAppOptions, metrics: Metrics) {
     this.options = options;
@@ -147,6 +150,7 @@ class Worker implements Component {
     await this.supervisor?.stop();
     this.runtimeLog?.close();
     await this.broker?.close();
+    await this.artifacts?.close();
     if (this.socketFolder !== undefined) await rm(this.socketFolder, { recursive: true, force: true });
   }
 
@@ -167,7 +171,9 @@ class Worker implements Component {
     const { config, logger } = this.options;
     const scratch = await openScratch(join(config.folder, "scratch"), logger);
     const cache = await openArtifactCache(join(config.folder, "cache"), config.cacheBytes, this.metrics.cache);
-    const store = await openArtifactStore(config.artifacts);
+    const { natsUrl, s3 } = config;
+    this.artifacts = await openArtifactStore(config.artifacts, { s3, natsUrl, name: `worker ${config.name}`, logger });
+    const store = measureStore(this.artifacts, this.metrics.onArtifact);
     return createTransfer({ scratch, cache, store, clock: this.clock, draw: Math.random, retry: storeRetry });
   }
 

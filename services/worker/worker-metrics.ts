@@ -4,6 +4,7 @@
 import { totalmem } from "node:os";
 import { scoreStage, stageOfEngine } from "../domain/stage.ts";
 import { metricNeeds } from "../domain/vbench/metric.ts";
+import { createArtifactMetrics, type ObserveArtifact } from "../platform/artifacts/measured-store.ts";
 import { type Metrics, seriesOf, startAtZero } from "../platform/metrics.ts";
 import { registerBuild, registerConnection } from "../platform/process-metrics.ts";
 import { computableMetrics } from "../platform/models/metrics-manifest.ts";
@@ -26,6 +27,7 @@ export type WorkerMetricsOptions = {
 };
 
 export type WorkerMetrics = {
+  readonly onArtifact: ObserveArtifact;
   readonly cache: CacheObserver;
   readonly onConnected: ReturnType<typeof registerConnection>;
   readonly onRequest: (request: EndedRequest) => void;
@@ -48,6 +50,7 @@ export function createWorkerMetrics(metrics: Metrics, options: WorkerMetricsOpti
   const restarts = metrics.counter("vapfarm_worker_runtime_restarts_total", "Stage runtimes started after another one ended");
   startAtZero(restarts);
   return {
+    onArtifact: createArtifactMetrics(metrics),
     cache: createCacheMetrics(metrics),
     onConnected: registerConnection(metrics),
     ...createCallMetrics(metrics),

@@ -26,6 +26,7 @@ function eventRows(rows: readonly EventView[]) {
   const sent = new Map<string, number>();
   return {
     sent,
+    farmEpoch: () => Promise.resolve(7),
     unsentEvents: (limit: number) => Promise.resolve(rows.filter(({ jobId, number }) => number > (sent.get(jobId) ?? 0)).slice(0, limit)),
     markEventsSent: (jobId: string, upTo: number) => Promise.resolve(void sent.set(jobId, upTo)),
   };
