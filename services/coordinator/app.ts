@@ -8,12 +8,10 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError } from "../domain/errors.ts";
-import { createArtifactMetrics, measureStore } from "../platform/artifacts/measured-store.ts";
 import type { Network } from "../platform/fetch/guarded-request.ts";
 import { createGrpcServer } from "../platform/grpc/server.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
-import type { Metrics } from "../platform/metrics.ts";
 import { type EventStream, openEventStream } from "../platform/nats/event-stream.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import { createSlots } from "../platform/slots.ts";
@@ -130,9 +128,9 @@ type Parts = Omit<CoordinatorOptions, "timings"> & {
 /** A coordinator that does not run yet. */
 export function createCoordinator(given: CoordinatorOptions): Coordinator {
   const timings = { ...defaultTimings, ...given.timings };
-  const { registry, metrics } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
-  const options = { ...given, resources: measured(given.resources, registry) };
-  const { config, resources, logger } = options;
+  const { registry, metrics, resources } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
+  const options = { ...given, resources };
+  const { config, logger } = options;
   const { store, broker } = resources;
   const subjects = subjectsOf(config.VAPFARM_FARM);
   const hub = createWatchHub({ broker, subjects });
@@ -141,8 +139,7 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
     if (expandSpec.isWaiting()) expand.nudge();
   };
   const onWaiting = (): void => expand.nudge();
-  const { onAftermath } = metrics;
-  const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting, onAftermath });
+  const announcer = createAnnouncer({ ...metrics, store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting });
   const parts: Parts = { ...options, timings, metrics, hub, announcer, holder: randomUUID() };
   const relay = dutyOf(relaySpec(parts), parts);
   const expandSpec = expandSpecOf(parts);
@@ -178,11 +175,6 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
     hub,
   ]);
   return { ...component, grpcAddress, httpAddress: () => http.address() };
-}
-
-/** What every part moves artifacts with is timed. */
-function measured(resources: Resources, registry: Metrics): Resources {
-  return { ...resources, artifacts: measureStore(resources.artifacts, createArtifactMetrics(registry)) };
 }
 
 function grpcServer(parts: Parts, media: MediaParts) {
