@@ -10,6 +10,7 @@ import { order } from "./order.ts";
 import { recovery } from "./recovery.ts";
 import { type Bench, printFigures } from "./report.ts";
 import { scaling } from "./scaling.ts";
+import { scrape } from "./scrape.ts";
 import { suite } from "./suite.ts";
 
 const benches: Readonly<Record<string, Bench>> = {
@@ -18,6 +19,7 @@ const benches: Readonly<Record<string, Bench>> = {
   dispatch,
   order,
   manifests,
+  scrape,
   farm: wholeFarm,
   recovery,
   scaling,

@@ -57,7 +57,7 @@ function client() {
   return farm.coordinators[0]?.client ?? expect.fail("no coordinator");
 }
 
-function request(steps: number, jobClass = JobClass.JOB_CLASS_PRODUCTION): SubmitRenderRequest {
+function request(steps: number, jobClass: JobClass = JobClass.JOB_CLASS_PRODUCTION): SubmitRenderRequest {
   return { ...requestOf({ inputs, seed: (seed += 1), steps }), jobClass };
 }
 
