@@ -24,7 +24,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "vapfarm-stores-"));
   moto = await startMoto();
   await moto.createBucket("farm");
-  expected = await withFarm("folder", [], {}, ({ artifacts }) => Promise.resolve(artifacts));
+  expected = await withFarm({ backend: "folder" }, ({ artifacts }) => Promise.resolve(artifacts));
 });
 afterAll(async () => {
   await moto.stop();
@@ -33,13 +33,14 @@ afterAll(async () => {
 
 type Rendered = { readonly farm: TestFarm; readonly jobId: string; readonly artifacts: readonly string[] };
 
+type Choice = {
+  readonly backend: string;
+  readonly args?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+};
+
 /** A farm of one worker that renders once; results as `name hash`, each downloaded and hashed. */
-async function withFarm<T>(
-  backend: string,
-  args: readonly string[],
-  environment: Readonly<Record<string, string>>,
-  look: (rendered: Rendered) => Promise<T>,
-): Promise<T> {
+async function withFarm<T>({ backend, args = [], environment = {} }: Choice, look: (rendered: Rendered) => Promise<T>): Promise<T> {
   const farm = await startTestFarm({ args: ["--ephemeral", "--workers", "1", ...args], environment });
   try {
     const [image, clip] = await Promise.all(
@@ -88,7 +89,7 @@ async function operationsOf(farm: TestFarm): Promise<readonly string[]> {
 describe("a render", { timeout: 180_000 }, () => {
   it("through S3 has the bytes of one through a folder, and its addresses lead to S3", async () => {
     const environment = { ...motoSettings(moto.endpoint), VAPFARM_ARTIFACTS_S3_PRESIGN: "1" };
-    await withFarm("s3", ["--artifacts", "s3://farm/artifacts"], environment, async ({ farm, jobId, artifacts }) => {
+    await withFarm({ backend: "s3", args: ["--artifacts", "s3://farm/artifacts"], environment }, async ({ farm, jobId, artifacts }) => {
       expect(artifacts).toEqual(expected);
       expect((await moto.keys("farm")).every((key) => /^artifacts\/([0-9a-f]{2})\/\1[0-9a-f]{62}$/.test(key))).toBe(true);
       expect(await moto.openUploads("farm")).toBe(0);
@@ -104,7 +105,7 @@ describe("a render", { timeout: 180_000 }, () => {
   });
 
   it("through JetStream has the bytes of one through a folder", async () => {
-    await withFarm("jetstream", ["--artifacts", "jetstream:artifacts"], {}, async ({ farm, artifacts }) => {
+    await withFarm({ backend: "jetstream", args: ["--artifacts", "jetstream:artifacts"] }, async ({ farm, artifacts }) => {
       expect(artifacts).toEqual(expected);
       const operations = await operationsOf(farm);
       for (const each of ["coordinator put jetstream", "worker-1 put jetstream", "worker-1 get jetstream"])
