@@ -13,10 +13,11 @@ import type { Network } from "../platform/fetch/guarded-request.ts";
 import { createGrpcServer } from "../platform/grpc/server.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
-import { createMetrics, type Metrics } from "../platform/metrics.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import { type EventStream, openEventStream } from "../platform/nats/event-stream.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import { createSlots } from "../platform/slots.ts";
+import { createMetricParts } from "./app-metrics.ts";
 import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-media.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
@@ -40,7 +41,7 @@ import { createSweep } from "./duties/sweep.ts";
 import { createWatchHub, type WatchHub } from "./events/watch-hub.ts";
 import { createHttpSide } from "./http/http-side.ts";
 import { createSignedArtifactRoute } from "./http/signed-artifact.ts";
-import { createCoordinatorMetrics, type CoordinatorMetrics } from "./metrics.ts";
+import type { CoordinatorMetrics } from "./metrics.ts";
 import { createPages } from "./pages/pages.ts";
 import type { Resources } from "./resources.ts";
 import { createCallerLookup } from "./rpc/caller.ts";
@@ -67,6 +68,8 @@ export type Timings = {
   readonly budgetMs: number;
   readonly booksMs: number;
   readonly setScoresMs: number;
+  /** What metrics read of the store is at least so old before it is read again. */
+  readonly sampleMs: number;
 };
 
 const defaultTimings: Timings = {
@@ -88,6 +91,7 @@ const defaultTimings: Timings = {
   budgetMs: 1_000,
   booksMs: 300_000,
   setScoresMs: 10_000,
+  sampleMs: 5_000,
 };
 
 export type Coordinator = Component & {
@@ -110,6 +114,8 @@ const maxMessageBytes = 4 * 1024 * 1024;
 const drainMs = 5_000;
 const secondLookMs = 300;
 const manifestIdleMs = 60_000;
+/** Chunks of pushed models, 16 MiB each, that are received at a time. */
+const modelChunks = 16;
 const uploadMaxAgeMs = 24 * 3600 * 1000;
 const dayMs = 24 * 3600 * 1000;
 const descriptors = join(import.meta.dirname, "../gen/farm.binpb");
@@ -125,11 +131,11 @@ type Parts = Omit<CoordinatorOptions, "timings"> & {
 
 /** A coordinator that does not run yet. */
 export function createCoordinator(given: CoordinatorOptions): Coordinator {
-  const registry = createMetrics();
+  const timings = { ...defaultTimings, ...given.timings };
+  const { registry, metrics } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
   const options = { ...given, resources: measured(given.resources, registry) };
   const { config, resources, logger } = options;
   const { store, broker } = resources;
-  const metrics = createCoordinatorMetrics(registry, store, logger);
   const subjects = subjectsOf(config.VAPFARM_FARM);
   const hub = createWatchHub({ broker, subjects });
   const onEvents = (): void => {
@@ -137,8 +143,9 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
     if (expandSpec.isWaiting()) expand.nudge();
   };
   const onWaiting = (): void => expand.nudge();
-  const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting });
-  const parts: Parts = { ...options, timings: { ...defaultTimings, ...options.timings }, metrics, hub, announcer, holder: randomUUID() };
+  const { onAftermath } = metrics;
+  const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting, onAftermath });
+  const parts: Parts = { ...options, timings, metrics, hub, announcer, holder: randomUUID() };
   const relay = dutyOf(relaySpec(parts), parts);
   const expandSpec = expandSpecOf(parts);
   const expand = dutyOf(expandSpec, parts);
@@ -150,6 +157,7 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
     address: config.VAPFARM_HTTP_ADDRESS,
     ready: () => readiness(resources),
     metrics: registry,
+    onEnd: metrics.onRequest,
     descriptors,
     grpcAddress,
     maxMessageBytes,
@@ -244,6 +252,7 @@ function farmService(parts: Parts, media: MediaParts) {
     onCommitted: (aftermath: Aftermath): void => announcer.announce([aftermath]),
     watch: { store, hub, pollMs: timings.watchPollMs, watches: createSlots(config.VAPFARM_WATCHES) },
     submits: createSlots(config.VAPFARM_SUBMITS),
+    push: { artifacts: resources.artifacts, chunks: createSlots(modelChunks), temporaryFolder: uploadsOf(config), idleMs: manifestIdleMs },
     manifest: { manifests: createSlots(config.VAPFARM_MANIFESTS), temporaryFolder: uploadsOf(config), idleMs: manifestIdleMs },
   });
 }
@@ -325,5 +334,6 @@ function relaySpec({ config, resources, metrics, timings }: Parts) {
     intervalMs: timings.relayMs,
     maxAgeMs: config.VAPFARM_EVENT_STREAM_DAYS * dayMs,
     onUnsent: metrics.onUnsent,
+    onCopied: metrics.onCopied,
   });
 }

@@ -31,16 +31,18 @@ export type SignedArtifactOptions = {
   readonly fail: (response: ServerResponse, thrown: unknown, headers?: Readonly<Record<string, string>>) => void;
 };
 
+const routeName = "/a/{link}";
+
 /** The route of everything under /a/. */
 export function createSignedArtifactRoute(options: SignedArtifactOptions): HttpRoute {
   return async (request, response, url) => {
-    if (!isLinkPath(url.pathname)) return false;
+    if (!isLinkPath(url.pathname)) return undefined;
     try {
       await answer(options, { request, response, url });
     } catch (thrown) {
       options.fail(response, thrown);
     }
-    return true;
+    return routeName;
   };
 }
 

@@ -16,7 +16,9 @@ import { createExpansion } from "./expansion.ts";
 import { createFailures } from "./failures.ts";
 import { createHealth } from "./health.ts";
 import { createJobs } from "./jobs.ts";
+import { createMeasures } from "./measures.ts";
 import { createMedia } from "./media.ts";
+import { createModels } from "./models.ts";
 import { createOverview } from "./overview.ts";
 import { createPreemption } from "./preemption.ts";
 import { createRuns } from "./runs.ts";
@@ -92,10 +94,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return {
     ...createJobs(context),
     ...createMedia(context),
+    ...createModels(context),
     ...createDispatch(context),
     ...createDuties(context),
     ...createExpansion(context),
     ...createOverview(context),
+    ...createMeasures(context),
     ...createControls(context),
     ...createTenants(context),
     ...createHealth(context),

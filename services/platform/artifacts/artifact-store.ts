@@ -32,6 +32,8 @@ export type ArtifactStore = {
   stat(sha256: string): Promise<ArtifactStat | undefined>;
   /** Idempotent, and within seconds: its caller holds a row's lock. */
   delete(sha256: string): Promise<void>;
+  /** All that it holds, in any order; for recovering, which looks for what has no row. Undefined: the backend cannot say. */
+  list?(): AsyncIterable<ArtifactStat & { readonly sha256: string }>;
   /** An address under which anyone GETs the artifact without the farm; only where the backend has such and the operator wants them. */
   readonly presignedGet?: (sha256: string, link: PresignedLink) => Promise<string>;
 };

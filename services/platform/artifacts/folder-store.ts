@@ -10,6 +10,7 @@ import { createReadStream, type Stats } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
+import { isSha256 } from "../../domain/ids.ts";
 import { relativePathOf } from "./artifact-name.ts";
 import type { ArtifactStat, ArtifactStore, ByteRange } from "./artifact-store.ts";
 import { emptyBytes } from "./empty-bytes.ts";
@@ -29,7 +30,19 @@ export async function openFolderStore(root: string): Promise<ArtifactStore> {
     get: (sha256, range, signal) => read(pathOf(root, sha256), range, signal),
     stat: (sha256) => statOf(pathOf(root, sha256)),
     delete: (sha256) => inStore(() => rm(pathOf(root, sha256), { force: true })),
+    list: () => listed(root),
   };
+}
+
+async function* listed(root: string): AsyncGenerator<ArtifactStat & { readonly sha256: string }> {
+  for (const folder of await inStore(() => readdir(root))) {
+    if (!/^[0-9a-f]{2}$/.test(folder)) continue;
+    for (const sha256 of await inStore(() => readdir(join(root, folder)))) {
+      if (!isSha256(sha256)) continue;
+      const found = await statOf(pathOf(root, sha256));
+      if (found !== undefined) yield { sha256, ...found };
+    }
+  }
 }
 
 function pathOf(root: string, sha256: string): string {
