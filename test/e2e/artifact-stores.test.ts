@@ -13,6 +13,7 @@ import { sha256Of } from "../support/farm-calls.ts";
 import { startTestFarm, type TestFarm } from "../support/farm.ts";
 import { submission, submit, upload, watchUntilEnd } from "../support/farm-render.ts";
 import { projectRoot } from "../support/ffmpeg.ts";
+import { type S3Fault, startS3Proxy } from "../support/fault/s3-proxy.ts";
 import { type Moto, motoCredentials, startMoto } from "../support/moto.ts";
 
 let folder: string;
@@ -80,7 +81,7 @@ async function operationsOf(farm: TestFarm): Promise<readonly string[]> {
   return texts.flatMap((text) => {
     const [name = "", ...lines] = text.split("\n");
     return lines.flatMap((line) => {
-      const found = /^vapfarm_artifact_seconds_count\{operation="(\w+)",backend="(\w+)",code="OK"\}/.exec(line);
+      const found = /^vapfarm_artifact_seconds_count\{operation="(\w+)",backend="(\w+)",code="OK"[,}]/.exec(line);
       return found === null ? [] : [`${name} ${found[1] ?? ""} ${found[2] ?? ""}`];
     });
   });
@@ -102,6 +103,28 @@ describe("a render", { timeout: 180_000 }, () => {
       expect(artifacts).toContain(`mp4 ${sha256Of(Buffer.from(await answer.arrayBuffer()))}`);
       await expectNoKeys(farm);
     });
+  });
+
+  it("through an S3 that fails every other request has the same bytes", async () => {
+    const proxy = await startS3Proxy(moto.port);
+    const faults: readonly (S3Fault | undefined)[] = [
+      { kind: "status", status: 503, code: "SlowDown" },
+      undefined,
+      { kind: "lose answer" },
+      undefined,
+      { kind: "break answer", afterBytes: 1_000 },
+      undefined,
+      { kind: "break request", afterBytes: 1_000 },
+      undefined,
+    ];
+    proxy.plan(({ number, operation }) => (operation === "other" ? undefined : faults[number % faults.length]));
+    try {
+      const choice = { backend: "s3", args: ["--artifacts", "s3://farm/faulty"], environment: motoSettings(proxy.endpoint) };
+      await withFarm(choice, ({ artifacts }) => Promise.resolve(artifacts));
+      expect(await moto.openUploads("farm")).toBe(0);
+    } finally {
+      await proxy.stop();
+    }
   });
 
   it("through JetStream has the bytes of one through a folder", async () => {

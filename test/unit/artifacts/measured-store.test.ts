@@ -51,7 +51,7 @@ describe("a measured store", () => {
       for await (const piece of await store.get(sha256, undefined, leaving.signal)) if (piece.length > 0) leaving.abort();
     })();
     await expect(reading).rejects.toThrow();
-    expect(codes()).toEqual(["put OK", "get ABANDONED", "get ARTIFACT_STORE_UNAVAILABLE"]);
+    expect(codes()).toEqual(["put OK", "get STAGE_CANCELLED", "get ARTIFACT_STORE_UNAVAILABLE"]);
   });
 
   it("does not count the time that a reader takes", async () => {
