@@ -1,6 +1,7 @@
 /**
  * Runs the benchmarks and prints their figures: `node test/bench/main.ts [--short] [name …]`, all of them when none is named.
  */
+import { artifacts } from "./artifacts.ts";
 import { checkpoints } from "./checkpoints.ts";
 import { dispatch } from "./dispatch.ts";
 import { wholeFarm } from "./farm.ts";
@@ -16,6 +17,7 @@ import { suite } from "./suite.ts";
 const benches: Readonly<Record<string, Bench>> = {
   numerics,
   checkpoints,
+  artifacts,
   dispatch,
   order,
   manifests,
