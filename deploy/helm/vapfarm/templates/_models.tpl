@@ -41,7 +41,9 @@ the init container that fills it is the only one that writes, one at a time on a
 {{- with int64 $pull.budgetGiB -}}{{- $words = concat $words (list "--budget" (printf "%dGiB" .)) -}}{{- end -}}
 {{- $what := $pull.references | default (list "--pool" (index . 1)) -}}
 - name: models
-  {{- include "vapfarm.workerImage" (list $root $pool) | nindent 2 }}
+  # Not the GPU's image: it says of itself that it sees every device of the node.
+  image: {{ include "vapfarm.ownImage" $root | quote }}
+  imagePullPolicy: {{ $root.Values.image.pullPolicy }}
   {{- include "vapfarm.command" (concat $words $what) | nindent 2 }}
   env:
     - name: VAPFARM_ADDRESS
