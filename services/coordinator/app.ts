@@ -8,13 +8,16 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError } from "../domain/errors.ts";
+import { createArtifactMetrics, measureStore } from "../platform/artifacts/measured-store.ts";
 import type { Network } from "../platform/fetch/guarded-request.ts";
 import { createGrpcServer } from "../platform/grpc/server.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
-import { createMetrics } from "../platform/metrics.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import { type EventStream, openEventStream } from "../platform/nats/event-stream.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
+import { createSlots } from "../platform/slots.ts";
+import { createMetricParts } from "./app-metrics.ts";
 import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-media.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
@@ -38,12 +41,11 @@ import { createSweep } from "./duties/sweep.ts";
 import { createWatchHub, type WatchHub } from "./events/watch-hub.ts";
 import { createHttpSide } from "./http/http-side.ts";
 import { createSignedArtifactRoute } from "./http/signed-artifact.ts";
-import { createCoordinatorMetrics, type CoordinatorMetrics } from "./metrics.ts";
+import type { CoordinatorMetrics } from "./metrics.ts";
 import { createPages } from "./pages/pages.ts";
 import type { Resources } from "./resources.ts";
 import { createCallerLookup } from "./rpc/caller.ts";
 import { createFarmService } from "./rpc/farm-service.ts";
-import { createSlots } from "./rpc/slots.ts";
 import type { Aftermath } from "./store/store-contract.ts";
 
 /** How often what happens by itself happens; tests shorten it. */
@@ -66,6 +68,8 @@ export type Timings = {
   readonly budgetMs: number;
   readonly booksMs: number;
   readonly setScoresMs: number;
+  /** What metrics read of the store is at least so old before it is read again. */
+  readonly sampleMs: number;
 };
 
 const defaultTimings: Timings = {
@@ -87,6 +91,7 @@ const defaultTimings: Timings = {
   budgetMs: 1_000,
   booksMs: 300_000,
   setScoresMs: 10_000,
+  sampleMs: 5_000,
 };
 
 export type Coordinator = Component & {
@@ -123,11 +128,12 @@ type Parts = Omit<CoordinatorOptions, "timings"> & {
 };
 
 /** A coordinator that does not run yet. */
-export function createCoordinator(options: CoordinatorOptions): Coordinator {
+export function createCoordinator(given: CoordinatorOptions): Coordinator {
+  const timings = { ...defaultTimings, ...given.timings };
+  const { registry, metrics } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
+  const options = { ...given, resources: measured(given.resources, registry) };
   const { config, resources, logger } = options;
   const { store, broker } = resources;
-  const registry = createMetrics();
-  const metrics = createCoordinatorMetrics(registry, store, logger);
   const subjects = subjectsOf(config.VAPFARM_FARM);
   const hub = createWatchHub({ broker, subjects });
   const onEvents = (): void => {
@@ -135,8 +141,9 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     if (expandSpec.isWaiting()) expand.nudge();
   };
   const onWaiting = (): void => expand.nudge();
-  const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting });
-  const parts: Parts = { ...options, timings: { ...defaultTimings, ...options.timings }, metrics, hub, announcer, holder: randomUUID() };
+  const { onAftermath } = metrics;
+  const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting, onAftermath });
+  const parts: Parts = { ...options, timings, metrics, hub, announcer, holder: randomUUID() };
   const relay = dutyOf(relaySpec(parts), parts);
   const expandSpec = expandSpecOf(parts);
   const expand = dutyOf(expandSpec, parts);
@@ -148,6 +155,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     address: config.VAPFARM_HTTP_ADDRESS,
     ready: () => readiness(resources),
     metrics: registry,
+    onEnd: metrics.onRequest,
     descriptors,
     grpcAddress,
     maxMessageBytes,
@@ -170,6 +178,11 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     hub,
   ]);
   return { ...component, grpcAddress, httpAddress: () => http.address() };
+}
+
+/** What every part moves artifacts with is timed. */
+function measured(resources: Resources, registry: Metrics): Resources {
+  return { ...resources, artifacts: measureStore(resources.artifacts, createArtifactMetrics(registry)) };
 }
 
 function grpcServer(parts: Parts, media: MediaParts) {
@@ -318,5 +331,6 @@ function relaySpec({ config, resources, metrics, timings }: Parts) {
     intervalMs: timings.relayMs,
     maxAgeMs: config.VAPFARM_EVENT_STREAM_DAYS * dayMs,
     onUnsent: metrics.onUnsent,
+    onCopied: metrics.onCopied,
   });
 }
