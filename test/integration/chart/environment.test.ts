@@ -17,15 +17,7 @@ import { projectRoot } from "../../support/ffmpeg.ts";
 
 const ofAws = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 /** Of services whose parts are being built. */
-const agreed = [
-  "ARTIFACTS_S3_ENDPOINT",
-  "ARTIFACTS_S3_REGION",
-  "ARTIFACTS_S3_PATH_STYLE",
-  "SCALING",
-  "PRELOAD",
-  "OTLP_ENDPOINT",
-  "TRACE_SHARE",
-];
+const agreed = ["SCALING", "PRELOAD", "OTLP_ENDPOINT", "TRACE_SHARE"];
 for (const name of agreed) ofAws.push(`VAPFARM_${name}`);
 const coordinatorNames = new Set([...Object.keys(coordinatorSchema.shape), ...ofAws]);
 const workerNames = new Set([...Object.keys(workerSettings.shape), ...Object.keys(runtimeSettings.shape), ...ofAws]);

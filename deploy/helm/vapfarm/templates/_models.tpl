@@ -67,6 +67,9 @@ would end, and be started again without this. Then what an alias or a live job n
     {{- end }}
     {{- end }}
     {{- include "vapfarm.artifacts" $root | nindent 4 }}
+    {{- if eq $root.Values.artifacts.kind "jetstream" }}
+    {{- include "vapfarm.natsUrl" $root | nindent 4 }}
+    {{- end }}
   resources:
     {{- toYaml $pull.resources | nindent 4 }}
   {{- include "vapfarm.containerSecurity" $root | nindent 2 }}
