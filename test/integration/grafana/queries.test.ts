@@ -136,7 +136,8 @@ describe("of a farm under load", { timeout: 120_000 }, () => {
     );
     const panels = (empty: readonly Empty[] | undefined): readonly string[] => (empty ?? []).map(({ panel }) => panel);
     expect(panels(scored)).toEqual(["Times it made way"]);
-    expect(panels(madeWay)).toEqual(["Scores"]);
+    // It was cancelled in the end: no try of its own counted.
+    expect(panels(madeWay)).toEqual(["Where its time went", "Scores"]);
   });
 
   it("every alert asks for what there is", async () => {

@@ -86,7 +86,7 @@ class Player {
     this.inputs = inputs;
   }
 
-  private request(steps: number, jobClass = JobClass.JOB_CLASS_PRODUCTION): SubmitRenderRequest {
+  private request(steps: number, jobClass: JobClass = JobClass.JOB_CLASS_PRODUCTION): SubmitRenderRequest {
     return { ...requestOf({ inputs: this.inputs, seed: (this.seed += 1), steps }), jobClass };
   }
 

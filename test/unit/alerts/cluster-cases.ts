@@ -94,6 +94,7 @@ export const clusterCases: readonly AlertCase[] = [
   },
   {
     alert: "VapfarmBenchmarkScoreDropped",
+    pace: "15m",
     fires: {
       series: { [score]: "0.9x1440 0.81x60" },
       at: "1455m",
