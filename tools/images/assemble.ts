@@ -7,6 +7,7 @@
 import { existsSync } from "node:fs";
 import { chmod, cp, mkdir, readFile, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { FarmError } from "../../services/domain/errors.ts";
 import { findFfmpeg } from "../../services/platform/programs/ffmpeg.ts";
 import { walkImports } from "./imports.ts";
 import { foldersOf, parseLock } from "./packages.ts";
@@ -21,8 +22,8 @@ for (const file of [...files, ...projectFiles]) await copy(file);
 
 const lock = parseLock(await readFile(join(root, "package-lock.json"), "utf8"));
 const names = [...packages.keys(), nodePackage].filter((name) => !leftOut.some((other) => other === name));
-// Optional packages of other platforms are in the lockfile and not here.
-for (const folder of foldersOf(lock, names)) if (existsSync(join(root, folder))) await copyPackage(folder);
+const platform = { os: process.platform, cpu: process.arch, libc: "glibc" };
+for (const folder of foldersOf(lock, names, platform)) await copyPackage(folder);
 await trim();
 await addPrograms();
 
@@ -31,9 +32,10 @@ async function copy(path: string): Promise<void> {
   await cp(join(root, path), join(out, path), { recursive: true, verbatimSymlinks: true });
 }
 
-/** Without the packages inside it: those that are needed come by themselves. */
+/** Without the packages inside it: those that are needed come by themselves. npm may leave an optional one out and say nothing. */
 async function copyPackage(folder: string): Promise<void> {
   const from = join(root, folder);
+  if (!existsSync(from)) throw new FarmError("CONFIG_INVALID", { message: `${folder} is not installed, although it is for this platform` });
   await cp(from, join(out, folder), { recursive: true, filter: (path) => !path.slice(from.length).includes("/node_modules") });
 }
 

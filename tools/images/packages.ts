@@ -3,9 +3,12 @@
  */
 import { z } from "zod";
 
+const oneOrMore = z.union([z.array(z.string()), z.string().transform((name) => [name])]);
 const entrySchema = z.object({
   dev: z.boolean().optional(),
-  optional: z.boolean().optional(),
+  os: oneOrMore.optional(),
+  cpu: oneOrMore.optional(),
+  libc: oneOrMore.optional(),
   dependencies: z.record(z.string(), z.string()).optional(),
   optionalDependencies: z.record(z.string(), z.string()).optional(),
   peerDependencies: z.record(z.string(), z.string()).optional(),
@@ -19,13 +22,13 @@ export function parseLock(text: string): Lock {
   return lockSchema.parse(JSON.parse(text));
 }
 
-/** Folders (`node_modules/a`, `node_modules/a/node_modules/b`) that the named packages and all that they need lie in. */
-export function foldersOf(lock: Lock, names: readonly string[]): readonly string[] {
+/** Folders (`node_modules/a`, `node_modules/a/node_modules/b`) that the named packages and all that they need on a platform lie in. */
+export function foldersOf(lock: Lock, names: readonly string[], platform: Platform): readonly string[] {
   const found = new Set<string>();
   const waiting: string[] = [];
   const want = (name: string, from: string, isNeeded: boolean): void => {
     const folder = resolve(lock, name, from);
-    if (folder !== undefined && !found.has(folder)) {
+    if (folder !== undefined && !found.has(folder) && isFor(lock, folder, platform)) {
       found.add(folder);
       waiting.push(folder);
     }
@@ -42,6 +45,16 @@ export function foldersOf(lock: Lock, names: readonly string[]): readonly string
     }
   }
   return [...found].sort();
+}
+
+export type Platform = { readonly os: string; readonly cpu: string; readonly libc: string };
+
+/** Whether a folder's package is for the platform. */
+function isFor({ packages }: Lock, folder: string, { os, cpu, libc }: Platform): boolean {
+  const entry = packages[folder] ?? {};
+  const fits = (allowed: readonly string[] | undefined, own: string): boolean =>
+    allowed === undefined || (!allowed.includes(`!${own}`) && (allowed.includes(own) || allowed.every((name) => name.startsWith("!"))));
+  return fits(entry.os, os) && fits(entry.cpu, cpu) && fits(entry.libc, libc);
 }
 
 /** As Node looks: in the folder's own node_modules, then in those above it. */

@@ -31,7 +31,7 @@ const certificates = process.env["NODE_EXTRA_CA_CERTS"];
 function lentEnvironment(): Readonly<Record<string, string>> {
   if (certificates === undefined) return {};
   const path = "/run/replay/certificates.crt";
-  return { NODE_EXTRA_CA_CERTS: path, npm_config_cafile: path, SSL_CERT_FILE: path };
+  return { NODE_EXTRA_CA_CERTS: path, npm_config_cafile: path, CURL_CA_BUNDLE: path };
 }
 
 /** `quoted` for sh. */
@@ -106,6 +106,9 @@ export async function makeBase(work: string, suite: string): Promise<string> {
   }
   const script = `DEBOOTSTRAP_DIR=${quote(join(tools, "usr/share/debootstrap"))} exec ${quote(join(tools, "usr/sbin/debootstrap"))} --variant=minbase ${quote(suite)} ${quote(base)} http://deb.debian.org/debian`;
   await mustRun("sh", ["-c", script]);
+  // As slim images are: no lists, no packages, no handbooks.
+  const left = ["var/lib/apt/lists", "var/cache/apt/archives", "usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info"];
+  for (const path of left) await mustRun("find", [join(base, path), "-mindepth", "1", "-delete"]);
   return base;
 }
 

@@ -63,7 +63,7 @@ async function trySmall(image: ImageConfig, { onResult }: Trial): Promise<void> 
   await expectEnd("version", runOf(image, ["version"]), { code: 0, says: /^vapfarm \d/m });
   await expectEnd("coordinator without settings", runOf(image, ["coordinator"]), { code: 1, says: /CONFIG_INVALID.*DATABASE_URL/ });
   await expectEnd("worker without settings", runOf(image, ["worker"]), { code: 1, says: /CONFIG_INVALID.*NATS_URL/ });
-  await expectEnd("migrate without a database", runOf(image, ["migrate"]), { code: 1, says: /CONFIG_INVALID: DATABASE_URL is not set/ });
+  await expectEnd("migrate without a database", runOf(image, ["migrate"]), { code: 2, says: /CONFIG_INVALID: DATABASE_URL is not set/ });
   const writing = { ...runOf(image, []), command: ["/bin/sh", "-c", "id -u; touch /opt/vapfarm/x"] };
   await expectEnd("writing into the image", writing, { code: 1, says: /^10001\n.*(Read-only file system|Permission denied)/ });
   const libraries = [

