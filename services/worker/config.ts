@@ -5,8 +5,11 @@ import { hostname } from "node:os";
 import { isAbsolute } from "node:path";
 import { z } from "zod";
 import type { CheckpointPace } from "../domain/vap/checkpoint-pace.ts";
+import type { S3Settings } from "../platform/artifacts/s3/s3-client.ts";
+import { artifactSettings, s3SettingsOf } from "../platform/artifacts/store-settings.ts";
 import { type Environment, listenAddress, parseConfig, positiveInteger, switchFlag } from "../platform/config.ts";
 import type { LogLevel } from "../platform/logging.ts";
+import { type TracingConfig, tracingOf, tracingSettings } from "../platform/tracing/settings.ts";
 import { type WorkerCrashPoint, workerCrashPoints } from "./session/crash-points.ts";
 
 const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const satisfies readonly LogLevel[];
@@ -34,7 +37,7 @@ export const workerSettings = z.object({
   VAPFARM_MODELS: absolutePath,
   VAPFARM_WORKER_MODELS: nameList.optional(),
   VAPFARM_WORKER_EXCEPT_MODELS: nameList.default([]),
-  VAPFARM_ARTIFACTS: z.string().min(1),
+  ...artifactSettings,
   VAPFARM_PROVIDERS: providerList.default(["cpu"]),
   VAPFARM_THREADS: positiveInteger.default(1),
   VAPFARM_FFMPEG: z.string().min(1).optional(),
@@ -54,6 +57,7 @@ export const workerSettings = z.object({
   VAPFARM_CHECKPOINT_SECONDS: z.coerce.number().nonnegative().max(1_000_000).default(30),
   VAPFARM_RUN_JOURNAL: absolutePath.optional(),
   VAPFARM_HTTP_ADDRESS: listenAddress.default("127.0.0.1:0"),
+  ...tracingSettings,
   VAPFARM_LOG_LEVEL: z.enum(levels).default("info"),
   VAPFARM_EXIT_WITH_PARENT: switchFlag.default(false),
   VAPFARM_CRASH_AT: z.enum(workerCrashPoints).optional(),
@@ -72,6 +76,8 @@ export type WorkerConfig = {
   /** Names of those that it does not. */
   readonly exceptModels: readonly string[];
   readonly artifacts: string;
+  /** For artifacts on S3. */
+  readonly s3: S3Settings;
   /** Execution providers in order; every one must be accepted. */
   readonly providers: readonly string[];
   readonly threads: number;
@@ -91,6 +97,7 @@ export type WorkerConfig = {
   /** Folder of journals; undefined: none is kept. */
   readonly journalFolder: string | undefined;
   readonly httpAddress: string;
+  readonly tracing: TracingConfig;
   readonly logLevel: LogLevel;
   readonly exitWithParent: boolean;
   /** For tests. */
@@ -110,6 +117,7 @@ export function readWorkerConfig(environment: Environment): WorkerConfig {
     models: settings.VAPFARM_WORKER_MODELS,
     exceptModels: settings.VAPFARM_WORKER_EXCEPT_MODELS,
     artifacts: settings.VAPFARM_ARTIFACTS,
+    s3: s3SettingsOf(settings),
     providers: settings.VAPFARM_PROVIDERS,
     threads: settings.VAPFARM_THREADS,
     ffmpegPath: settings.VAPFARM_FFMPEG,
@@ -128,6 +136,7 @@ export function readWorkerConfig(environment: Environment): WorkerConfig {
     },
     journalFolder: settings.VAPFARM_RUN_JOURNAL,
     httpAddress: settings.VAPFARM_HTTP_ADDRESS,
+    tracing: tracingOf(settings),
     logLevel: settings.VAPFARM_LOG_LEVEL,
     exitWithParent: settings.VAPFARM_EXIT_WITH_PARENT,
     crashAt: settings.VAPFARM_CRASH_AT,
@@ -135,7 +144,7 @@ export function readWorkerConfig(environment: Environment): WorkerConfig {
 }
 
 // What the agent itself is told by, and secrets: none of a runtime's business.
-const notForRuntime = /^(NATS_|DATABASE_URL$|NODE_CHANNEL_|VAPFARM_(ARTIFACTS|CALLERS|EXIT_WITH_PARENT|HTTP_ADDRESS)$)/;
+const notForRuntime = /^(NATS_|AWS_|DATABASE_URL$|NODE_CHANNEL_|VAPFARM_ARTIFACTS|VAPFARM_(CALLERS|EXIT_WITH_PARENT|HTTP_ADDRESS)$)/;
 
 /** The environment of the runtime: the machine's own, the settings that runtime and agent share, and what this agent asks of it. */
 export function runtimeEnvironment(config: WorkerConfig, environment: Environment): Readonly<Record<string, string>> {

@@ -74,9 +74,14 @@ async function recoverFolder({ context, options, layout }: Folder, place: Place)
   return outcome;
 }
 
-function recoverAt({ output, interrupts, projectFolder }: CliContext, options: RecoverOptions, place: Place): Promise<RecoverOutcome> {
+function recoverAt(
+  { environment, output, interrupts, projectFolder }: CliContext,
+  options: RecoverOptions,
+  place: Place,
+): Promise<RecoverOutcome> {
   return recoverFarm({
     ...place,
+    environment,
     projectFolder,
     isMeant: options.yes === true,
     acceptsLosses: options.acceptLosses === true,

@@ -3,14 +3,18 @@
  */
 import { join } from "node:path";
 import { FarmError } from "../../domain/errors.ts";
-import { openArtifactStore } from "../../platform/artifacts/open-store.ts";
+import type { OpenStore } from "../../platform/artifacts/artifact-store.ts";
+import type { Environment } from "../../platform/config.ts";
 import { requireMigrations } from "../../platform/database/pending-migrations.ts";
 import { openRecovering, type RecoveringDatabase, type Recovery } from "../../platform/database/recover.ts";
+import { openArtifacts } from "../open-artifacts.ts";
 import { compareStore, findOrphans } from "./compare-store.ts";
 
 export type RecoverRequest = {
   readonly url: string;
   readonly artifacts: string;
+  /** Holds what the store is opened with. */
+  readonly environment: Environment;
   readonly projectFolder: string;
   /** Otherwise it is a trial: what would be done, and nothing is. */
   readonly isMeant: boolean;
@@ -34,19 +38,23 @@ const mostMissing = 0.5;
 /** Throws FARM_IN_USE, DATABASE_SCHEMA_OLD, RECOVERY_REFUSED; then nothing was changed. */
 export async function recoverFarm(request: RecoverRequest): Promise<RecoverOutcome> {
   await requireMigrations({ url: request.url, folder: join(request.projectFolder, "prisma", "migrations") });
-  const store = await openArtifactStore(request.artifacts);
-  const database = await openRecovering(request.url);
+  const store = await openArtifacts(request.artifacts, request.environment);
   try {
-    await database.requireAlone();
-    return await recoverFrom({ ...request, database, store });
+    const database = await openRecovering(request.url);
+    try {
+      await database.requireAlone();
+      return await recoverFrom({ ...request, database, store });
+    } finally {
+      await database.close();
+    }
   } finally {
-    await database.close();
+    await store.close();
   }
 }
 
 type Recovering = RecoverRequest & {
   readonly database: RecoveringDatabase;
-  readonly store: Awaited<ReturnType<typeof openArtifactStore>>;
+  readonly store: OpenStore;
 };
 
 async function recoverFrom(request: Recovering): Promise<RecoverOutcome> {

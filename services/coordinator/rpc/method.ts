@@ -3,17 +3,21 @@
  * not happen.
  */
 import { type FarmError, toFarmError } from "../../domain/errors.ts";
-import { type CallContext, clientStream, serverStream, unary, whileWaitedFor } from "../../platform/grpc/handlers.ts";
+import { type Around, type CallContext, clientStream, serverStream, unary, whileWaitedFor } from "../../platform/grpc/handlers.ts";
 import type { Logger } from "../../platform/logging.ts";
+import { parseTraceparent, type TraceContext, traceparentHeader } from "../../platform/tracing/trace-context.ts";
+import { noTracer, type Tracer } from "../../platform/tracing/tracer.ts";
 import { type Caller, type CallerLookup, requireRole, type Role } from "./caller.ts";
 
-/** One call: who asks, when it must stop. */
-export type Call = { readonly caller: Caller; readonly signal: AbortSignal };
+/** One call: who asks, when it must stop, and where it stands in a trace of its caller's. */
+export type Call = { readonly caller: Caller; readonly signal: AbortSignal; readonly trace?: TraceContext | undefined };
 
 /** What the wrappers of all methods share. */
 export type MethodOptions = {
   readonly callers: CallerLookup;
   readonly logger: Logger;
+  /** Calls whose caller traces have spans in its trace; none where absent. */
+  readonly tracer?: Tracer;
   /** Told of each ended call: method, code ("OK" or a farm code), seconds. */
   readonly onEnd: (call: { readonly method: string; readonly code: string; readonly seconds: number }) => void;
 };
@@ -39,31 +43,33 @@ export function createMethods(options: MethodOptions): Methods {
   const enter = (spec: MethodSpec, context: CallContext): Call => {
     const caller = options.callers(context.header("authorization"));
     requireRole(caller, spec.needs);
-    return { caller, signal: context.signal };
+    return { caller, signal: context.signal, trace: context.trace };
   };
   return {
     unary: (spec, handler) =>
-      unary((request, context) => observe(spec, () => whileWaitedFor(context.signal, async () => handler(request, enter(spec, context))))),
-    serverStream: (spec, handler) =>
-      serverStream((request, context) => observedStream(spec, observe, () => handler(request, enter(spec, context)))),
-    clientStream: (spec, handler) =>
-      clientStream((requests, context) => observe(spec, async () => handler(requests, enter(spec, context)))),
+      unary((request, context) => whileWaitedFor(context.signal, async () => handler(request, enter(spec, context))), observe(spec)),
+    serverStream: (spec, handler) => serverStream((request, context) => handler(request, enter(spec, context)), observe(spec)),
+    clientStream: (spec, handler) => clientStream(async (requests, context) => handler(requests, enter(spec, context)), observe(spec)),
   };
 }
 
-type Observer = <T>(spec: MethodSpec, work: () => Promise<T>) => Promise<T>;
-
-function createObserver({ logger, onEnd }: MethodOptions): Observer {
-  return async (spec, work) => {
+/** How a call ends is told with a code: a stream that its caller leaves, or that outlives its deadline, has that as its end. */
+function createObserver({ logger, onEnd, tracer = noTracer }: MethodOptions): (spec: MethodSpec) => Around {
+  return (spec) => async (context, work) => {
     const begun = performance.now();
+    const parent = tracer.isOn ? parseTraceparent(context.header(traceparentHeader)) : undefined;
+    const attributes = { "rpc.system": "grpc", "rpc.service": "vapfarm.v1.FarmService", "rpc.method": spec.name };
+    const span = tracer.begin(`FarmService/${spec.name}`, { parent, kind: "server", attributes });
     const end = (code: string): void => onEnd({ method: spec.name, code, seconds: (performance.now() - begun) / 1000 });
     try {
-      const outcome = await work();
+      const outcome = await work({ ...context, trace: span.context });
       end("OK");
+      span.end();
       return outcome;
     } catch (thrown) {
       const error = toFarmError(thrown);
       end(error.code);
+      span.end(error.code);
       logFailure(logger, spec.name, error);
       throw thrown;
     }
@@ -73,20 +79,4 @@ function createObserver({ logger, onEnd }: MethodOptions): Observer {
 function logFailure(logger: Logger, method: string, error: FarmError): void {
   if (error.row.status === "INTERNAL") logger.error({ err: error, code: error.code, method }, "a call failed");
   else logger.debug({ code: error.code, reason: error.message, method }, "a call was refused");
-}
-
-async function* observedStream<A>(spec: MethodSpec, observe: Observer, open: () => AsyncIterable<A>): AsyncGenerator<A> {
-  const ended = Promise.withResolvers<undefined>();
-  const observed = observe(spec, () => ended.promise);
-  observed.catch(() => undefined);
-  try {
-    yield* open();
-    ended.resolve(undefined);
-  } catch (thrown) {
-    ended.reject(toFarmError(thrown));
-    throw thrown;
-  } finally {
-    // A caller that leaves early has had what it wanted.
-    ended.resolve(undefined);
-  }
 }

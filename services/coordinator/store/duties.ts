@@ -139,6 +139,7 @@ function together(reaped: readonly Reaped[]): Reaped {
       ready: reaped.flatMap(({ aftermath }) => aftermath.ready),
       touchedJobIds: [...new Set(reaped.flatMap(({ aftermath }) => aftermath.touchedJobIds))],
       pushes: reaped.flatMap(({ aftermath }) => aftermath.pushes ?? []),
+      retried: reaped.flatMap(({ aftermath }) => aftermath.retried ?? []),
     },
   };
 }

@@ -18,14 +18,17 @@ import type { Component } from "../../platform/lifecycle.ts";
 import type { AgentPorts } from "./agent-ports.ts";
 import { AgentBooks } from "./agent-books.ts";
 import { AttemptBook } from "./attempt-book.ts";
+import { ReportSpans, spansOf } from "./attempt-spans.ts";
 import { type Attempt, startAttempt } from "./attempt.ts";
 import { type Beats, createBeats } from "./beats.ts";
+import { labelsOf } from "./claim-labels.ts";
 import { settledWithin } from "./clock.ts";
 import { Conversation } from "./conversation.ts";
 import { drainTimes } from "./drain.ts";
 import { standingOf } from "./lease-clock.ts";
 import { createLiveProgress, type LiveProgress } from "./live-progress.ts";
 import { responseToRefusal } from "./refusal-response.ts";
+import { createRunBooks } from "./run-books.ts";
 import { Session } from "./session.ts";
 import { levelName, readSignal } from "./wire.ts";
 import { answeredLine, claimedLine } from "./work-journal.ts";
@@ -51,6 +54,7 @@ class WorkerAgent {
   private readonly beats: Beats;
   private readonly conversation: Conversation;
   private readonly progress: LiveProgress;
+  private readonly reportSpans = new ReportSpans();
   private readonly stopped = new AbortController();
   private readonly loops: Promise<void>[] = [];
   private readonly cleanups: (() => void)[] = [];
@@ -137,28 +141,38 @@ class WorkerAgent {
   private onClaim(claim: TaskClaim, session: Session): void {
     const { attemptId, stage } = claim;
     if (this.attempts.has(attemptId)) return;
-    const { clock, runtime, crash, attempt: rest, logger } = this.ports;
+    const { clock, runtime, crash, attempt: rest, logger, tracer } = this.ports;
     crash("claimed");
     const { isReserved } = claim;
-    logger.info({ attemptId, stage, taskId: claim.taskId.toString(), attempt: claim.attemptNumber, isReserved }, "claimed");
+    logger.info({ ...labelsOf(claim), stage, attempt: claim.attemptNumber, isReserved }, "claimed");
     this.ports.journal.write(claimedLine(claim, session));
+    const run = createRunBooks(claim, this.ports.metrics);
     const attempt = startAttempt(claim, {
       ...rest,
       clock,
       runtime,
       crash,
+      span: spansOf(tracer, claim),
       announce: (id, artifacts, signal) => this.beats.announce(id, artifacts, signal),
       tell: (id, checkpoint, signal) => this.beats.tell(id, checkpoint, signal),
       onCheckpoint: (event) => this.books.onCheckpoint(claim, event),
       onStop: (reason) => this.books.onStop(reason, attempt.computed),
       onChange: () => this.onProgress(attempt),
       onFetched: (tookMs) => this.books.onFetched(tookMs),
-      onBegan: (idleMs) => this.onBegan(claim, idleMs),
+      onProgress: (progress) => run.onProgress(progress),
+      onBegan: (idleMs) => {
+        run.began();
+        this.onBegan(claim, idleMs);
+      },
     });
     this.attempts.hold(attempt, session.id);
     // One that never began frees nothing: who asked for it would only ask again.
+    void attempt.computed.then(() => run.free());
     void attempt.computed.then(() => (isReserved && !attempt.hasBegun() ? this.conversation.look() : this.conversation.wake()));
-    void attempt.ended.then((report) => this.onEnded(attempt, report));
+    void attempt.ended.then((report) => {
+      run.onEnded(report);
+      this.onEnded(attempt, report);
+    });
     this.onProgress(attempt);
     if (this.stopping) attempt.stop("stop");
     if (isReserved && this.attempts.isMakingWay()) attempt.giveBack("preempt");
@@ -178,6 +192,7 @@ class WorkerAgent {
 
   private onEnded(attempt: Attempt, report: AttemptReport): void {
     const { claim } = attempt;
+    this.reportSpans.begin(report, spansOf(this.ports.tracer, claim));
     if (claim.isReserved && !attempt.hasBegun()) this.books.onUnbegun(claim, { report, stopped: attempt.stopReason() });
     else this.books.onEnded(claim, report);
   }
@@ -188,6 +203,7 @@ class WorkerAgent {
       const outcome = outcomes.find(({ attemptId }) => attemptId === report.attemptId);
       this.ports.journal.write(answeredLine(report, outcome));
       const superseded = outcome?.disposition === AttemptReportDisposition.ATTEMPT_REPORT_DISPOSITION_SUPERSEDED;
+      this.reportSpans.end(report, superseded);
       const claim = this.attempts.find(report.attemptId)?.claim;
       if (claim !== undefined) this.books.onAnswered(claim, { report, superseded });
     }
@@ -284,6 +300,7 @@ class WorkerAgent {
       worker,
       fetchEstimate: () => this.books.fetchEstimate(),
       lostAttempts: this.ports.lostAttempts ?? [],
+      headersOf: (reports) => this.reportSpans.headersOf(reports),
       runtimeReady: () => runtime.isReady(),
       onClaim: (claim, session) => this.onClaim(claim, session),
       onLevels: (levels) => this.onLevels(levels),
