@@ -8,14 +8,17 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError } from "../domain/errors.ts";
+import { createArtifactMetrics, measureStore } from "../platform/artifacts/measured-store.ts";
 import type { Network } from "../platform/fetch/guarded-request.ts";
 import { createGrpcServer } from "../platform/grpc/server.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
-import { createMetrics, type Metrics } from "../platform/metrics.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import { type EventStream, openEventStream } from "../platform/nats/event-stream.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
+import { createSlots } from "../platform/slots.ts";
 import { createScalingParts } from "./app-scaling.ts";
+import { createMetricParts } from "./app-metrics.ts";
 import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-media.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
@@ -39,12 +42,11 @@ import { createSweep } from "./duties/sweep.ts";
 import { createWatchHub, type WatchHub } from "./events/watch-hub.ts";
 import { createHttpSide } from "./http/http-side.ts";
 import { createSignedArtifactRoute } from "./http/signed-artifact.ts";
-import { createCoordinatorMetrics, type CoordinatorMetrics } from "./metrics.ts";
+import type { CoordinatorMetrics } from "./metrics.ts";
 import { createPages } from "./pages/pages.ts";
 import type { Resources } from "./resources.ts";
 import { createCallerLookup } from "./rpc/caller.ts";
 import { createFarmService } from "./rpc/farm-service.ts";
-import { createSlots } from "./rpc/slots.ts";
 import type { Aftermath } from "./store/store-contract.ts";
 
 /** How often what happens by itself happens; tests shorten it. */
@@ -68,6 +70,8 @@ export type Timings = {
   readonly booksMs: number;
   readonly setScoresMs: number;
   readonly scalingMs: number;
+  /** What metrics read of the store is at least so old before it is read again. */
+  readonly sampleMs: number;
 };
 
 const defaultTimings: Timings = {
@@ -90,6 +94,7 @@ const defaultTimings: Timings = {
   booksMs: 300_000,
   setScoresMs: 10_000,
   scalingMs: 5_000,
+  sampleMs: 5_000,
 };
 
 export type Coordinator = Component & {
@@ -118,6 +123,7 @@ const descriptors = join(import.meta.dirname, "../gen/farm.binpb");
 
 type Parts = Omit<CoordinatorOptions, "timings"> & {
   readonly timings: Timings;
+  readonly registry: Metrics;
   readonly metrics: CoordinatorMetrics;
   readonly hub: WatchHub;
   readonly announcer: Announcer;
@@ -126,11 +132,12 @@ type Parts = Omit<CoordinatorOptions, "timings"> & {
 };
 
 /** A coordinator that does not run yet. */
-export function createCoordinator(options: CoordinatorOptions): Coordinator {
+export function createCoordinator(given: CoordinatorOptions): Coordinator {
+  const timings = { ...defaultTimings, ...given.timings };
+  const { registry, metrics } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
+  const options = { ...given, resources: measured(given.resources, registry) };
   const { config, resources, logger } = options;
   const { store, broker } = resources;
-  const registry = createMetrics();
-  const metrics = createCoordinatorMetrics(registry, store, logger);
   const subjects = subjectsOf(config.VAPFARM_FARM);
   const hub = createWatchHub({ broker, subjects });
   const onEvents = (): void => {
@@ -138,8 +145,9 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     if (expandSpec.isWaiting()) expand.nudge();
   };
   const onWaiting = (): void => expand.nudge();
-  const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting });
-  const parts: Parts = { ...options, timings: { ...defaultTimings, ...options.timings }, metrics, hub, announcer, holder: randomUUID() };
+  const { onAftermath } = metrics;
+  const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting, onAftermath });
+  const parts: Parts = { ...options, timings, registry, metrics, hub, announcer, holder: randomUUID() };
   const relay = dutyOf(relaySpec(parts), parts);
   const expandSpec = expandSpecOf(parts);
   const expand = dutyOf(expandSpec, parts);
@@ -151,6 +159,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     address: config.VAPFARM_HTTP_ADDRESS,
     ready: () => readiness(resources),
     metrics: registry,
+    onEnd: metrics.onRequest,
     descriptors,
     grpcAddress,
     maxMessageBytes,
@@ -165,7 +174,6 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     uploadFolder(temporaryFolder),
     dispatch(parts),
     ...duties(parts, media),
-    ...scaling(parts, registry),
     expand,
     relay,
     pages,
@@ -176,19 +184,9 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   return { ...component, grpcAddress, httpAddress: () => http.address() };
 }
 
-function scaling(parts: Parts, registry: Metrics): readonly Component[] {
-  const { config, resources, logger, timings, announcer } = parts;
-  return createScalingParts({
-    settings: config.VAPFARM_SCALING,
-    openCluster: resources.openCluster,
-    store: resources.store,
-    registry,
-    logger,
-    intervalMs: timings.scalingMs,
-    watchWaitMs: { firstMs: Math.min(timings.scalingMs, 500), mostMs: 6 * timings.scalingMs },
-    onCommitted: (aftermath) => announcer.announce([aftermath]),
-    dutyOf: (spec) => dutyOf(spec, parts),
-  });
+/** What every part moves artifacts with is timed. */
+function measured(resources: Resources, registry: Metrics): Resources {
+  return { ...resources, artifacts: measureStore(resources.artifacts, createArtifactMetrics(registry)) };
 }
 
 function grpcServer(parts: Parts, media: MediaParts) {
@@ -269,7 +267,7 @@ function dutyOf(spec: DutySpec, { resources, logger, metrics, timings, holder }:
   return createDuty(spec, { store: resources.store, holder, holdMs: timings.dutyHoldMs, logger, onRound: metrics.onRound });
 }
 
-function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
+function duties(parts: Parts, { sender }: MediaParts): readonly Component[] {
   const { config, resources, logger, metrics, timings, announcer, holder } = parts;
   const { store, artifacts, broker } = resources;
   const [pool] = config.VAPFARM_POOLS;
@@ -309,7 +307,8 @@ function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
       onTry: metrics.onWebhookTry,
     }),
   ];
-  return specs.map((spec) => dutyOf(spec, parts));
+  const scaling = createScalingParts({ ...parts, dutyOf: (spec) => dutyOf(spec, parts) });
+  return [...specs.map((spec) => dutyOf(spec, parts)), ...scaling];
 }
 
 function expandSpecOf({ config, resources, metrics, timings, announcer }: Parts): Expand {
@@ -337,5 +336,6 @@ function relaySpec({ config, resources, metrics, timings }: Parts) {
     intervalMs: timings.relayMs,
     maxAgeMs: config.VAPFARM_EVENT_STREAM_DAYS * dayMs,
     onUnsent: metrics.onUnsent,
+    onCopied: metrics.onCopied,
   });
 }

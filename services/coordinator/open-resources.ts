@@ -3,7 +3,9 @@
  */
 import { join } from "node:path";
 import packageManifest from "../../package.json" with { type: "json" };
+import type { OpenStore } from "../platform/artifacts/artifact-store.ts";
 import { openArtifactStore } from "../platform/artifacts/open-store.ts";
+import { s3SettingsOf } from "../platform/artifacts/store-settings.ts";
 import { openPool } from "../platform/database/pool.ts";
 import { requireMigrations } from "../platform/database/pending-migrations.ts";
 import type { Component } from "../platform/lifecycle.ts";
@@ -27,7 +29,26 @@ const beatConnections = 2;
 
 /** Opens everything; what was opened is closed again when something fails. */
 export async function openResources(config: CoordinatorConfig, logger: Logger): Promise<Resources & { readonly closing: Component }> {
-  const artifacts = await openArtifactStore(config.VAPFARM_ARTIFACTS);
+  const artifacts = await openArtifactStore(config.VAPFARM_ARTIFACTS, {
+    s3: s3SettingsOf(config),
+    natsUrl: config.NATS_URL,
+    name: "vapfarm-coordinator",
+    logger,
+    sweeps: true,
+  });
+  try {
+    return await openRest(config, logger, artifacts);
+  } catch (thrown) {
+    await artifacts.close();
+    throw thrown;
+  }
+}
+
+async function openRest(
+  config: CoordinatorConfig,
+  logger: Logger,
+  artifacts: OpenStore,
+): Promise<Resources & { readonly closing: Component }> {
   const catalogue = createModelCatalogue(config.VAPFARM_MODELS, logger);
   const serving = createServing(catalogue, config.VAPFARM_POOLS);
   const served = new Map<string, { readonly pool: string }>([...(await serving.models()), ...(await serving.metrics())]);
@@ -42,6 +63,7 @@ export async function openResources(config: CoordinatorConfig, logger: Logger): 
     const closing = closer(async () => {
       await broker.close();
       await store.close();
+      await artifacts.close();
     });
     return { store, broker, artifacts, media, ...teachShapes(serving, catalogue, store), openCluster, closing };
   } catch (thrown) {

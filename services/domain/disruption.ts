@@ -80,9 +80,6 @@ export function disruptionOf(pod: PodSight, node: NodeSight): Disruption | undef
   return ofNode(node);
 }
 
-/** Of a pod that is there no more, although nobody saw it end. */
-export const vanished: Disruption = { cause: "deleted", message: "its pod was deleted", isExcuse: true, leaveInMs: undefined };
-
 function announced(pod: PodSight, { reason, message }: { readonly reason: string; readonly message: string }): Disruption {
   const cause = pod.statusReason === "Evicted" && reason === "TerminationByKubelet" ? "pressure" : (reasons[reason] ?? "evicted");
   return excuse(cause, `${reason}${message === "" ? "" : `: ${message}`}`, leaveBefore(pod));

@@ -8,24 +8,28 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import packageManifest from "../../package.json" with { type: "json" };
 import { FarmError } from "../domain/errors.ts";
+import type { OpenStore } from "../platform/artifacts/artifact-store.ts";
+import { measureStore } from "../platform/artifacts/measured-store.ts";
 import { openArtifactStore } from "../platform/artifacts/open-store.ts";
 import { createHttpServer, type HttpServer } from "../platform/http.ts";
 import { noJournal, openJournal } from "../platform/journal.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
-import { createMetrics } from "../platform/metrics.ts";
+import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import { findModels, type HeldManifest, lackOf } from "../platform/models/repository.ts";
 import { type Broker, connectBroker } from "../platform/nats/broker.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import type { WorkerConfig } from "./config.ts";
-import { describeWorker, startIdentity, type WorkerIdentity } from "./identity.ts";
+import { describeWorker, startIdentity, type WorkerFacts, type WorkerIdentity } from "./identity.ts";
 import { type Agent, createAgent } from "./session/agent.ts";
 import { type AgentMetrics, createAgentMetrics } from "./session/agent-metrics.ts";
 import { crashPoint } from "../platform/crash-points.ts";
 import type { AgentTimings } from "./session/agent-ports.ts";
 import type { TransferPort } from "./session/attempt-ports.ts";
 import { type Clock, systemClock } from "./session/clock.ts";
+import { observedLink } from "./session/observed-link.ts";
 import type { WorkLine } from "./session/work-journal.ts";
 import { secretsOf } from "./supervise/log-tail.ts";
 import { openPidFile } from "./supervise/pid-file.ts";
@@ -34,6 +38,7 @@ import { createRuntimeSupervisor, type RuntimeSupervisor } from "./supervise/run
 import { openArtifactCache } from "./transfer/artifact-cache.ts";
 import { openScratch } from "./transfer/scratch.ts";
 import { createTransfer } from "./transfer/workspace.ts";
+import { createWorkerMetrics, servedModel, type WorkerMetrics } from "./worker-metrics.ts";
 
 export type WorkerApp = Component & {
   httpAddress(): string;
@@ -82,8 +87,8 @@ export function stopDeadlineMs(config: WorkerConfig): number {
 
 /** Nothing runs before `start`. */
 export function createWorkerApp(options: WorkerAppOptions): WorkerApp {
-  const metrics = createMetrics();
-  const worker = new Worker(options, createAgentMetrics(metrics));
+  const metrics = createMetrics({ pool: options.config.pool });
+  const worker = new Worker(options, metrics);
   const http: HttpServer = createHttpServer({ address: options.config.httpAddress, metrics, ready: () => worker.ready() });
   return { ...sequence([http, worker]), httpAddress: () => http.address(), kill: () => worker.kill(), ended: worker.ended.promise };
 }
@@ -99,33 +104,46 @@ type Opened = {
 class Worker implements Component {
   readonly ended = Promise.withResolvers<FarmError>();
   private readonly options: WorkerAppOptions;
-  private readonly metrics: AgentMetrics;
+  private readonly agentMetrics: AgentMetrics;
+  private readonly metrics: WorkerMetrics;
   private readonly clock: Clock = systemClock();
   private readonly startedAtMs: number;
+  private startupMs = 0;
   private socketFolder: string | undefined;
   private broker: Broker | undefined;
   private supervisor: RuntimeSupervisor | undefined;
   private runtimeLog: RuntimeLog | undefined;
   private lostRuns: readonly LostRun[] = [];
   private agent: Agent | undefined;
+  private artifacts: OpenStore | undefined;
 
-  constructor(options: WorkerAppOptions, metrics: AgentMetrics) {
+  constructor(options: WorkerAppOptions, metrics: Metrics) {
     this.options = options;
-    this.metrics = metrics;
     this.startedAtMs = options.startedAtMs ?? performance.now();
+    this.agentMetrics = createAgentMetrics(metrics, this.clock);
+    this.metrics = createWorkerMetrics(metrics, {
+      version: packageManifest.version,
+      memoryBytes: options.config.memoryBytes,
+      ready: () => this.ready(),
+      runtimeProcessId: () => this.supervisor?.processId(),
+    });
   }
 
   async start(): Promise<void> {
     const { config, logger } = this.options;
     const identity = await startIdentity(config.folder);
     const models = await heldModels(this.options);
+    this.agentMetrics.serves(models.map(servedModel));
     const transfer = await this.openTransfer();
     this.supervisor = await this.createSupervisor(await this.openLog());
     await this.supervisor.start();
     this.broker = await connectBroker({ url: config.natsUrl, name: `worker ${config.name}`, logger });
+    this.metrics.onConnected(this.broker);
+    this.startupMs = Math.round(performance.now() - this.startedAtMs);
     this.agent = this.createAgent({ identity, models, transfer, broker: this.broker }, this.supervisor);
     void this.agent.ended.then((error) => this.ended.resolve(error));
     await this.agent.start();
+    this.metrics.onStarted(describeWorker(this.factsOf(identity, models), this.supervisor.description()), this.startupMs / 1_000);
     logger.info({ workerId: identity.workerId, pool: config.pool, models: models.map(({ name }) => name) }, "worker ready");
   }
 
@@ -134,6 +152,7 @@ class Worker implements Component {
     await this.supervisor?.stop();
     this.runtimeLog?.close();
     await this.broker?.close();
+    await this.artifacts?.close();
     if (this.socketFolder !== undefined) await rm(this.socketFolder, { recursive: true, force: true });
   }
 
@@ -153,8 +172,10 @@ class Worker implements Component {
   private async openTransfer(): Promise<TransferPort> {
     const { config, logger } = this.options;
     const scratch = await openScratch(join(config.folder, "scratch"), logger);
-    const cache = await openArtifactCache(join(config.folder, "cache"), config.cacheBytes);
-    const store = await openArtifactStore(config.artifacts);
+    const cache = await openArtifactCache(join(config.folder, "cache"), config.cacheBytes, this.metrics.cache);
+    const { natsUrl, s3 } = config;
+    this.artifacts = await openArtifactStore(config.artifacts, { s3, natsUrl, name: `worker ${config.name}`, logger });
+    const store = measureStore(this.artifacts, this.metrics.onArtifact);
     return createTransfer({ scratch, cache, store, clock: this.clock, draw: Math.random, retry: storeRetry });
   }
 
@@ -186,16 +207,29 @@ class Worker implements Component {
       provider: config.providers.join(","),
       readyMs: runtimeReadyMs,
       restart,
-      onRestart: () => this.metrics.runtimeRestarted(),
+      onRestart: this.metrics.onRuntimeRestart,
+      onCall: this.metrics.onStageCall,
     });
+  }
+
+  private factsOf({ workerId }: WorkerIdentity, models: readonly HeldManifest[]): WorkerFacts {
+    const { name, pool, memoryBytes } = this.options.config;
+    return { workerId, name, pool, models, memoryBytes, startupMs: this.startupMs };
+  }
+
+  /** The broker as the agent uses it, each request observed. */
+  private link(broker: Broker): Broker {
+    const { farm, pool } = this.options.config;
+    const asked = subjectsOf(farm);
+    const subjects = { [asked.next(pool)]: "next", [asked.beat(pool)]: "beat", [asked.report(pool)]: "report" } as const;
+    return observedLink(broker, { subjects, onEnd: this.metrics.onRequest });
   }
 
   private createAgent(opened: Opened, runtime: RuntimeSupervisor): Agent {
     const { config, logger, timings } = this.options;
     const { models, transfer, broker } = opened;
     const { workerId, firstLife } = opened.identity;
-    const startupMs = Math.round(performance.now() - this.startedAtMs);
-    const facts = { workerId, name: config.name, pool: config.pool, models, memoryBytes: config.memoryBytes, startupMs };
+    const facts = this.factsOf(opened.identity, models);
     const limits = {
       stallMs: config.stallMs,
       loadMs: config.loadLimitMs,
@@ -208,7 +242,7 @@ class Worker implements Component {
     };
     return createAgent({
       clock: this.clock,
-      link: broker,
+      link: this.link(broker),
       logger,
       journal: config.journalFolder === undefined ? noJournal : openJournal<WorkLine>(config.journalFolder, "worker", logger),
       draw: Math.random,
@@ -218,7 +252,7 @@ class Worker implements Component {
       firstLife,
       workerName: config.name,
       timings: { ...farmTimings, outageLimitMs: config.outageLimitMs, drainMs: config.drainMs, ...timings },
-      metrics: this.metrics,
+      metrics: this.agentMetrics,
       runtime,
       lostAttempts: this.lostRuns,
       crash: crashPoint(config.crashAt),

@@ -11,6 +11,7 @@ import type { DutyStore } from "./duty-contract.ts";
 import type { ExpansionStore } from "./expansion-contract.ts";
 import type { FailureStore, HealthStore } from "./health-contract.ts";
 import type { JobStore } from "./job-contract.ts";
+import type { MeasureStore } from "./measure-contract.ts";
 import type { MediaStore } from "./media-contract.ts";
 import type { OverviewStore } from "./overview-contract.ts";
 import type { ScalingStore } from "./scaling-contract.ts";
@@ -23,6 +24,7 @@ export type * from "./bench-contract.ts";
 export type * from "./books-contract.ts";
 export type * from "./expansion-contract.ts";
 export type * from "./job-contract.ts";
+export type * from "./measure-contract.ts";
 export type * from "./media-contract.ts";
 export type * from "./dispatch-contract.ts";
 export type * from "./duty-contract.ts";
@@ -49,4 +51,5 @@ export type Store = JobStore &
   BooksStore &
   BenchStore &
   ScalingStore &
+  MeasureStore &
   WebhookStore & { close(): Promise<void> };

@@ -16,6 +16,7 @@ import { createExpansion } from "./expansion.ts";
 import { createFailures } from "./failures.ts";
 import { createHealth } from "./health.ts";
 import { createJobs } from "./jobs.ts";
+import { createMeasures } from "./measures.ts";
 import { createMedia } from "./media.ts";
 import { createOverview } from "./overview.ts";
 import { createPreemption } from "./preemption.ts";
@@ -97,6 +98,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createDuties(context),
     ...createExpansion(context),
     ...createOverview(context),
+    ...createMeasures(context),
     ...createControls(context),
     ...createTenants(context),
     ...createHealth(context),
