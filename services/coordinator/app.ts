@@ -137,16 +137,15 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
   const { registry, metrics } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
   const options = { ...given, resources: measured(given.resources, registry) };
   const { config, resources, logger } = options;
-  const { store, broker } = resources;
   const subjects = subjectsOf(config.VAPFARM_FARM);
-  const hub = createWatchHub({ broker, subjects });
+  const hub = createWatchHub({ ...resources, subjects });
   const onEvents = (): void => {
     relay.nudge();
     if (expandSpec.isWaiting()) expand.nudge();
   };
   const onWaiting = (): void => expand.nudge();
   const { onAftermath } = metrics;
-  const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting, onAftermath });
+  const announcer = createAnnouncer({ ...resources, subjects, hub, logger, secondLookMs, onEvents, onWaiting, onAftermath });
   const parts: Parts = { ...options, timings, registry, metrics, hub, announcer, holder: randomUUID() };
   const relay = dutyOf(relaySpec(parts), parts);
   const expandSpec = expandSpecOf(parts);
