@@ -36,8 +36,10 @@ export function createScalingParts(options: ScalingPartsOptions): readonly Compo
   const { store, openCluster } = resources;
   const { scalingMs: intervalMs } = timings;
   if (settings === undefined) return [];
+  const { pools, unknownTaskMs } = settings;
+  const names = pools.map(({ name }) => name);
   const onCommitted = (aftermath: Aftermath): void => announcer.announce([aftermath]);
-  const metrics = createScalingMetrics(registry, store, logger);
+  const metrics = createScalingMetrics(registry, { store, pools: names, logger, leastAgeMs: intervalMs });
   const cluster = openCluster?.(metrics.onAnswer);
   const nudges: (() => void)[] = [];
   const nudge = (): void => nudges.forEach((each) => each());
@@ -48,11 +50,9 @@ export function createScalingParts(options: ScalingPartsOptions): readonly Compo
   const pods = cluster && watch<ClusterPod>("pods", cluster.pods);
   const nodes = cluster && settings.watchNodes ? watch<ClusterNode>("nodes", cluster.nodes) : undefined;
   const now = (): number => Date.now();
-  const { pools, unknownTaskMs } = settings;
   const { onScaled, onDisrupted } = metrics;
   const scaling = dutyOf(createScaling({ store, pools, cluster, pods, unknownTaskMs, intervalMs, now, logger, onCommitted, onScaled }));
   if (pods === undefined) return [scaling];
-  const names = pools.map(({ name }) => name);
   const disruptions = dutyOf(createDisruptions({ store, pools: names, pods, nodes, intervalMs, now, logger, onCommitted, onDisrupted }));
   nudges.push(() => disruptions.nudge());
   return [pods, ...(nodes === undefined ? [] : [nodes]), disruptions, scaling];

@@ -30,8 +30,20 @@ export type NodeSight =
       readonly taints: readonly string[];
     };
 
-export type DisruptionCause =
-  "evicted" | "preempted" | "tainted" | "shutdown" | "pressure" | "deleted" | "reclaimed" | "node_lost" | "node_gone" | "own_fault";
+export const disruptionCauses = [
+  "evicted",
+  "preempted",
+  "tainted",
+  "shutdown",
+  "pressure",
+  "deleted",
+  "reclaimed",
+  "node_lost",
+  "node_gone",
+  "own_fault",
+] as const;
+
+export type DisruptionCause = (typeof disruptionCauses)[number];
 
 export type Disruption = {
   readonly cause: DisruptionCause;
