@@ -30,8 +30,20 @@ export type NodeSight =
       readonly taints: readonly string[];
     };
 
-export type DisruptionCause =
-  "evicted" | "preempted" | "tainted" | "shutdown" | "pressure" | "deleted" | "reclaimed" | "node_lost" | "node_gone" | "own_fault";
+export const disruptionCauses = [
+  "evicted",
+  "preempted",
+  "tainted",
+  "shutdown",
+  "pressure",
+  "deleted",
+  "reclaimed",
+  "node_lost",
+  "node_gone",
+  "own_fault",
+] as const;
+
+export type DisruptionCause = (typeof disruptionCauses)[number];
 
 export type Disruption = {
   readonly cause: DisruptionCause;
@@ -79,9 +91,6 @@ export function disruptionOf(pod: PodSight, node: NodeSight): Disruption | undef
   if (pod.isDeleting) return excuse("deleted", "its pod is being deleted", leaveBefore(pod));
   return ofNode(node);
 }
-
-/** Of a pod that is there no more, although nobody saw it end. */
-export const vanished: Disruption = { cause: "deleted", message: "its pod was deleted", isExcuse: true, leaveInMs: undefined };
 
 function announced(pod: PodSight, { reason, message }: { readonly reason: string; readonly message: string }): Disruption {
   const cause = pod.statusReason === "Evicted" && reason === "TerminationByKubelet" ? "pressure" : (reasons[reason] ?? "evicted");

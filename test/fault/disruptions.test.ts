@@ -8,7 +8,7 @@ import { faultTimeoutMs as timeoutMs, useScene } from "../support/fault/scene.ts
 import { type KubeApi, namespace, startKubeApi } from "../support/kube/api-server.ts";
 import { until } from "../support/until.ts";
 
-const pool = "default";
+const pool = "local";
 const labels = { "app.kubernetes.io/name": "vapfarm", "app.kubernetes.io/component": "worker", "vapfarm.io/pool": pool };
 const names = ["worker-1", "worker-2"];
 let api: KubeApi;

@@ -1,10 +1,12 @@
 /**
- * Metrics of scaling: gauges from what was decided last, read at each scrape, so that every coordinator shows the same; counters are this process's.
+ * Metrics of scaling: gauges from what was decided last, read from the store, so that every coordinator shows the same; counters are this process's.
  */
-import type { Disruption } from "../../domain/disruption.ts";
+import { type Disruption, disruptionCauses } from "../../domain/disruption.ts";
 import type { Logger } from "../../platform/logging.ts";
-import type { Metrics } from "../../platform/metrics.ts";
-import type { ScalingStore } from "../store/store-contract.ts";
+import { type Metrics, seriesOf, startAtZero } from "../../platform/metrics.ts";
+import { createSampler, type Sample } from "../../platform/sample.ts";
+import { createStoreGauge } from "../metrics/store-gauges.ts";
+import type { ScaleRecord, ScalingStore } from "../store/store-contract.ts";
 
 export type ScalingMetrics = {
   readonly onAnswer: (answer: { readonly verb: string; readonly code: number }) => void;
@@ -12,9 +14,17 @@ export type ScalingMetrics = {
   readonly onDisrupted: (cause: Disruption["cause"]) => void;
 };
 
+export type ScalingMetricsOptions = {
+  readonly store: Pick<ScalingStore, "scaleRecords">;
+  readonly pools: readonly string[];
+  readonly logger: Logger;
+  /** Decisions that are younger are not read again. */
+  readonly leastAgeMs: number;
+};
+
 /** Registers them; called only where pools are scaled. */
-export function createScalingMetrics(metrics: Metrics, store: Pick<ScalingStore, "scaleRecords">, logger: Logger): ScalingMetrics {
-  registerPools(metrics, store, logger);
+export function createScalingMetrics(metrics: Metrics, options: ScalingMetricsOptions): ScalingMetrics {
+  registerPools(metrics, options);
   const requests = metrics.counter("vapfarm_kube_requests_total", "Answers of the Kubernetes API; code 0: there was none", [
     "verb",
     "code",
@@ -23,7 +33,15 @@ export function createScalingMetrics(metrics: Metrics, store: Pick<ScalingStore,
     "pool",
     "direction",
   ]);
+  startAtZero(
+    changes,
+    options.pools.flatMap((pool) => [
+      { pool, direction: "up" },
+      { pool, direction: "down" },
+    ]),
+  );
   const disruptions = metrics.counter("vapfarm_disruptions_total", "Workers that the cluster took or was about to, by cause", ["cause"]);
+  startAtZero(disruptions, seriesOf("cause", disruptionCauses));
   return {
     onAnswer: ({ verb, code }) => requests.inc({ verb, code: String(code) }),
     onScaled: ({ pool, direction }) => changes.inc({ pool, direction }),
@@ -31,27 +49,21 @@ export function createScalingMetrics(metrics: Metrics, store: Pick<ScalingStore,
   };
 }
 
-function registerPools(metrics: Metrics, store: Pick<ScalingStore, "scaleRecords">, logger: Logger): void {
-  const current = metrics.gauge("vapfarm_pool_workers_current", "Workers that the cluster is asked for", ["pool"]);
-  const loads = metrics.gauge("vapfarm_pool_load_seconds", "How long a worker takes to serve, as scaling sees it", ["pool"]);
-  const backlogs = metrics.gauge("vapfarm_pool_backlog_seconds", "Expected device time of admitted work that may start", ["pool"]);
-  metrics.sampledGauge({
-    name: "vapfarm_pool_workers_desired",
-    help: "Workers that a pool should have, as scaling decided last",
-    labels: ["pool"],
-    async sample(desired) {
-      try {
-        const records = await store.scaleRecords();
-        for (const gauge of [desired, current, loads, backlogs]) gauge.reset();
-        for (const { pool, ...record } of records) {
-          desired.set({ pool }, record.desired);
-          current.set({ pool }, record.asked);
-          loads.set({ pool }, record.loadMs / 1_000);
-          backlogs.set({ pool }, record.backlogMs / 1_000);
-        }
-      } catch (thrown) {
-        logger.warn({ err: thrown }, "what scaling decided could not be read; the metrics are those of the last scrape");
-      }
-    },
+function registerPools(metrics: Metrics, { store, logger, leastAgeMs }: ScalingMetricsOptions): void {
+  const sampler = createSampler({ clock: () => performance.now(), logger, leastAgeMs });
+  const gaugeOf = (name: string, help: string, valueOf: (record: ScaleRecord) => number) => {
+    const gauge = createStoreGauge(metrics, { name, help, labels: ["pool"], sample: (): Sample => records });
+    return (found: readonly ScaleRecord[]): void => gauge.show(found.map((record) => [{ pool: record.pool }, valueOf(record)]));
+  };
+  const gauges = [
+    gaugeOf("vapfarm_pool_workers_desired", "Workers that a pool should have, as scaling decided last", ({ desired }) => desired),
+    gaugeOf("vapfarm_pool_workers_current", "Workers that the cluster is asked for", ({ asked }) => asked),
+    gaugeOf("vapfarm_pool_load_seconds", "How long a worker takes to serve, as scaling sees it", ({ loadMs }) => loadMs / 1_000),
+    gaugeOf("vapfarm_pool_backlog_seconds", "Expected device time of admitted work that may start", ({ backlogMs }) => backlogMs / 1_000),
+  ];
+  const records = sampler.add({
+    name: "scaling",
+    read: () => store.scaleRecords(),
+    show: (found) => gauges.forEach((show) => show(found)),
   });
 }

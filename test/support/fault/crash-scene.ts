@@ -5,7 +5,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
-import type { Timings } from "../../../services/coordinator/app.ts";
+import type { Timings } from "../../../services/coordinator/app-parts.ts";
 import { type StoreCrashPoint, storeCrashPoints } from "../../../services/coordinator/store/crash-points.ts";
 import { toFarmError } from "../../../services/domain/errors.ts";
 import { AttemptReport, type TaskClaim } from "../../../services/gen/proto/vapfarm/v1/dispatch.ts";
