@@ -10,8 +10,19 @@ import { order } from "./order.ts";
 import { recovery } from "./recovery.ts";
 import { type Bench, printFigures } from "./report.ts";
 import { suite } from "./suite.ts";
+import { tracing } from "./tracing.ts";
 
-const benches: Readonly<Record<string, Bench>> = { numerics, checkpoints, dispatch, order, manifests, farm: wholeFarm, recovery, suite };
+const benches: Readonly<Record<string, Bench>> = {
+  numerics,
+  checkpoints,
+  dispatch,
+  order,
+  manifests,
+  farm: wholeFarm,
+  recovery,
+  suite,
+  tracing,
+};
 const short = process.argv.includes("--short");
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 
