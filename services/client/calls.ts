@@ -7,6 +7,7 @@ import * as benchMessages from "../gen/proto/vapfarm/v1/bench.ts";
 import * as booksMessages from "../gen/proto/vapfarm/v1/books.ts";
 import * as farmMessages from "../gen/proto/vapfarm/v1/farm.ts";
 import { type DeepPartial, type FarmServiceClient, FarmServiceService } from "../gen/proto/vapfarm/v1/farm.ts";
+import * as modelMessages from "../gen/proto/vapfarm/v1/models.ts";
 import * as operatorMessages from "../gen/proto/vapfarm/v1/operator.ts";
 import {
   type CallOptions,
@@ -57,7 +58,13 @@ type RequestName = `${Capitalize<Name>}Request`;
 
 const deadlines: Readonly<Partial<Record<Name, number>>> = { submitRenders: batchMs, startRun: batchMs };
 // Each method has a request of its own, named after it: the protos' linter sees to that, and the compiler that none is missing here.
-const requests: Readonly<Record<RequestName, Message>> = { ...farmMessages, ...operatorMessages, ...booksMessages, ...benchMessages };
+const requests: Readonly<Record<RequestName, Message>> = {
+  ...farmMessages,
+  ...operatorMessages,
+  ...booksMessages,
+  ...benchMessages,
+  ...modelMessages,
+};
 
 /** The calls over a connected client. */
 export function farmCalls(wire: FarmServiceClient, defaults: CallDefaults): FarmCalls {

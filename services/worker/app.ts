@@ -8,13 +8,16 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import packageManifest from "../../package.json" with { type: "json" };
 import { FarmError } from "../domain/errors.ts";
+import type { OpenStore } from "../platform/artifacts/artifact-store.ts";
+import { measureStore } from "../platform/artifacts/measured-store.ts";
 import { openArtifactStore } from "../platform/artifacts/open-store.ts";
 import { createHttpServer, type HttpServer } from "../platform/http.ts";
 import { noJournal, openJournal } from "../platform/journal.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
-import { createMetrics } from "../platform/metrics.ts";
+import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import { findModels, type HeldManifest, lackOf } from "../platform/models/repository.ts";
 import { type Broker, connectBroker } from "../platform/nats/broker.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
@@ -22,13 +25,14 @@ import { createTracer } from "../platform/tracing/create-tracer.ts";
 import { countDroppedSpans } from "../platform/tracing/dropped-spans.ts";
 import type { Tracer } from "../platform/tracing/tracer.ts";
 import type { WorkerConfig } from "./config.ts";
-import { describeWorker, startIdentity, type WorkerIdentity } from "./identity.ts";
+import { describeWorker, startIdentity, type WorkerFacts, type WorkerIdentity } from "./identity.ts";
 import { type Agent, createAgent } from "./session/agent.ts";
 import { type AgentMetrics, createAgentMetrics } from "./session/agent-metrics.ts";
 import { crashPoint } from "../platform/crash-points.ts";
 import type { AgentTimings } from "./session/agent-ports.ts";
 import type { TransferPort } from "./session/attempt-ports.ts";
 import { type Clock, systemClock } from "./session/clock.ts";
+import { observedLink } from "./session/observed-link.ts";
 import type { WorkLine } from "./session/work-journal.ts";
 import { secretsOf } from "./supervise/log-tail.ts";
 import { openPidFile } from "./supervise/pid-file.ts";
@@ -38,6 +42,7 @@ import { createTailTeller, type TailTeller } from "./supervise/tail-teller.ts";
 import { openArtifactCache } from "./transfer/artifact-cache.ts";
 import { openScratch } from "./transfer/scratch.ts";
 import { createTransfer } from "./transfer/workspace.ts";
+import { createWorkerMetrics, servedModel, type WorkerMetrics } from "./worker-metrics.ts";
 
 export type WorkerApp = Component & {
   httpAddress(): string;
@@ -56,6 +61,8 @@ export type WorkerAppOptions = {
   readonly runtimeEntry?: string;
   /** Other intervals than the farm's, for tests. */
   readonly timings?: Partial<AgentTimings>;
+  /** When the agent's start began, as `performance.now` counts; when it was built, where that is not told. */
+  readonly startedAtMs?: number;
 };
 
 const runtimeEntry = fileURLToPath(new URL("runtime/main.ts", import.meta.url));
@@ -84,12 +91,12 @@ export function stopDeadlineMs(config: WorkerConfig): number {
 
 /** Nothing runs before `start`. */
 export function createWorkerApp(options: WorkerAppOptions): WorkerApp {
-  const metrics = createMetrics();
   const { config, logger } = options;
+  const metrics = createMetrics({ pool: config.pool });
   const resource = { "vapfarm.farm": config.farm, "vapfarm.pool": config.pool, "vapfarm.worker": config.name };
   const onDropped = countDroppedSpans(metrics);
   const tracer = createTracer({ config: config.tracing, service: "worker", resource, logger, onDropped });
-  const worker = new Worker(options, createAgentMetrics(metrics), tracer);
+  const worker = new Worker(options, metrics, tracer);
   const http: HttpServer = createHttpServer({ address: options.config.httpAddress, metrics, ready: () => worker.ready() });
   return { ...sequence([http, tracer, worker]), httpAddress: () => http.address(), kill: () => worker.kill(), ended: worker.ended.promise };
 }
@@ -97,6 +104,7 @@ export function createWorkerApp(options: WorkerAppOptions): WorkerApp {
 /** What must be opened before the agent can be built. */
 type Opened = {
   readonly identity: WorkerIdentity;
+  readonly facts: WorkerFacts;
   readonly models: readonly HeldManifest[];
   readonly transfer: TransferPort;
   readonly broker: Broker;
@@ -105,21 +113,31 @@ type Opened = {
 class Worker implements Component {
   readonly ended = Promise.withResolvers<FarmError>();
   private readonly options: WorkerAppOptions;
-  private readonly metrics: AgentMetrics;
+  private readonly agentMetrics: AgentMetrics;
+  private readonly metrics: WorkerMetrics;
   private readonly tracer: Tracer;
   private readonly tails: TailTeller;
   private readonly clock: Clock = systemClock();
+  private readonly startedAtMs: number;
   private socketFolder: string | undefined;
   private broker: Broker | undefined;
   private supervisor: RuntimeSupervisor | undefined;
   private runtimeLog: RuntimeLog | undefined;
   private lostRuns: readonly LostRun[] = [];
   private agent: Agent | undefined;
+  private artifacts: OpenStore | undefined;
 
-  constructor(options: WorkerAppOptions, metrics: AgentMetrics, tracer: Tracer) {
+  constructor(options: WorkerAppOptions, metrics: Metrics, tracer: Tracer) {
     this.options = options;
-    this.metrics = metrics;
+    this.startedAtMs = options.startedAtMs ?? performance.now();
     this.tracer = tracer;
+    this.agentMetrics = createAgentMetrics(metrics, this.clock);
+    this.metrics = createWorkerMetrics(metrics, {
+      version: packageManifest.version,
+      memoryBytes: options.config.memoryBytes,
+      ready: () => this.ready(),
+      runtimeProcessId: () => this.supervisor?.processId(),
+    });
     const subjects = subjectsOf(options.config.farm);
     this.tails = createTailTeller({
       clock: this.clock,
@@ -133,14 +151,18 @@ class Worker implements Component {
     const { config, logger } = this.options;
     const identity = await startIdentity(config.folder);
     const models = await heldModels(this.options);
+    this.agentMetrics.serves(models.map(servedModel));
     const transfer = await this.openTransfer();
     this.supervisor = await this.createSupervisor(await this.openLog());
     await this.supervisor.start();
     this.broker = await connectBroker({ url: config.natsUrl, name: `worker ${config.name}`, logger });
+    this.metrics.onConnected(this.broker);
     await this.tails.start();
-    this.agent = this.createAgent({ identity, models, transfer, broker: this.broker }, this.supervisor);
+    const facts = this.factsOf(identity, models);
+    this.agent = this.createAgent({ identity, facts, models, transfer, broker: this.broker }, this.supervisor);
     void this.agent.ended.then((error) => this.ended.resolve(error));
     await this.agent.start();
+    this.metrics.onStarted(describeWorker(facts, this.supervisor.description()), facts.startupMs / 1_000);
     logger.info({ workerId: identity.workerId, pool: config.pool, models: models.map(({ name }) => name) }, "worker ready");
   }
 
@@ -150,6 +172,7 @@ class Worker implements Component {
     await this.tails.stop();
     this.runtimeLog?.close();
     await this.broker?.close();
+    await this.artifacts?.close();
     if (this.socketFolder !== undefined) await rm(this.socketFolder, { recursive: true, force: true });
   }
 
@@ -169,8 +192,10 @@ class Worker implements Component {
   private async openTransfer(): Promise<TransferPort> {
     const { config, logger } = this.options;
     const scratch = await openScratch(join(config.folder, "scratch"), logger);
-    const cache = await openArtifactCache(join(config.folder, "cache"), config.cacheBytes);
-    const store = await openArtifactStore(config.artifacts);
+    const cache = await openArtifactCache(join(config.folder, "cache"), config.cacheBytes, this.metrics.cache);
+    const { natsUrl, s3 } = config;
+    this.artifacts = await openArtifactStore(config.artifacts, { s3, natsUrl, name: `worker ${config.name}`, logger });
+    const store = measureStore(this.artifacts, this.metrics.onArtifact);
     return createTransfer({ scratch, cache, store, clock: this.clock, draw: Math.random, retry: storeRetry });
   }
 
@@ -202,15 +227,30 @@ class Worker implements Component {
       provider: config.providers.join(","),
       readyMs: runtimeReadyMs,
       restart,
-      onRestart: () => this.metrics.runtimeRestarted(),
+      onRestart: this.metrics.onRuntimeRestart,
+      onCall: this.metrics.onStageCall,
     });
+  }
+
+  /** As of now: it can work. */
+  private factsOf({ workerId }: WorkerIdentity, models: readonly HeldManifest[]): WorkerFacts {
+    const { name, pool, memoryBytes } = this.options.config;
+    const startupMs = Math.round(performance.now() - this.startedAtMs);
+    return { workerId, name, pool, models, memoryBytes, startupMs };
+  }
+
+  /** The broker as the agent uses it, each request observed. */
+  private link(broker: Broker): Broker {
+    const { farm, pool } = this.options.config;
+    const asked = subjectsOf(farm);
+    const subjects = { [asked.next(pool)]: "next", [asked.beat(pool)]: "beat", [asked.report(pool)]: "report" } as const;
+    return observedLink(broker, { subjects, onEnd: this.metrics.onRequest });
   }
 
   private createAgent(opened: Opened, runtime: RuntimeSupervisor): Agent {
     const { config, logger, timings } = this.options;
-    const { models, transfer, broker } = opened;
+    const { facts, models, transfer, broker } = opened;
     const { workerId, firstLife } = opened.identity;
-    const facts = { workerId, name: config.name, pool: config.pool, models, memoryBytes: config.memoryBytes };
     const limits = {
       stallMs: config.stallMs,
       loadMs: config.loadLimitMs,
@@ -223,7 +263,7 @@ class Worker implements Component {
     };
     return createAgent({
       clock: this.clock,
-      link: broker,
+      link: this.link(broker),
       logger,
       journal: config.journalFolder === undefined ? noJournal : openJournal<WorkLine>(config.journalFolder, "worker", logger),
       draw: Math.random,
@@ -233,7 +273,7 @@ class Worker implements Component {
       firstLife,
       workerName: config.name,
       timings: { ...farmTimings, outageLimitMs: config.outageLimitMs, drainMs: config.drainMs, ...timings },
-      metrics: this.metrics,
+      metrics: this.agentMetrics,
       tracer: this.tracer,
       runtime,
       lostAttempts: this.lostRuns,

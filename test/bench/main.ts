@@ -9,6 +9,7 @@ import { numerics } from "./numerics.ts";
 import { order } from "./order.ts";
 import { recovery } from "./recovery.ts";
 import { type Bench, printFigures } from "./report.ts";
+import { scaling } from "./scaling.ts";
 import { suite } from "./suite.ts";
 import { tracing } from "./tracing.ts";
 
@@ -20,6 +21,7 @@ const benches: Readonly<Record<string, Bench>> = {
   manifests,
   farm: wholeFarm,
   recovery,
+  scaling,
   suite,
   tracing,
 };

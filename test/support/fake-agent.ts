@@ -210,6 +210,8 @@ export function createFakeAgent({ leaveAtOnce = false }: { readonly leaveAtOnce?
         else clock.after(typeof options === "number" ? options : options.timeoutMs, () => reject(new FarmError("DEADLINE_PASSED")));
       }),
   };
+  const agentMetrics = createAgentMetrics(metrics, clock);
+  agentMetrics.serves([{ name: "demo", stages: ["denoise"] }]);
   const agent = createAgent({
     clock,
     link,
@@ -232,7 +234,7 @@ export function createFakeAgent({ leaveAtOnce = false }: { readonly leaveAtOnce?
       progressMs: 250,
       retry: { firstMs: 100, mostMs: 1_000 },
     },
-    metrics: createAgentMetrics(metrics),
+    metrics: agentMetrics,
     tracer: noTracer,
     runtime,
     crash: () => undefined,

@@ -4,6 +4,8 @@
  * Invariants: a row is marked only once its copy is in the stream; each append names the subject's expected last sequence, so two relays
  * (one of them stalled) cannot double or reorder. When the sequence is another, the stream's last message says how far the copy is: its event
  * number or above needs no sending. A lost stream is made anew and gets the rows that are unsent; the log itself is in Postgres.
+ * After a restore the log's numbers are used anew: recovering raises the farm's epoch and marks every row unsent, and a stream that
+ * copied another epoch is emptied first.
  */
 import { toFarmError } from "../../domain/errors.ts";
 import { JobEvent } from "../../gen/proto/vapfarm/v1/farm.ts";
@@ -13,7 +15,7 @@ import type { DutyStore, EventView } from "../store/store-contract.ts";
 import type { DutySpec } from "./duty.ts";
 
 export type RelayOptions = {
-  readonly store: Pick<DutyStore, "unsentEvents" | "markEventsSent">;
+  readonly store: Pick<DutyStore, "unsentEvents" | "markEventsSent" | "farmEpoch">;
   readonly openStream: () => Promise<EventStream>;
   readonly subjectOf: (jobId: string) => string;
   readonly intervalMs: number;
@@ -51,9 +53,9 @@ export function createRelay(options: RelayOptions): DutySpec {
   };
 }
 
-async function openEnsured({ openStream, maxAgeMs }: RelayOptions): Promise<EventStream> {
+async function openEnsured({ store, openStream, maxAgeMs }: RelayOptions): Promise<EventStream> {
   const stream = await openStream();
-  await stream.ensure(maxAgeMs);
+  await stream.ensure({ maxAgeMs, epoch: await store.farmEpoch() });
   return stream;
 }
 

@@ -3,7 +3,7 @@
  * not happen.
  */
 import { type FarmError, toFarmError } from "../../domain/errors.ts";
-import { type CallContext, clientStream, serverStream, unary, whileWaitedFor } from "../../platform/grpc/handlers.ts";
+import { type Around, type CallContext, clientStream, serverStream, unary, whileWaitedFor } from "../../platform/grpc/handlers.ts";
 import type { Logger } from "../../platform/logging.ts";
 import { parseTraceparent, type TraceContext, traceparentHeader } from "../../platform/tracing/trace-context.ts";
 import { noTracer, type Tracer } from "../../platform/tracing/tracer.ts";
@@ -40,37 +40,29 @@ export type Methods = {
 /** The wrappers for one service. */
 export function createMethods(options: MethodOptions): Methods {
   const observe = createObserver(options);
-  const enter = (spec: MethodSpec, context: CallContext, trace: TraceContext | undefined): Call => {
+  const enter = (spec: MethodSpec, context: CallContext): Call => {
     const caller = options.callers(context.header("authorization"));
     requireRole(caller, spec.needs);
-    return { caller, signal: context.signal, trace };
+    return { caller, signal: context.signal, trace: context.trace };
   };
   return {
     unary: (spec, handler) =>
-      unary((request, context) =>
-        observe({ spec, context }, (trace) => whileWaitedFor(context.signal, async () => handler(request, enter(spec, context, trace)))),
-      ),
-    serverStream: (spec, handler) =>
-      serverStream((request, context) =>
-        observedStream({ spec, context }, observe, (trace) => handler(request, enter(spec, context, trace))),
-      ),
-    clientStream: (spec, handler) =>
-      clientStream((requests, context) => observe({ spec, context }, async (trace) => handler(requests, enter(spec, context, trace)))),
+      unary((request, context) => whileWaitedFor(context.signal, async () => handler(request, enter(spec, context))), observe(spec)),
+    serverStream: (spec, handler) => serverStream((request, context) => handler(request, enter(spec, context)), observe(spec)),
+    clientStream: (spec, handler) => clientStream(async (requests, context) => handler(requests, enter(spec, context)), observe(spec)),
   };
 }
 
-type Observed = { readonly spec: MethodSpec; readonly context: CallContext };
-type Observer = <T>(observed: Observed, work: (trace: TraceContext | undefined) => Promise<T>) => Promise<T>;
-
-function createObserver({ logger, onEnd, tracer = noTracer }: MethodOptions): Observer {
-  return async ({ spec, context }, work) => {
+/** How a call ends is told with a code: a stream that its caller leaves, or that outlives its deadline, has that as its end. */
+function createObserver({ logger, onEnd, tracer = noTracer }: MethodOptions): (spec: MethodSpec) => Around {
+  return (spec) => async (context, work) => {
     const begun = performance.now();
     const parent = tracer.isOn ? parseTraceparent(context.header(traceparentHeader)) : undefined;
     const attributes = { "rpc.system": "grpc", "rpc.service": "vapfarm.v1.FarmService", "rpc.method": spec.name };
     const span = tracer.begin(`FarmService/${spec.name}`, { parent, kind: "server", attributes });
     const end = (code: string): void => onEnd({ method: spec.name, code, seconds: (performance.now() - begun) / 1000 });
     try {
-      const outcome = await work(span.context);
+      const outcome = await work({ ...context, trace: span.context });
       end("OK");
       span.end();
       return outcome;
@@ -87,28 +79,4 @@ function createObserver({ logger, onEnd, tracer = noTracer }: MethodOptions): Ob
 function logFailure(logger: Logger, method: string, error: FarmError): void {
   if (error.row.status === "INTERNAL") logger.error({ err: error, code: error.code, method }, "a call failed");
   else logger.debug({ code: error.code, reason: error.message, method }, "a call was refused");
-}
-
-async function* observedStream<A>(
-  of: Observed,
-  observe: Observer,
-  open: (trace: TraceContext | undefined) => AsyncIterable<A>,
-): AsyncGenerator<A> {
-  const ended = Promise.withResolvers<undefined>();
-  let begun: TraceContext | undefined;
-  const observed = observe(of, (trace) => {
-    begun = trace;
-    return ended.promise;
-  });
-  observed.catch(() => undefined);
-  try {
-    yield* open(begun);
-    ended.resolve(undefined);
-  } catch (thrown) {
-    ended.reject(toFarmError(thrown));
-    throw thrown;
-  } finally {
-    // A caller that leaves early has had what it wanted.
-    ended.resolve(undefined);
-  }
 }

@@ -35,6 +35,7 @@ import {
   violationOfRow,
 } from "./run-request.ts";
 import { runUnknown } from "./runs.ts";
+import { withModelsOfNow } from "./served-model.ts";
 import { conflict, findSubmittedJob, jobViolationsOf, missingUpload, settle } from "./submission.ts";
 import type { ManifestDependencies } from "./submit-manifest.ts";
 import { suiteOf } from "./suites.ts";
@@ -63,7 +64,7 @@ export function createStartRun(dependencies: StartRunDependencies) {
         return await answer(dependencies, tenant, { runId: first.jobId, existed: true });
       }
       refuseAny([...runViolations(request, suite), ...jobViolationsOf(dependencies, job)]);
-      return await checkAndStore(dependencies, { request, suite, call });
+      return await checkAndStore(await withModelsOfNow(dependencies), { request, suite, call });
     });
 }
 
@@ -163,7 +164,7 @@ function runToStore(request: StartRunRequest, parts: RunParts): RunToStore {
     model: spec.model,
     modelDigest: model.digest,
     hasTrainedWeights: model.manifest.weights === "trained",
-    metricsModel: metrics?.name ?? "",
+    metricsModel: metrics?.reference ?? "",
     hasTrainedMetrics: metrics?.weights === "trained",
     metrics: metricNames.filter((metric) => asked.includes(metric)),
     seeds: seedsOf(request),

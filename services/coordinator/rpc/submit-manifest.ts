@@ -25,7 +25,8 @@ import { type ManifestStream, readManifest } from "./manifest-messages.ts";
 import type { Call } from "./method.ts";
 import { jobToStore, manifestRenderOf } from "./plan-job.ts";
 import { openRowFile, type RowFile } from "./row-file.ts";
-import type { Slots } from "./slots.ts";
+import type { Slots } from "../../platform/slots.ts";
+import { withModelsOfNow } from "./served-model.ts";
 import { conflict, findSubmittedJob, jobViolationsOf, missingUpload, settle, type SubmitDependencies, withChecked } from "./submission.ts";
 import { jobRequestFromProto, renderRequestFromProto } from "./submit-mapping.ts";
 
@@ -61,7 +62,7 @@ export function createSubmitManifest(dependencies: ManifestDependencies) {
       refuseAny(jobViolationsOf(dependencies, request));
       const file = await openRowFile<ManifestRender>(join(dependencies.temporaryFolder, `manifest-${randomUUID()}`));
       try {
-        return await checkAndStore(dependencies, { stream, file, call });
+        return await checkAndStore(await withModelsOfNow(dependencies), { stream, file, call });
       } finally {
         await file.remove();
       }

@@ -11,8 +11,11 @@ import type { DutyStore } from "./duty-contract.ts";
 import type { ExpansionStore } from "./expansion-contract.ts";
 import type { FailureStore, HealthStore } from "./health-contract.ts";
 import type { JobStore } from "./job-contract.ts";
+import type { MeasureStore } from "./measure-contract.ts";
 import type { MediaStore } from "./media-contract.ts";
+import type { ModelStore } from "./model-contract.ts";
 import type { OverviewStore } from "./overview-contract.ts";
+import type { ScalingStore } from "./scaling-contract.ts";
 import type { TenantStore } from "./tenant-contract.ts";
 import type { TraceStore } from "./trace-contract.ts";
 import type { PreemptionStore } from "./preemption-contract.ts";
@@ -23,7 +26,9 @@ export type * from "./bench-contract.ts";
 export type * from "./books-contract.ts";
 export type * from "./expansion-contract.ts";
 export type * from "./job-contract.ts";
+export type * from "./measure-contract.ts";
 export type * from "./media-contract.ts";
+export type * from "./model-contract.ts";
 export type * from "./dispatch-contract.ts";
 export type * from "./duty-contract.ts";
 export type * from "./health-contract.ts";
@@ -33,10 +38,12 @@ export type * from "./tenant-contract.ts";
 export type * from "./trace-contract.ts";
 export type * from "./preemption-contract.ts";
 export type * from "./run-contract.ts";
+export type * from "./scaling-contract.ts";
 export type * from "./webhook-contract.ts";
 
 export type Store = JobStore &
   MediaStore &
+  ModelStore &
   DispatchStore &
   DutyStore &
   ExpansionStore &
@@ -48,6 +55,8 @@ export type Store = JobStore &
   PreemptionStore &
   BooksStore &
   BenchStore &
+  MeasureStore &
+  ScalingStore &
   TraceStore &
   TailStore &
   WebhookStore & { close(): Promise<void> };

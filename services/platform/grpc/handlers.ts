@@ -12,6 +12,7 @@ import type {
 } from "@grpc/grpc-js";
 import { once } from "node:events";
 import { FarmError } from "../../domain/errors.ts";
+import type { TraceContext } from "../tracing/trace-context.ts";
 import { allWellFormed, wellFormed } from "./malformed-request.ts";
 import { toServiceError } from "./status.ts";
 
@@ -22,6 +23,8 @@ export type CallContext = {
   /** First value of a metadata key, as text. */
   header(name: string): string | undefined;
   readonly peer: string;
+  /** Where the call stands in a trace, as what stands around its work says. */
+  readonly trace?: TraceContext | undefined;
 };
 
 type AnyCall = ServerUnaryCall<never, never> | ServerReadableStream<never, never> | ServerWritableStream<never, never>;
@@ -53,15 +56,26 @@ function hasPassed(call: Cancellable): boolean {
   return Number(call.getDeadline()) <= Date.now();
 }
 
+/**
+ * What stands around the work of each call, its reading included: it may add to what the handler knows of the call, sees how the work ends and
+ * lets that through.
+ */
+export type Around = <T>(context: CallContext, work: (context: CallContext) => Promise<T>) => Promise<T>;
+
+const nothingAround: Around = (context, work) => work(context);
+
 /** What is thrown at once rejects too. */
 async function settled<T>(work: () => Promise<T>): Promise<T> {
   return work();
 }
 
 /** One request, one answer. */
-export function unary<Q, A>(handler: (request: Q, context: CallContext) => Promise<A>): handleUnaryCall<Q, A> {
+export function unary<Q, A>(
+  handler: (request: Q, context: CallContext) => Promise<A>,
+  around: Around = nothingAround,
+): handleUnaryCall<Q, A> {
   return (call, callback) => {
-    settled(() => handler(wellFormed(call.request), contextOf(call))).then(
+    settled(() => around(contextOf(call), async (context) => handler(wellFormed(call.request), context))).then(
       (answer) => callback(null, answer),
       (thrown: unknown) => callback(toServiceError(thrown)),
     );
@@ -82,13 +96,24 @@ export async function whileWaitedFor<T>(signal: AbortSignal, work: () => Promise
 }
 
 /** One request, a stream of answers; the iterable is ended early when the caller goes. */
-export function serverStream<Q, A>(handler: (request: Q, context: CallContext) => AsyncIterable<A>): handleServerStreamingCall<Q, A> {
+export function serverStream<Q, A>(
+  handler: (request: Q, context: CallContext) => AsyncIterable<A>,
+  around: Around = nothingAround,
+): handleServerStreamingCall<Q, A> {
   return (call) => {
     const context = contextOf(call);
-    settled(() => writeAll(call, handler(wellFormed(call.request), context), context.signal)).then(
+    const work = async (known: CallContext): Promise<void> => {
+      await writeAll(call, handler(wellFormed(call.request), known), context.signal);
+      // Whoever stands around hears that the caller went; nobody else does.
+      context.signal.throwIfAborted();
+    };
+    settled(() => around(context, work)).then(
       () => call.end(),
-      // Destroying the stream would end it without its status.
-      (thrown: unknown) => call.emit("error", toServiceError(thrown)),
+      (thrown: unknown) => {
+        if (context.signal.aborted) call.end();
+        // Destroying the stream would end it without its status.
+        else call.emit("error", toServiceError(thrown));
+      },
     );
   };
 }
@@ -107,9 +132,10 @@ async function writeAll<Q, A>(call: ServerWritableStream<Q, A>, answers: AsyncIt
 /** A stream of requests, one answer. */
 export function clientStream<Q, A>(
   handler: (requests: AsyncIterable<Q>, context: CallContext) => Promise<A>,
+  around: Around = nothingAround,
 ): handleClientStreamingCall<Q, A> {
   return (call, callback) => {
-    handler(allWellFormed(call as AsyncIterable<Q>), contextOf(call)).then(
+    around(contextOf(call), (context) => handler(allWellFormed(call as AsyncIterable<Q>), context)).then(
       (answer) => callback(null, answer),
       (thrown: unknown) => callback(toServiceError(thrown)),
     );

@@ -13,6 +13,9 @@ const steering = "one statement of a person, who sees that it failed and says it
 const uploading =
   "its client asks how far it came and goes on there; what is left over is collected (test/fault/interrupted-streams.test.ts)";
 
+const pushing =
+  "its client pushes again: what is there is not sent, and finishing twice is finishing once (test/integration/models/versions.test.ts)";
+
 /** Calls that commit. */
 const excused = {
   placeHold: steering,
@@ -36,6 +39,12 @@ const excused = {
   appendUploadPart: uploading,
   finishUpload: uploading,
   dropUpload: uploading,
+  beginPush: pushing,
+  chunkStored: pushing,
+  chunksLost: pushing,
+  finishPush: pushing,
+  moveAlias: steering,
+  removeVersions: steering,
   tendOrder: "upkeep of sums: claims work without it, and the next round does what this one did not",
   learnShapes: "each coordinator says it at its start, and the larger of two stays",
   holdDuty: "every other point of a duty leaves it held by the dead",
@@ -56,6 +65,13 @@ const reading = [
   "artifactOfRender",
   "getUpload",
   "listUploadParts",
+  "chunkBytes",
+  "servedVersions",
+  "farmJsons",
+  "listVersions",
+  "versionFiles",
+  "listAliases",
+  "aliasMoves",
   "idleWorkers",
   "tailNeeds",
   "attemptOwners",

@@ -26,6 +26,7 @@ function eventRows(rows: readonly EventView[]) {
   const sent = new Map<string, number>();
   return {
     sent,
+    farmEpoch: () => Promise.resolve(7),
     unsentEvents: (limit: number) => Promise.resolve(rows.filter(({ jobId, number }) => number > (sent.get(jobId) ?? 0)).slice(0, limit)),
     markEventsSent: (jobId: string, upTo: number) => Promise.resolve(void sent.set(jobId, upTo)),
   };
@@ -88,8 +89,10 @@ describe("the relay", () => {
     const unmarked = eventRows(rows.slice(0, 2));
     await relayOf(unmarked, stream).run(1, signal);
     const store = eventRows(rows);
-    await relayOf(store, stream).run(2, signal);
+    const copied: string[] = [];
+    await relayOf(store, stream, (events) => copied.push(...events.map(({ kind }) => kind))).run(2, signal);
     expect(numbers("events.a")).toEqual([1, 2, 3]);
+    expect(copied).toEqual(["task.started", "task.started", "task.started"]);
     expect(store.sent.get("a")).toBe(3);
   });
 
