@@ -2,6 +2,7 @@
  * Builds what traces (the tracer, and what it is told of submits, claims and renders), and what keeps the logs of lost attempts.
  */
 import { type Component, sequence } from "../platform/lifecycle.ts";
+import type { Logger } from "../platform/logging.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import { openTailStream, type TailStream } from "../platform/nats/tail-stream.ts";
@@ -10,21 +11,16 @@ import { countDroppedSpans } from "../platform/tracing/dropped-spans.ts";
 import { tracingOf } from "../platform/tracing/settings.ts";
 import type { Tracer, TracerComponent } from "../platform/tracing/tracer.ts";
 import type { CoordinatorConfig } from "./config.ts";
-import type { Resources } from "./resources.ts";
-import type { Logger } from "../platform/logging.ts";
 import type { DutySpec } from "./duties/duty.ts";
 import { createTailsDuty } from "./duties/tails.ts";
+import type { Resources } from "./resources.ts";
 import type { Store } from "./store/store-contract.ts";
 import { withClaimTraces } from "./tracing/claim-traces.ts";
 import { createRenderTraces, type RenderTraces } from "./tracing/render-traces.ts";
 import { createSubmitSpans, type SubmitSpans } from "./tracing/submit-span.ts";
 
-/** What they are built from. */
-type TracingOptions = {
-  readonly config: CoordinatorConfig;
-  readonly resources: Pick<Resources, "store" | "broker">;
-  readonly logger: Logger;
-};
+/** What both are built from. */
+type Built = { readonly config: CoordinatorConfig; readonly resources: Resources; readonly logger: Logger };
 
 export type Tracing = {
   readonly tracer: TracerComponent;
@@ -36,7 +32,7 @@ export type Tracing = {
 };
 
 /** Nothing is traced before the tracer has started. */
-export function createTracing({ config, resources, logger }: TracingOptions, registry: Metrics): Tracing {
+export function createTracing({ config, resources, logger }: Built, registry: Metrics): Tracing {
   const { store } = resources;
   const onDropped = countDroppedSpans(registry);
   const resource = { "vapfarm.farm": config.VAPFARM_FARM };
@@ -52,7 +48,7 @@ export function createTracing({ config, resources, logger }: TracingOptions, reg
 }
 
 /** The duty that keeps the last log lines of attempts that were lost. */
-export function createTails({ config, resources, logger }: TracingOptions, tracer: Tracer, intervalMs: number): DutySpec {
+export function createTails({ config, resources, logger }: Built, tracer: Tracer, intervalMs: number): DutySpec {
   const { store, broker } = resources;
   const { tailStream: name, tail: subjectOf } = subjectsOf(config.VAPFARM_FARM);
   const openStream = (): Promise<TailStream> => openTailStream(broker, { name, subjectOf });

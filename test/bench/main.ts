@@ -13,6 +13,7 @@ import { type Bench, printFigures } from "./report.ts";
 import { scaling } from "./scaling.ts";
 import { scrape } from "./scrape.ts";
 import { suite } from "./suite.ts";
+import { tracing } from "./tracing.ts";
 
 const benches: Readonly<Record<string, Bench>> = {
   numerics,
@@ -26,6 +27,7 @@ const benches: Readonly<Record<string, Bench>> = {
   recovery,
   scaling,
   suite,
+  tracing,
 };
 const short = process.argv.includes("--short");
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));

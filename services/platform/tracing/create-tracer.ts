@@ -4,23 +4,8 @@
  * OpenTelemetry's packages are loaded at the start and only where tracing is on: off, a process pays nothing for them. Before the start and
  * after the stop nothing is recorded.
  */
-import type { Logger } from "../logging.ts";
 import type { Exporting } from "./otlp-tracer.ts";
-import type { TracingConfig } from "./settings.ts";
-import { noTracer, silentSpan, type SpanAttributes, type TracerComponent } from "./tracer.ts";
-
-export type TracerOptions = {
-  readonly config: TracingConfig;
-  /** Which program this is, e.g. "coordinator". */
-  readonly service: string;
-  /** Of the process as a whole, e.g. the worker's name. */
-  readonly resource?: SpanAttributes;
-  readonly logger: Pick<Logger, "info" | "warn">;
-  /** Told of spans that nobody will see. */
-  readonly onDropped: (spans: number) => void;
-  /** Longest that a stop sends what waits. */
-  readonly flushMs?: number;
-};
+import { noTracer, silentSpan, type TracerComponent, type TracerOptions } from "./tracer.ts";
 
 const defaultFlushMs = 2_000;
 

@@ -12,10 +12,17 @@ import { resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchSpanProcessor, type ReadableSpan, type SpanExporter } from "@opentelemetry/sdk-trace-base";
 import { ATTR_SERVICE_NAME } from "@opentelemetry/semantic-conventions";
 import { pause } from "../deadline.ts";
-import type { TracerOptions } from "./create-tracer.ts";
 import type { TraceContext } from "./trace-context.ts";
 import { randomSpanId } from "./trace-ids.ts";
-import { type FinishedSpan, type OpenSpan, silentSpan, type SpanAttributes, type SpanEvent, type Tracer } from "./tracer.ts";
+import {
+  type FinishedSpan,
+  type OpenSpan,
+  silentSpan,
+  type SpanAttributes,
+  type SpanEvent,
+  type Tracer,
+  type TracerOptions,
+} from "./tracer.ts";
 import { createWallClock } from "./wall-clock.ts";
 
 /** Spans that wait for the receiver; some MB. */

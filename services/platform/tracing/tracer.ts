@@ -7,6 +7,8 @@
  */
 import { toFarmError } from "../../domain/errors.ts";
 import type { Component } from "../lifecycle.ts";
+import type { Logger } from "../logging.ts";
+import type { TracingConfig } from "./settings.ts";
 import type { TraceContext } from "./trace-context.ts";
 
 /** Attributes of a span; those that are undefined are left out. */
@@ -68,6 +70,20 @@ export type TracerComponent = Tracer &
     /** Sends what waits, without waiting for it: for a process that may be killed at any time. */
     flush(): void;
   };
+
+/** What a process's tracer is made from. */
+export type TracerOptions = {
+  readonly config: TracingConfig;
+  /** Which program this is, e.g. "coordinator". */
+  readonly service: string;
+  /** Of the process as a whole, e.g. the worker's name. */
+  readonly resource?: SpanAttributes;
+  readonly logger: Pick<Logger, "info" | "warn">;
+  /** Told of spans that nobody will see. */
+  readonly onDropped: (spans: number) => void;
+  /** Longest that a stop sends what waits. */
+  readonly flushMs?: number;
+};
 
 /** A span of which nothing is recorded. */
 export function silentSpan(context: TraceContext | undefined): OpenSpan {
