@@ -23,7 +23,7 @@ const sets: Readonly<Record<string, readonly string[]>> = {
   pool: ["local"],
   stage: [...stageNames, "other"],
   class: ["production", "benchmark"],
-  code: ["OK", "ABANDONED", ...Object.keys(errorTable)],
+  code: ["OK", ...Object.keys(errorTable)],
   model: [...models, "other"],
 };
 
