@@ -13,6 +13,8 @@ export type MetricRow = {
   readonly unit: string;
   readonly processes: readonly ("coordinator" | "worker")[];
   readonly meaning: string;
+  /** The setting without which it is not there: its section begins with "Where `VAPFARM_…` is set". */
+  readonly setting: string | undefined;
 };
 
 const columns = ["metric", "type", "labels", "unit", "process", "meaning", "look at it when"];
@@ -24,7 +26,12 @@ export function readMetricTable(): readonly MetricRow[] {
   for (const header of tables) {
     if (cellsOf(header).join() !== columns.join()) throw new TypeError(`another table's columns: ${header}`);
   }
-  return lines.filter((line) => line.startsWith("| `vapfarm_")).map(rowOf);
+  let setting: string | undefined;
+  return lines.flatMap((line) => {
+    if (line.startsWith("## ")) setting = undefined;
+    setting = /^Where `(VAPFARM_[A-Z_]+)` is set/.exec(line)?.[1] ?? setting;
+    return line.startsWith("| `vapfarm_") ? [{ ...rowOf(line), setting }] : [];
+  });
 }
 
 function cellsOf(line: string): readonly string[] {
@@ -34,7 +41,7 @@ function cellsOf(line: string): readonly string[] {
     .map((cell) => cell.trim());
 }
 
-function rowOf(line: string): MetricRow {
+function rowOf(line: string): Omit<MetricRow, "setting"> {
   const [name = "", type = "", labels = "", unit = "", process = "", meaning = "", ...rest] = cellsOf(line);
   if (rest.length !== 1) throw new TypeError(`a row of other columns: ${line}`);
   const where = process.replace(" (store)", "");

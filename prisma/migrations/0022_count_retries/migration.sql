@@ -22,7 +22,8 @@ declare
   v_id text;
   v_job job;
   v_touched text[] := '{}';
-  v_retried constant jsonb := vf_retried(fx);
+  -- Most commits retry nothing.
+  v_retried constant jsonb := case when fx -> 'events' @> '[{"kind": "task.retried"}]' then vf_retried(fx) else '[]' end;
 begin
   for v_id in
     select e ->> 'job' from jsonb_array_elements((fx -> 'events') || (fx -> 'cancels')) e
