@@ -15,11 +15,14 @@ import { noJournal, openJournal } from "../platform/journal.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
 import { createMetrics } from "../platform/metrics.ts";
-import { findModels, type HeldManifest, lackOf } from "../platform/models/repository.ts";
+import { pinnedReference } from "../domain/model-reference.ts";
+import type { HeldManifest } from "../platform/models/repository.ts";
 import { type Broker, connectBroker } from "../platform/nats/broker.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import type { WorkerConfig } from "./config.ts";
 import { describeWorker, startIdentity, type WorkerIdentity } from "./identity.ts";
+import { createHeldModels, folderOf, type HeldModels } from "./models/held-models.ts";
+import { preload } from "./models/preload.ts";
 import { type Agent, createAgent } from "./session/agent.ts";
 import { type AgentMetrics, createAgentMetrics } from "./session/agent-metrics.ts";
 import { crashPoint } from "../platform/crash-points.ts";
@@ -89,7 +92,6 @@ export function createWorkerApp(options: WorkerAppOptions): WorkerApp {
 /** What must be opened before the agent can be built. */
 type Opened = {
   readonly identity: WorkerIdentity;
-  readonly models: readonly HeldManifest[];
   readonly transfer: TransferPort;
   readonly broker: Broker;
 };
@@ -105,27 +107,34 @@ class Worker implements Component {
   private runtimeLog: RuntimeLog | undefined;
   private lostRuns: readonly LostRun[] = [];
   private agent: Agent | undefined;
+  private readonly models: HeldModels;
+  private readonly stopping = new AbortController();
 
   constructor(options: WorkerAppOptions, metrics: AgentMetrics) {
     this.options = options;
     this.metrics = metrics;
+    const { modelsFolder: folder, models: wanted, exceptModels: except, rescanMs } = options.config;
+    this.models = createHeldModels({ folder, wanted, except, rescanMs, logger: options.logger });
   }
 
   async start(): Promise<void> {
     const { config, logger } = this.options;
     const identity = await startIdentity(config.folder);
-    const models = await heldModels(this.options);
+    await this.models.start();
     const transfer = await this.openTransfer();
     this.supervisor = await this.createSupervisor(await this.openLog());
     await this.supervisor.start();
+    await this.preload(this.supervisor);
     this.broker = await connectBroker({ url: config.natsUrl, name: `worker ${config.name}`, logger });
-    this.agent = this.createAgent({ identity, models, transfer, broker: this.broker }, this.supervisor);
+    this.agent = this.createAgent({ identity, transfer, broker: this.broker }, this.supervisor);
     void this.agent.ended.then((error) => this.ended.resolve(error));
     await this.agent.start();
-    logger.info({ workerId: identity.workerId, pool: config.pool, models: models.map(({ name }) => name) }, "worker ready");
+    logger.info({ workerId: identity.workerId, pool: config.pool, models: this.modelNames() }, "worker ready");
   }
 
   async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.models.stop();
     await this.agent?.stop();
     await this.supervisor?.stop();
     this.runtimeLog?.close();
@@ -139,10 +148,29 @@ class Worker implements Component {
 
   ready(): Promise<void> {
     return new Promise((resolve) => {
+      if (this.supervisor !== undefined && this.broker === undefined) throw new FarmError("WORKER_STARTING");
       if (this.broker?.isConnected() !== true) throw new FarmError("BROKER_UNAVAILABLE");
       if (this.agent === undefined) throw new FarmError("COORDINATOR_UNAVAILABLE");
       this.agent.checkReady();
       resolve();
+    });
+  }
+
+  private modelNames(): readonly string[] {
+    return this.models.current().map(({ manifest: { name }, version }) => (version === undefined ? name : pinnedReference(name, version)));
+  }
+
+  private async preload(runtime: RuntimeSupervisor): Promise<void> {
+    const { config, logger } = this.options;
+    await preload({
+      choice: config.preload,
+      held: this.models.current(),
+      runtime,
+      outputFolder: config.folder,
+      limitMs: config.loadLimitMs,
+      signal: this.stopping.signal,
+      logger,
+      onLoaded: () => undefined,
     });
   }
 
@@ -188,9 +216,10 @@ class Worker implements Component {
 
   private createAgent(opened: Opened, runtime: RuntimeSupervisor): Agent {
     const { config, logger, timings } = this.options;
-    const { models, transfer, broker } = opened;
+    const { transfer, broker } = opened;
     const { workerId, firstLife } = opened.identity;
-    const facts = { workerId, name: config.name, pool: config.pool, models, memoryBytes: config.memoryBytes };
+    const facts = { workerId, name: config.name, pool: config.pool, memoryBytes: config.memoryBytes };
+    const held = (): readonly HeldManifest[] => this.models.current().map(({ manifest }) => manifest);
     const limits = {
       stallMs: config.stallMs,
       loadMs: config.loadLimitMs,
@@ -217,26 +246,9 @@ class Worker implements Component {
       runtime,
       lostAttempts: this.lostRuns,
       crash: crashPoint(config.crashAt),
-      attempt: { transfer, limits, checkpoints: config.checkpoints, modelFolder: (model) => folderOf(models, model) },
-      worker: () => describeWorker(facts, runtime.description()),
+      attempt: { transfer, limits, checkpoints: config.checkpoints, modelFolder: (claim) => folderOf(this.models.current(), claim) },
+      worker: () => describeWorker({ ...facts, models: held() }, runtime.description()),
       leaveAtOnce: config.leaveAtOnce,
     });
   }
-}
-
-/** Those of the folder that this worker is for; one that is named and cannot be had is MODEL_INVALID, other damaged ones are logged. */
-async function heldModels({ config, logger }: WorkerAppOptions): Promise<readonly HeldManifest[]> {
-  const { models: wanted, exceptModels, modelsFolder } = config;
-  const found = await findModels(modelsFolder);
-  for (const fault of found.faults) logger.error({ err: fault }, "a model is damaged and no work of it is taken");
-  const lack = lackOf(wanted ?? [], found, modelsFolder);
-  if (lack !== undefined) throw new FarmError("MODEL_INVALID", { message: lack });
-  const held: readonly HeldManifest[] = [...found.models.values(), ...found.metrics.values()];
-  return held.filter(({ name }) => (wanted?.includes(name) ?? true) && !exceptModels.includes(name));
-}
-
-function folderOf(models: readonly HeldManifest[], name: string): string {
-  const model = models.find((candidate) => candidate.name === name);
-  if (model !== undefined) return model.folder;
-  throw new FarmError("MODEL_INVALID", { message: `this worker has no model "${name}"` });
 }
