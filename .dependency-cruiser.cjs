@@ -31,7 +31,8 @@ module.exports = {
     heavy("grpc-in-platform", "@grpc/grpc-js|@grpc/reflection|grpc-health-check", "^services/platform/grpc/"),
     heavy("protobuf-in-protojson", "@bufbuild/protobuf", "^services/platform/protojson/"),
     heavy("nats-in-platform", "@nats-io/[^/]+", "^services/platform/nats/"),
-    heavy("aws-in-fetch", "@aws-sdk/[^/]+", "^services/platform/fetch/"),
+    heavy("aws-in-fetch-and-artifacts", "@aws-sdk/[^/]+", "^services/platform/(fetch|artifacts/s3)/"),
+    heavy("kubernetes-in-kube", "@kubernetes/client-node", "^services/coordinator/kube/"),
     heavy("onnxruntime-in-engines", "onnxruntime-node", "^services/worker/runtime/engines/"),
     heavy("postgres-driver-in-database", "pg", "^services/(platform/database/|platform/programs/postgres\\.ts|coordinator/store/)"),
     {

@@ -18,6 +18,8 @@ export type DataLayout = {
   readonly lockFile: string;
   readonly processesFile: string;
   readonly farmFile: string;
+  /** There only in a backup, and where one was copied to (backup/backup-note.ts). */
+  readonly backupFile: string;
   worker(name: string): string;
 };
 
@@ -33,6 +35,7 @@ export function layoutOf(folder: string): DataLayout {
     lockFile: join(folder, "up.lock"),
     processesFile: join(folder, "processes.json"),
     farmFile: join(folder, "farm.json"),
+    backupFile: join(folder, "backup.json"),
     worker: (name) => join(folder, "workers", name),
   };
 }

@@ -2,6 +2,7 @@
  * All commands together.
  */
 import { Command, CommanderError } from "commander";
+import { backupCommand } from "./commands/backup.ts";
 import { benchCommand } from "./commands/bench/bench.ts";
 import { budgetsCommand } from "./commands/budgets.ts";
 import { cancelCommand } from "./commands/cancel.ts";
@@ -20,6 +21,7 @@ import { jobsCommand } from "./commands/jobs.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { modelCommand, modelsCommand } from "./commands/models.ts";
 import { pricesCommand } from "./commands/prices.ts";
+import { recoverCommand } from "./commands/recover.ts";
 import { renderCommand } from "./commands/render.ts";
 import { rendersCommand } from "./commands/renders.ts";
 import { retryCommand } from "./commands/retry.ts";
@@ -45,7 +47,8 @@ const commands = [
   ...[farmCommand, topCommand, workersCommand, failuresCommand, modelsCommand, modelCommand, holdCommand, releaseCommand, holdsCommand],
   ...[tenantsCommand],
   ...[usageCommand, pricesCommand, budgetsCommand],
-  ...[upCommand, demoCommand, migrateCommand, doctorCommand],
+  ...[upCommand, demoCommand, doctorCommand],
+  ...[migrateCommand, backupCommand, recoverCommand],
   ...[configCommand, completionCommand, versionCommand],
 ];
 

@@ -1,8 +1,10 @@
 /**
  * A job's events to its end, each once and in order, live progress between them.
  *
- * A stream that breaks or ends early is opened again after the last event seen, so a coordinator that restarts costs no event.
+ * A stream that breaks or ends early is opened again after the last event seen, so a coordinator that restarts costs no event. A farm
+ * whose database was restored may know fewer events than were seen: then all that it knows are told, from the first.
  */
+import { toFarmError } from "../domain/errors.ts";
 import type { WatchJobResponse } from "../gen/proto/vapfarm/v1/farm.ts";
 import { pause } from "../platform/deadline.ts";
 import { hasEnded } from "../platform/words.ts";
@@ -48,6 +50,10 @@ export async function* watch(
     } catch (thrown) {
       if (isAborted(signal)) return;
       isOver = false;
+      if (after !== (options.afterEventNumber ?? 0n) && isBeyondLog(thrown)) {
+        after = options.afterEventNumber ?? 0n;
+        continue;
+      }
       // A job that waits may have no news for longer than a stream lasts.
       await patience.failed(thrown, Math.max(0, performance.now() - silentSince)).catch((failure: unknown) => {
         if (!isAborted(signal)) throw failure;
@@ -55,6 +61,12 @@ export async function* watch(
       if (isAborted(signal)) return;
     }
   }
+}
+
+/** The farm says that the number is of no event of the job. */
+function isBeyondLog(thrown: unknown): boolean {
+  const { code, details } = toFarmError(thrown);
+  return code === "FIELD_INVALID" && details.fields?.some(({ field }) => field === "after_event_number") === true;
 }
 
 type Asking = { readonly patience: ReturnType<typeof createPatience>; readonly signal: AbortSignal | undefined; readonly after: bigint };

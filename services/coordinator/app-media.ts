@@ -12,6 +12,7 @@ import { createWebhookSender, type WebhookSender } from "../platform/fetch/webho
 import { reachableAddress } from "../platform/http/reachable-address.ts";
 import type { Logger } from "../platform/logging.ts";
 import { createMessageJson } from "../platform/protojson/message-json.ts";
+import { createSlots } from "../platform/slots.ts";
 import type { CoordinatorMetrics } from "./metrics.ts";
 import type { Resources } from "./resources.ts";
 import type { CoordinatorConfig } from "./config.ts";
@@ -24,7 +25,6 @@ import type { ArtifactUrlDependencies } from "./rpc/artifact-url.ts";
 import type { BeginDependencies } from "./rpc/begin-upload.ts";
 import type { DownloadDependencies } from "./rpc/download-artifact.ts";
 import { createMediaResolver, type MediaResolver } from "./rpc/resolve-media.ts";
-import { createSlots } from "./rpc/slots.ts";
 import type { UploadDependencies } from "./rpc/upload-media.ts";
 
 /** What they are built from. */

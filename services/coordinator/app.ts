@@ -8,13 +8,17 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError } from "../domain/errors.ts";
+import { createArtifactMetrics, measureStore } from "../platform/artifacts/measured-store.ts";
 import type { Network } from "../platform/fetch/guarded-request.ts";
 import { createGrpcServer } from "../platform/grpc/server.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
-import { createMetrics } from "../platform/metrics.ts";
+import type { Metrics } from "../platform/metrics.ts";
 import { type EventStream, openEventStream } from "../platform/nats/event-stream.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
+import { createSlots } from "../platform/slots.ts";
+import { createMetricParts } from "./app-metrics.ts";
+import { createScalingParts } from "./app-scaling.ts";
 import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-media.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
@@ -38,12 +42,11 @@ import { createSweep } from "./duties/sweep.ts";
 import { createWatchHub, type WatchHub } from "./events/watch-hub.ts";
 import { createHttpSide } from "./http/http-side.ts";
 import { createSignedArtifactRoute } from "./http/signed-artifact.ts";
-import { createCoordinatorMetrics, type CoordinatorMetrics } from "./metrics.ts";
+import type { CoordinatorMetrics } from "./metrics.ts";
 import { createPages } from "./pages/pages.ts";
 import type { Resources } from "./resources.ts";
 import { createCallerLookup } from "./rpc/caller.ts";
 import { createFarmService } from "./rpc/farm-service.ts";
-import { createSlots } from "./rpc/slots.ts";
 import type { Aftermath } from "./store/store-contract.ts";
 
 /** How often what happens by itself happens; tests shorten it. */
@@ -66,6 +69,9 @@ export type Timings = {
   readonly budgetMs: number;
   readonly booksMs: number;
   readonly setScoresMs: number;
+  /** What metrics read of the store is at least so old before it is read again. */
+  readonly sampleMs: number;
+  readonly scalingMs: number;
 };
 
 const defaultTimings: Timings = {
@@ -87,6 +93,8 @@ const defaultTimings: Timings = {
   budgetMs: 1_000,
   booksMs: 300_000,
   setScoresMs: 10_000,
+  sampleMs: 5_000,
+  scalingMs: 5_000,
 };
 
 export type Coordinator = Component & {
@@ -125,11 +133,12 @@ type Parts = Omit<CoordinatorOptions, "timings"> & {
 };
 
 /** A coordinator that does not run yet. */
-export function createCoordinator(options: CoordinatorOptions): Coordinator {
+export function createCoordinator(given: CoordinatorOptions): Coordinator {
+  const timings = { ...defaultTimings, ...given.timings };
+  const { registry, metrics } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
+  const options = { ...given, resources: measured(given.resources, registry) };
   const { config, resources, logger } = options;
   const { store, broker } = resources;
-  const registry = createMetrics();
-  const metrics = createCoordinatorMetrics(registry, store, logger);
   const subjects = subjectsOf(config.VAPFARM_FARM);
   const hub = createWatchHub({ broker, subjects });
   const onEvents = (): void => {
@@ -137,8 +146,9 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     if (expandSpec.isWaiting()) expand.nudge();
   };
   const onWaiting = (): void => expand.nudge();
-  const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting });
-  const parts: Parts = { ...options, timings: { ...defaultTimings, ...options.timings }, metrics, hub, announcer, holder: randomUUID() };
+  const { onAftermath } = metrics;
+  const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting, onAftermath });
+  const parts: Parts = { ...options, timings, metrics, hub, announcer, holder: randomUUID() };
   const relay = dutyOf(relaySpec(parts), parts);
   const expandSpec = expandSpecOf(parts);
   const expand = dutyOf(expandSpec, parts);
@@ -150,6 +160,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     address: config.VAPFARM_HTTP_ADDRESS,
     ready: () => readiness(resources),
     metrics: registry,
+    onEnd: metrics.onRequest,
     descriptors,
     grpcAddress,
     maxMessageBytes,
@@ -164,6 +175,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     uploadFolder(temporaryFolder),
     dispatch(parts),
     ...duties(parts, media),
+    ...scaling(parts, registry),
     expand,
     relay,
     pages,
@@ -172,6 +184,26 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     hub,
   ]);
   return { ...component, grpcAddress, httpAddress: () => http.address() };
+}
+
+/** What every part moves artifacts with is timed. */
+function measured(resources: Resources, registry: Metrics): Resources {
+  return { ...resources, artifacts: measureStore(resources.artifacts, createArtifactMetrics(registry)) };
+}
+
+function scaling(parts: Parts, registry: Metrics): readonly Component[] {
+  const { config, resources, logger, timings, announcer } = parts;
+  return createScalingParts({
+    settings: config.VAPFARM_SCALING,
+    openCluster: resources.openCluster,
+    store: resources.store,
+    registry,
+    logger,
+    intervalMs: timings.scalingMs,
+    watchWaitMs: { firstMs: Math.min(timings.scalingMs, 500), mostMs: 6 * timings.scalingMs },
+    onCommitted: (aftermath) => announcer.announce([aftermath]),
+    dutyOf: (spec) => dutyOf(spec, parts),
+  });
 }
 
 function grpcServer(parts: Parts, media: MediaParts) {
@@ -321,5 +353,6 @@ function relaySpec({ config, resources, metrics, timings }: Parts) {
     intervalMs: timings.relayMs,
     maxAgeMs: config.VAPFARM_EVENT_STREAM_DAYS * dayMs,
     onUnsent: metrics.onUnsent,
+    onCopied: metrics.onCopied,
   });
 }

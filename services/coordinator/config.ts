@@ -12,8 +12,10 @@ import {
   switchFlag,
   type Environment,
 } from "../platform/config.ts";
+import { artifactSettings, presignSettings } from "../platform/artifacts/store-settings.ts";
 import { allowedAddresses } from "../platform/fetch/address-list.ts";
 import { defaultPreemption as usual } from "../domain/preemption.ts";
+import { accountFolder, scalingSchema } from "./kube/settings.ts";
 import { mediaSettings } from "../platform/media/limits.ts";
 import { roles } from "./rpc/caller.ts";
 import { storeCrashPoints } from "./store/crash-points.ts";
@@ -70,7 +72,8 @@ export const coordinatorSchema = z
     VAPFARM_FARM: name.default("local"),
     VAPFARM_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
     VAPFARM_MODELS: z.string().min(1),
-    VAPFARM_ARTIFACTS: z.string().min(1),
+    ...artifactSettings,
+    ...presignSettings,
     VAPFARM_STATE_FOLDER: z.string().min(1),
     VAPFARM_HTTP_ADDRESS: listenAddress.default("127.0.0.1:0"),
     VAPFARM_GRPC_ADDRESS: listenAddress.default("127.0.0.1:0"),
@@ -128,13 +131,33 @@ export const coordinatorSchema = z
     VAPFARM_S3_REGION: z.string().min(1).optional(),
     VAPFARM_WEBHOOK_TARGETS: jsonSetting(allowedAddresses(["https:", "http:"])).optional(),
     VAPFARM_EVENT_STREAM_DAYS: positiveInteger.default(7),
+    VAPFARM_SCALING: jsonSetting(scalingSchema).optional(),
+    VAPFARM_KUBE_API: z
+      .url({ protocol: /^https?$/ })
+      .transform((text) => new URL(text).origin)
+      .optional(),
+    VAPFARM_KUBE_ACCOUNT: z.string().min(1).default(accountFolder),
+    KUBERNETES_SERVICE_HOST: z.string().min(1).optional(),
+    KUBERNETES_SERVICE_PORT: z.string().min(1).optional(),
     VAPFARM_EXIT_WITH_PARENT: switchFlag.default(false),
     VAPFARM_CRASH_AT: z.enum(storeCrashPoints).optional(),
+  })
+  .refine((given) => !given.VAPFARM_ARTIFACTS_S3_PRESIGN || given.VAPFARM_ARTIFACTS.startsWith("s3:"), {
+    path: ["VAPFARM_ARTIFACTS_S3_PRESIGN"],
+    message: "needs artifacts on S3: VAPFARM_ARTIFACTS=s3://bucket/prefix",
   })
   .refine(({ VAPFARM_ARTIFACT_BYTES: high, VAPFARM_ARTIFACT_BYTES_LOW: low }) => low === undefined || (high !== undefined && low <= high), {
     path: ["VAPFARM_ARTIFACT_BYTES_LOW"],
     message: "must be at most VAPFARM_ARTIFACT_BYTES, which must be set",
-  });
+  })
+  .refine(
+    ({ VAPFARM_SCALING: scaling, VAPFARM_POOLS: pools }) =>
+      scaling?.pools.every((one) => pools.some(({ name: own }) => own === one.name)) ?? true,
+    {
+      path: ["VAPFARM_SCALING"],
+      message: "names a pool that VAPFARM_POOLS does not have",
+    },
+  );
 
 export type CoordinatorConfig = Readonly<z.output<typeof coordinatorSchema>>;
 

@@ -2,8 +2,11 @@
  * Opens what a coordinator works with, in an order in which each failure has one cause: settings, schema, store, NATS, artifacts, ffmpeg.
  */
 import { join } from "node:path";
+import type { OpenStore } from "../platform/artifacts/artifact-store.ts";
 import { parseModelReference } from "../domain/model-reference.ts";
+import packageManifest from "../../package.json" with { type: "json" };
 import { openArtifactStore } from "../platform/artifacts/open-store.ts";
+import { s3SettingsOf } from "../platform/artifacts/store-settings.ts";
 import { openPool } from "../platform/database/pool.ts";
 import { requireMigrations } from "../platform/database/pending-migrations.ts";
 import type { Component } from "../platform/lifecycle.ts";
@@ -14,6 +17,7 @@ import { connectBroker } from "../platform/nats/broker.ts";
 import { findFfmpeg } from "../platform/programs/ffmpeg.ts";
 import type { Resources } from "./resources.ts";
 import type { CoordinatorConfig } from "./config.ts";
+import { loadCluster } from "./kube/open-cluster.ts";
 import { createModelCatalogue } from "./model-catalogue.ts";
 import { createServing, type Serving, teachShapes } from "./served-models.ts";
 import { withCrashPoint } from "./store/crash-points.ts";
@@ -27,11 +31,31 @@ const beatConnections = 2;
 
 /** Opens everything; what was opened is closed again when something fails. */
 export async function openResources(config: CoordinatorConfig, logger: Logger): Promise<Resources & { readonly closing: Component }> {
-  const artifacts = await openArtifactStore(config.VAPFARM_ARTIFACTS);
+  const artifacts = await openArtifactStore(config.VAPFARM_ARTIFACTS, {
+    s3: s3SettingsOf(config),
+    natsUrl: config.NATS_URL,
+    name: "vapfarm-coordinator",
+    logger,
+    sweeps: true,
+  });
+  try {
+    return await openRest(config, logger, artifacts);
+  } catch (thrown) {
+    await artifacts.close();
+    throw thrown;
+  }
+}
+
+async function openRest(
+  config: CoordinatorConfig,
+  logger: Logger,
+  artifacts: OpenStore,
+): Promise<Resources & { readonly closing: Component }> {
   const folders = createModelCatalogue(config.VAPFARM_MODELS, logger);
   // A folder that cannot be read ends the start before anything is opened.
   await folders.held();
   const media = await openMedia(config);
+  const openCluster = await loadCluster(config, packageManifest.version);
   const store = await openCoordinatorStore(config);
   try {
     const catalogue = withVersions(folders, store, logger);
@@ -41,8 +65,9 @@ export async function openResources(config: CoordinatorConfig, logger: Logger): 
     const closing = closer(async () => {
       await broker.close();
       await store.close();
+      await artifacts.close();
     });
-    return { store, broker, artifacts, media, ...teachShapes(serving, catalogue, store), closing };
+    return { store, broker, artifacts, media, ...teachShapes(serving, catalogue, store), openCluster, closing };
   } catch (thrown) {
     await store.close();
     throw thrown;

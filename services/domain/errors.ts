@@ -175,6 +175,10 @@ export const errorTable = {
     "its producer runs again; check the store's disk",
   ]),
   ARTIFACT_STORE_UNAVAILABLE: row("UNAVAILABLE", "transient", ["the artifact store does not answer", "check the store and its disk space"]),
+  ARTIFACT_TOO_LARGE: row("FAILED_PRECONDITION", "input", [
+    "the artifact is larger than the store takes",
+    "use a folder or S3 as the store, or raise max_object_bytes in the address of the JetStream bucket",
+  ]),
   MEDIA_ENCODE_FAILED: row("INTERNAL", "transient", ["ffmpeg could not encode the video", "read the cause; check disk space"]),
   FFMPEG_MISSING: row("FAILED_PRECONDITION", "worker", ["no ffmpeg was found", "install ffmpeg, or set VAPFARM_FFMPEG to its path"]),
   // Sessions and leases.
@@ -192,6 +196,10 @@ export const errorTable = {
   ]),
   POOL_UNKNOWN: row("FAILED_PRECONDITION", "worker", ["the farm has no such pool", "configure the pool at the coordinator"]),
   LEASE_LAPSED: row("ABORTED", "unexplained", ["the lease ran out and another attempt was made", "nothing to do"]),
+  WORKER_DISRUPTED: row("UNAVAILABLE", "infrastructure", [
+    "the cluster took the worker away",
+    "nothing to do: its tasks run again, at no cost",
+  ]),
   SUSPECTED_POISON: row("FAILED_PRECONDITION", "unexplained", [
     "the task ended several workers without a known cause",
     "look at its attempts before trying it again",
@@ -211,6 +219,20 @@ export const errorTable = {
     "the database's schema is older than this release needs",
     "run `vapfarm migrate` with DATABASE_URL set, then start again",
   ]),
+  DATABASE_SCHEMA_NEWER: row("FAILED_PRECONDITION", "infrastructure", [
+    "the database's schema is newer than this release can work with",
+    "run the release that migrated it, or restore a backup from before",
+  ]),
+  BACKUP_FAILED: row("FAILED_PRECONDITION", "infrastructure", ["the backup is not whole", "read the cause; look at free space"]),
+  FARM_IN_USE: row("FAILED_PRECONDITION", "infrastructure", ["coordinators work on the database", "stop every coordinator first"]),
+  RECOVERY_NEEDED: row("FAILED_PRECONDITION", "infrastructure", [
+    "the data folder was restored and has not been recovered",
+    "run `vapfarm recover` on it, then start again",
+  ]),
+  RECOVERY_REFUSED: row("FAILED_PRECONDITION", "infrastructure", [
+    "more artifacts are missing than a restore explains",
+    "check that VAPFARM_ARTIFACTS names the store of this farm; only if so, accept the losses",
+  ]),
   BROKER_UNAVAILABLE: row("UNAVAILABLE", "infrastructure", ["NATS does not answer", "check NATS and NATS_URL"]),
   COORDINATOR_UNAVAILABLE: row("UNAVAILABLE", "infrastructure", ["no coordinator answers", "check that a coordinator runs"]),
   DOWNLOAD_FAILED: row("UNAVAILABLE", "infrastructure", [
@@ -218,6 +240,14 @@ export const errorTable = {
     "install it and name its path",
   ]),
   PROCESS_START_FAILED: row("FAILED_PRECONDITION", "worker", ["a child process did not start", "read its log"]),
+  KUBERNETES_UNAVAILABLE: row("UNAVAILABLE", "infrastructure", [
+    "the Kubernetes API does not answer",
+    "check the API server and the network policy; scaling goes on by itself",
+  ]),
+  KUBERNETES_REFUSED: row("FAILED_PRECONDITION", "infrastructure", [
+    "the Kubernetes API refused a request",
+    "check the coordinator's service account, its role, and the objects that VAPFARM_SCALING names",
+  ]),
   DEADLINE_PASSED: row("DEADLINE_EXCEEDED", "transient", ["the call took longer than its deadline", "try again with more time"]),
   TRANSITION_ILLEGAL: row("INTERNAL", "unexplained", ["a state change was refused", "report this as a bug"]),
   INTERNAL: row("INTERNAL", "unexplained", ["an unexpected error", "report this as a bug, with the log"]),

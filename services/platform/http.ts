@@ -10,10 +10,27 @@ import type { AddressInfo } from "node:net";
 import { toFarmError } from "../domain/errors.ts";
 import { withDeadline } from "./deadline.ts";
 import type { Component } from "./lifecycle.ts";
-import type { Metrics } from "./metrics.ts";
+import { knownOr, type Metrics } from "./metrics.ts";
 
-/** Answers a request and resolves with true, or leaves it alone and resolves with false: it is another's. */
-export type HttpRoute = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<boolean>;
+/**
+ * Answers a request and resolves with the route's name, or leaves it alone and resolves with undefined: it is another's. A name is a
+ * template or `other`, never what was sent: metrics have it as a label.
+ */
+export type HttpRoute = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<string | undefined>;
+
+/** One request that is over. */
+export type EndedRequest = {
+  /** A template, or `other`. */
+  readonly route: string;
+  readonly verb: string;
+  /** Its class, e.g. `2xx`; `aborted` when the connection went before the whole answer was sent. */
+  readonly status: string;
+  /** Until the last byte was handed to the system, or the connection went. */
+  readonly seconds: number;
+};
+
+/** What no route names. */
+export const otherRoute = "other";
 
 export type HttpOptions = {
   /** host:port; port 0 takes a free one. */
@@ -23,6 +40,8 @@ export type HttpOptions = {
   readonly metrics: Metrics;
   /** Asked in order for every path that is not health, readiness or metrics. */
   readonly routes?: readonly HttpRoute[];
+  /** Told of each request, for counting. */
+  readonly onEnd?: (ended: EndedRequest) => void;
 };
 
 export type HttpServer = Component & { address(): string };
@@ -44,10 +63,29 @@ export function createHttpServer(options: HttpOptions): HttpServer {
   };
   const server = createServer(limits, (request, response) => {
     response.on("finish", () => cutUnwantedBody(request));
-    answer(options, request, response).catch(() => fail(response));
+    void observed(options.onEnd, { request, response }, () => answer(options, request, response));
   });
   server.maxConnections = maxConnections;
   return { start: () => listen(server, options.address), stop: () => closeServer(server), address: () => addressOf(server) };
+}
+
+const verbs: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
+/** Answers, and tells of it when both the answer and its connection's part in it are over. */
+async function observed(
+  onEnd: HttpOptions["onEnd"],
+  { request, response }: { readonly request: IncomingMessage; readonly response: ServerResponse },
+  work: () => Promise<string>,
+): Promise<void> {
+  const beganAtMs = performance.now();
+  const closed = new Promise<number>((resolve) => response.once("close", () => resolve(performance.now())));
+  const route = await work().catch(() => {
+    fail(response);
+    return otherRoute;
+  });
+  const seconds = ((await closed) - beganAtMs) / 1_000;
+  const status = response.writableFinished ? `${Math.floor(response.statusCode / 100)}xx` : "aborted";
+  onEnd?.({ route, verb: knownOr(verbs, request.method ?? ""), status, seconds });
 }
 
 function cutUnwantedBody(request: IncomingMessage): void {
@@ -61,19 +99,24 @@ function fail(response: ServerResponse): void {
   else send(response, { status: 500, body: "INTERNAL: an unexpected error\n" });
 }
 
-async function answer(options: HttpOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+/** Resolves with the name of the route that answered. */
+async function answer(options: HttpOptions, request: IncomingMessage, response: ServerResponse): Promise<string> {
   const url = urlOf(request);
   if (url === undefined) {
     send(response, { status: 400, body: "bad request target\n" });
-    return;
+    return otherRoute;
   }
   const own = await ownAnswer(options, request, url.pathname);
   if (own !== undefined) {
     send(response, own);
-    return;
+    return url.pathname;
   }
-  for (const route of options.routes ?? []) if (await route(request, response, url)) return;
+  for (const route of options.routes ?? []) {
+    const name = await route(request, response, url);
+    if (name !== undefined) return name;
+  }
   send(response, isRead(request) ? { status: 404, body: "not found\n" } : methodNotAllowed);
+  return otherRoute;
 }
 
 /** The request's address with a host that means nothing: who needs the Host header reads it. */

@@ -8,19 +8,22 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import packageManifest from "../../package.json" with { type: "json" };
 import { FarmError } from "../domain/errors.ts";
+import { pinnedReference } from "../domain/model-reference.ts";
+import type { OpenStore } from "../platform/artifacts/artifact-store.ts";
+import { measureStore } from "../platform/artifacts/measured-store.ts";
 import { openArtifactStore } from "../platform/artifacts/open-store.ts";
 import { createHttpServer, type HttpServer } from "../platform/http.ts";
 import { noJournal, openJournal } from "../platform/journal.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
-import { createMetrics } from "../platform/metrics.ts";
-import { pinnedReference } from "../domain/model-reference.ts";
+import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import type { HeldManifest } from "../platform/models/repository.ts";
 import { type Broker, connectBroker } from "../platform/nats/broker.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import type { WorkerConfig } from "./config.ts";
-import { describeWorker, startIdentity, type WorkerIdentity } from "./identity.ts";
+import { describeWorker, startIdentity, type WorkerFacts, type WorkerIdentity } from "./identity.ts";
 import { createHeldModels, folderOf, type HeldModels } from "./models/held-models.ts";
 import { preload } from "./models/preload.ts";
 import { type Agent, createAgent } from "./session/agent.ts";
@@ -29,6 +32,7 @@ import { crashPoint } from "../platform/crash-points.ts";
 import type { AgentTimings } from "./session/agent-ports.ts";
 import type { TransferPort } from "./session/attempt-ports.ts";
 import { type Clock, systemClock } from "./session/clock.ts";
+import { observedLink } from "./session/observed-link.ts";
 import type { WorkLine } from "./session/work-journal.ts";
 import { secretsOf } from "./supervise/log-tail.ts";
 import { openPidFile } from "./supervise/pid-file.ts";
@@ -37,6 +41,7 @@ import { createRuntimeSupervisor, type RuntimeSupervisor } from "./supervise/run
 import { openArtifactCache } from "./transfer/artifact-cache.ts";
 import { openScratch } from "./transfer/scratch.ts";
 import { createTransfer } from "./transfer/workspace.ts";
+import { createWorkerMetrics, servedModel, type WorkerMetrics } from "./worker-metrics.ts";
 
 export type WorkerApp = Component & {
   httpAddress(): string;
@@ -55,6 +60,8 @@ export type WorkerAppOptions = {
   readonly runtimeEntry?: string;
   /** Other intervals than the farm's, for tests. */
   readonly timings?: Partial<AgentTimings>;
+  /** When the agent's start began, as `performance.now` counts; when it was built, where that is not told. */
+  readonly startedAtMs?: number;
 };
 
 const runtimeEntry = fileURLToPath(new URL("runtime/main.ts", import.meta.url));
@@ -83,8 +90,8 @@ export function stopDeadlineMs(config: WorkerConfig): number {
 
 /** Nothing runs before `start`. */
 export function createWorkerApp(options: WorkerAppOptions): WorkerApp {
-  const metrics = createMetrics();
-  const worker = new Worker(options, createAgentMetrics(metrics));
+  const metrics = createMetrics({ pool: options.config.pool });
+  const worker = new Worker(options, metrics);
   const http: HttpServer = createHttpServer({ address: options.config.httpAddress, metrics, ready: () => worker.ready() });
   return { ...sequence([http, worker]), httpAddress: () => http.address(), kill: () => worker.kill(), ended: worker.ended.promise };
 }
@@ -92,6 +99,8 @@ export function createWorkerApp(options: WorkerAppOptions): WorkerApp {
 /** What must be opened before the agent can be built. */
 type Opened = {
   readonly identity: WorkerIdentity;
+  /** What it is at the moment. */
+  readonly facts: () => WorkerFacts;
   readonly transfer: TransferPort;
   readonly broker: Broker;
 };
@@ -99,22 +108,33 @@ type Opened = {
 class Worker implements Component {
   readonly ended = Promise.withResolvers<FarmError>();
   private readonly options: WorkerAppOptions;
-  private readonly metrics: AgentMetrics;
+  private readonly agentMetrics: AgentMetrics;
+  private readonly metrics: WorkerMetrics;
   private readonly clock: Clock = systemClock();
+  private readonly startedAtMs: number;
   private socketFolder: string | undefined;
   private broker: Broker | undefined;
   private supervisor: RuntimeSupervisor | undefined;
   private runtimeLog: RuntimeLog | undefined;
   private lostRuns: readonly LostRun[] = [];
   private agent: Agent | undefined;
+  private artifacts: OpenStore | undefined;
   private readonly models: HeldModels;
   private readonly stopping = new AbortController();
 
-  constructor(options: WorkerAppOptions, metrics: AgentMetrics) {
+  constructor(options: WorkerAppOptions, metrics: Metrics) {
     this.options = options;
-    this.metrics = metrics;
+    this.startedAtMs = options.startedAtMs ?? performance.now();
+    this.agentMetrics = createAgentMetrics(metrics, this.clock);
     const { modelsFolder: folder, models: wanted, exceptModels: except, rescanMs } = options.config;
-    this.models = createHeldModels({ folder, wanted, except, rescanMs, logger: options.logger });
+    const onHeld = (manifests: readonly HeldManifest[]): void => this.agentMetrics.serves(manifests.map(servedModel));
+    this.models = createHeldModels({ folder, wanted, except, rescanMs, logger: options.logger, onHeld });
+    this.metrics = createWorkerMetrics(metrics, {
+      version: packageManifest.version,
+      memoryBytes: options.config.memoryBytes,
+      ready: () => this.ready(),
+      runtimeProcessId: () => this.supervisor?.processId(),
+    });
   }
 
   async start(): Promise<void> {
@@ -126,9 +146,13 @@ class Worker implements Component {
     await this.supervisor.start();
     await this.preload(this.supervisor);
     this.broker = await connectBroker({ url: config.natsUrl, name: `worker ${config.name}`, logger });
-    this.agent = this.createAgent({ identity, transfer, broker: this.broker }, this.supervisor);
+    this.metrics.onConnected(this.broker);
+    const startupMs = Math.round(performance.now() - this.startedAtMs);
+    const facts = (): WorkerFacts => this.factsOf(identity, startupMs);
+    this.agent = this.createAgent({ identity, facts, transfer, broker: this.broker }, this.supervisor);
     void this.agent.ended.then((error) => this.ended.resolve(error));
     await this.agent.start();
+    this.metrics.onStarted(describeWorker(facts(), this.supervisor.description()), startupMs / 1_000);
     logger.info({ workerId: identity.workerId, pool: config.pool, models: this.modelNames() }, "worker ready");
   }
 
@@ -139,6 +163,7 @@ class Worker implements Component {
     await this.supervisor?.stop();
     this.runtimeLog?.close();
     await this.broker?.close();
+    await this.artifacts?.close();
     if (this.socketFolder !== undefined) await rm(this.socketFolder, { recursive: true, force: true });
   }
 
@@ -148,8 +173,8 @@ class Worker implements Component {
 
   ready(): Promise<void> {
     return new Promise((resolve) => {
-      if (this.supervisor !== undefined && this.broker === undefined) throw new FarmError("WORKER_STARTING");
-      if (this.broker?.isConnected() !== true) throw new FarmError("BROKER_UNAVAILABLE");
+      if (this.broker === undefined) throw new FarmError("WORKER_STARTING");
+      if (!this.broker.isConnected()) throw new FarmError("BROKER_UNAVAILABLE");
       if (this.agent === undefined) throw new FarmError("COORDINATOR_UNAVAILABLE");
       this.agent.checkReady();
       resolve();
@@ -170,15 +195,18 @@ class Worker implements Component {
       limitMs: config.loadLimitMs,
       signal: this.stopping.signal,
       logger,
-      onLoaded: () => undefined,
+      onLoading: ({ model, stage }) => this.agentMetrics.engineLoading(model, stage),
+      onLoaded: (of, seconds) => this.agentMetrics.engineLoaded(of, seconds),
     });
   }
 
   private async openTransfer(): Promise<TransferPort> {
     const { config, logger } = this.options;
     const scratch = await openScratch(join(config.folder, "scratch"), logger);
-    const cache = await openArtifactCache(join(config.folder, "cache"), config.cacheBytes);
-    const store = await openArtifactStore(config.artifacts);
+    const cache = await openArtifactCache(join(config.folder, "cache"), config.cacheBytes, this.metrics.cache);
+    const { natsUrl, s3 } = config;
+    this.artifacts = await openArtifactStore(config.artifacts, { s3, natsUrl, name: `worker ${config.name}`, logger });
+    const store = measureStore(this.artifacts, this.metrics.onArtifact);
     return createTransfer({ scratch, cache, store, clock: this.clock, draw: Math.random, retry: storeRetry });
   }
 
@@ -210,16 +238,29 @@ class Worker implements Component {
       provider: config.providers.join(","),
       readyMs: runtimeReadyMs,
       restart,
-      onRestart: () => this.metrics.runtimeRestarted(),
+      onRestart: this.metrics.onRuntimeRestart,
+      onCall: this.metrics.onStageCall,
     });
+  }
+
+  private factsOf({ workerId }: WorkerIdentity, startupMs: number): WorkerFacts {
+    const { name, pool, memoryBytes } = this.options.config;
+    const models = this.models.current().map(({ manifest }) => manifest);
+    return { workerId, name, pool, models, memoryBytes, startupMs };
+  }
+
+  /** The broker as the agent uses it, each request observed. */
+  private link(broker: Broker): Broker {
+    const { farm, pool } = this.options.config;
+    const asked = subjectsOf(farm);
+    const subjects = { [asked.next(pool)]: "next", [asked.beat(pool)]: "beat", [asked.report(pool)]: "report" } as const;
+    return observedLink(broker, { subjects, onEnd: this.metrics.onRequest });
   }
 
   private createAgent(opened: Opened, runtime: RuntimeSupervisor): Agent {
     const { config, logger, timings } = this.options;
-    const { transfer, broker } = opened;
+    const { facts, transfer, broker } = opened;
     const { workerId, firstLife } = opened.identity;
-    const facts = { workerId, name: config.name, pool: config.pool, memoryBytes: config.memoryBytes };
-    const held = (): readonly HeldManifest[] => this.models.current().map(({ manifest }) => manifest);
     const limits = {
       stallMs: config.stallMs,
       loadMs: config.loadLimitMs,
@@ -232,7 +273,7 @@ class Worker implements Component {
     };
     return createAgent({
       clock: this.clock,
-      link: broker,
+      link: this.link(broker),
       logger,
       journal: config.journalFolder === undefined ? noJournal : openJournal<WorkLine>(config.journalFolder, "worker", logger),
       draw: Math.random,
@@ -242,12 +283,12 @@ class Worker implements Component {
       firstLife,
       workerName: config.name,
       timings: { ...farmTimings, outageLimitMs: config.outageLimitMs, drainMs: config.drainMs, ...timings },
-      metrics: this.metrics,
+      metrics: this.agentMetrics,
       runtime,
       lostAttempts: this.lostRuns,
       crash: crashPoint(config.crashAt),
       attempt: { transfer, limits, checkpoints: config.checkpoints, modelFolder: (claim) => folderOf(this.models.current(), claim) },
-      worker: () => describeWorker({ ...facts, models: held() }, runtime.description()),
+      worker: () => describeWorker(facts(), runtime.description()),
       leaveAtOnce: config.leaveAtOnce,
     });
   }

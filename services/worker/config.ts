@@ -5,6 +5,8 @@ import { hostname } from "node:os";
 import { isAbsolute } from "node:path";
 import { z } from "zod";
 import type { CheckpointPace } from "../domain/vap/checkpoint-pace.ts";
+import type { S3Settings } from "../platform/artifacts/s3/s3-client.ts";
+import { artifactSettings, s3SettingsOf } from "../platform/artifacts/store-settings.ts";
 import { type Environment, listenAddress, parseConfig, positiveInteger, switchFlag } from "../platform/config.ts";
 import type { LogLevel } from "../platform/logging.ts";
 import { parsePreload, type PreloadChoice } from "./models/preload-plan.ts";
@@ -42,7 +44,7 @@ export const workerSettings = z.object({
   VAPFARM_MODELS: absolutePath,
   VAPFARM_WORKER_MODELS: nameList.optional(),
   VAPFARM_WORKER_EXCEPT_MODELS: nameList.default([]),
-  VAPFARM_ARTIFACTS: z.string().min(1),
+  ...artifactSettings,
   VAPFARM_PROVIDERS: providerList.default(["cpu"]),
   VAPFARM_THREADS: positiveInteger.default(1),
   VAPFARM_FFMPEG: z.string().min(1).optional(),
@@ -82,6 +84,8 @@ export type WorkerConfig = {
   /** Names of those that it does not. */
   readonly exceptModels: readonly string[];
   readonly artifacts: string;
+  /** For artifacts on S3. */
+  readonly s3: S3Settings;
   /** Execution providers in order; every one must be accepted. */
   readonly providers: readonly string[];
   readonly threads: number;
@@ -123,6 +127,7 @@ export function readWorkerConfig(environment: Environment): WorkerConfig {
     models: settings.VAPFARM_WORKER_MODELS,
     exceptModels: settings.VAPFARM_WORKER_EXCEPT_MODELS,
     artifacts: settings.VAPFARM_ARTIFACTS,
+    s3: s3SettingsOf(settings),
     providers: settings.VAPFARM_PROVIDERS,
     threads: settings.VAPFARM_THREADS,
     ffmpegPath: settings.VAPFARM_FFMPEG,
@@ -150,7 +155,7 @@ export function readWorkerConfig(environment: Environment): WorkerConfig {
 }
 
 // What the agent itself is told by, and secrets: none of a runtime's business.
-const notForRuntime = /^(NATS_|DATABASE_URL$|NODE_CHANNEL_|VAPFARM_(ARTIFACTS|CALLERS|EXIT_WITH_PARENT|HTTP_ADDRESS)$)/;
+const notForRuntime = /^(NATS_|AWS_|DATABASE_URL$|NODE_CHANNEL_|VAPFARM_ARTIFACTS|VAPFARM_(CALLERS|EXIT_WITH_PARENT|HTTP_ADDRESS)$)/;
 
 /** The environment of the runtime: the machine's own, the settings that runtime and agent share, and what this agent asks of it. */
 export function runtimeEnvironment(config: WorkerConfig, environment: Environment): Readonly<Record<string, string>> {

@@ -110,6 +110,6 @@ function idleFigures(gaps: Gaps, before: Gaps): readonly Figure[] {
 
 /** Without them, the gap is that of asking for each task when the one before has ended. */
 async function reservations(farm: TestFarm): Promise<readonly Figure[]> {
-  const begun = /vapfarm_reservations_total\{outcome="begun"\} (\d+)/.exec(await metricsOf(farm))?.[1] ?? "0";
+  const begun = /vapfarm_reservations_total\{[^}]*outcome="begun"[^}]*\} (\d+)/.exec(await metricsOf(farm))?.[1] ?? "0";
   return [{ name: "tasks that were reserved ahead", value: Number(begun), unit: "" }];
 }

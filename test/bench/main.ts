@@ -9,9 +9,20 @@ import { numerics } from "./numerics.ts";
 import { order } from "./order.ts";
 import { recovery } from "./recovery.ts";
 import { type Bench, printFigures } from "./report.ts";
+import { scaling } from "./scaling.ts";
 import { suite } from "./suite.ts";
 
-const benches: Readonly<Record<string, Bench>> = { numerics, checkpoints, dispatch, order, manifests, farm: wholeFarm, recovery, suite };
+const benches: Readonly<Record<string, Bench>> = {
+  numerics,
+  checkpoints,
+  dispatch,
+  order,
+  manifests,
+  farm: wholeFarm,
+  recovery,
+  scaling,
+  suite,
+};
 const short = process.argv.includes("--short");
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 

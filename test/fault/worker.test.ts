@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AttemptPhase } from "../../services/gen/proto/vapfarm/v1/dispatch.ts";
 import { readProcess } from "../../services/worker/supervise/process-table.ts";
 import { projectRoot } from "../support/ffmpeg.ts";
+import { scrape, valueIn } from "../support/exposition.ts";
 import { startWorkerFarm, type WorkerFarm } from "../support/worker-farm.ts";
 
 const realEntry = join(projectRoot, "services/worker/runtime/main.ts");
@@ -118,8 +119,9 @@ describe("the runtime", () => {
     expect((await committed(attemptId))?.outcome).toMatchObject({ value: { code: "RUNTIME_DIED", abandoned: false } });
     expect((await committed(farm.addScript({})))?.outcome?.$case).toBe("success");
     expect(await farm.runtimeId()).not.toBe(killed);
-    const metrics = await (await fetch(`http://${worker.httpAddress()}/metrics`)).text();
-    expect(metrics).toContain("vapfarm_worker_runtime_restarts_total 1");
+    const metrics = await scrape(worker.httpAddress());
+    expect(valueIn(metrics, "vapfarm_worker_runtime_restarts_total")).toBe(1);
+    expect(valueIn(metrics, "vapfarm_stage_rpc_seconds_count", { method: "RunStage", code: "RUNTIME_DIED" })).toBe(1);
   });
 
   it("tells in its last words why it died, without secrets, but nothing of the run before", async () => {

@@ -18,6 +18,8 @@ export type PlayedCli = {
   interrupt(): void;
   /** Resolves once stdout holds the text. */
   printed(text: string): Promise<void>;
+  /** The same of stderr. */
+  noted(text: string): Promise<void>;
   run(...args: readonly string[]): Promise<ExitCode>;
 };
 
@@ -30,6 +32,20 @@ export function playCli(environment: Readonly<Record<string, string>> = {}, term
     stdout += typeof text === "string" ? text : Buffer.from(text).toString("latin1");
     for (const look of watchers) look();
   };
+  const takeNote = (text: string): void => {
+    stderr += text;
+    for (const look of watchers) look();
+  };
+  const holds = (read: () => string, text: string): Promise<void> =>
+    new Promise((resolve) => {
+      const look = (): void => {
+        if (!read().includes(text)) return;
+        watchers.delete(look);
+        resolve();
+      };
+      watchers.add(look);
+      look();
+    });
   const interrupted = new AbortController();
   const json = (value: unknown): string =>
     `${JSON.stringify(value, (_key, each: unknown) => (typeof each === "bigint" ? each.toString() : each))}\n`;
@@ -37,9 +53,9 @@ export function playCli(environment: Readonly<Record<string, string>> = {}, term
     environment,
     output: {
       line: (text = "") => take(`${text}\n`),
-      note: (text) => void (stderr += `${text}\n`),
+      note: (text) => takeNote(`${text}\n`),
       json: (value) => take(json(value)),
-      jsonNote: (value) => void (stderr += json(value)),
+      jsonNote: (value) => takeNote(json(value)),
       write(text) {
         take(text);
         return Promise.resolve();
@@ -65,16 +81,8 @@ export function playCli(environment: Readonly<Record<string, string>> = {}, term
     stdout: () => stdout,
     stderr: () => stderr,
     interrupt: () => interrupted.abort(),
-    printed: (text) =>
-      new Promise((resolve) => {
-        const look = (): void => {
-          if (!stdout.includes(text)) return;
-          watchers.delete(look);
-          resolve();
-        };
-        watchers.add(look);
-        look();
-      }),
+    printed: (text) => holds(() => stdout, text),
+    noted: (text) => holds(() => stderr, text),
     run: (...args) => runCommandLine(args, context),
   };
 }

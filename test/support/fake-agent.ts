@@ -209,6 +209,8 @@ export function createFakeAgent({ leaveAtOnce = false }: { readonly leaveAtOnce?
         else clock.after(timeoutMs, () => reject(new FarmError("DEADLINE_PASSED")));
       }),
   };
+  const agentMetrics = createAgentMetrics(metrics, clock);
+  agentMetrics.serves([{ name: "demo", stages: ["denoise"] }]);
   const agent = createAgent({
     clock,
     link,
@@ -231,7 +233,7 @@ export function createFakeAgent({ leaveAtOnce = false }: { readonly leaveAtOnce?
       progressMs: 250,
       retry: { firstMs: 100, mostMs: 1_000 },
     },
-    metrics: createAgentMetrics(metrics),
+    metrics: agentMetrics,
     runtime,
     crash: () => undefined,
     attempt: {

@@ -135,10 +135,10 @@ function playedService(origin: () => string, token: string | undefined): GrpcSer
 
 /** Pictures where signed links lead. */
 const media: HttpRoute = async (_request, response, url) => {
-  if (!url.pathname.startsWith("/a/")) return false;
+  if (!url.pathname.startsWith("/a/")) return undefined;
   const isImage = url.pathname === "/a/input_image";
   const bytes = await readFile(join(projectRoot, isImage ? "demo/image.png" : "demo/clip.mp4"));
   response.writeHead(200, { "content-type": isImage ? "image/png" : "video/mp4", "content-length": bytes.length });
   response.end(bytes);
-  return true;
+  return "/a/{link}";
 };

@@ -18,6 +18,8 @@ export type TestPostgres = {
   createDatabase(): Promise<string>;
   /** A fresh database without any table; its URL. */
   createEmptyDatabase(): Promise<string>;
+  /** What a database holds now, as another; nobody may be connected to it. */
+  copyDatabase(url: string): Promise<string>;
   stop(): Promise<void>;
 };
 
@@ -52,6 +54,7 @@ export async function startTestPostgres(): Promise<TestPostgres> {
   return {
     createDatabase: () => create("vapfarm"),
     createEmptyDatabase: () => create("template0"),
+    copyDatabase: (url) => create(new URL(url).pathname.slice(1)),
     stop: async () => {
       await server.stop();
       await rm(base, { recursive: true, force: true });

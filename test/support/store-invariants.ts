@@ -2,11 +2,13 @@
  * What must hold of the store between any two transactions, whoever wrote them.
  */
 import { expect } from "vitest";
-import type { World } from "./store-world.ts";
+
+/** Anything that answers queries on a farm's database. */
+type Asked = { sql(query: string): Promise<readonly unknown[]> };
 
 /** Fails with whatever breaks one of them. */
-export async function checkInvariants({ sql }: World): Promise<void> {
-  const broken = await sql(`
+export async function checkInvariants(farm: Asked): Promise<void> {
+  const broken = await farm.sql(`
     select 'inputs_missing', t.id::text from task t where t.state = 'blocked' and t.inputs_missing <> vf_inputs_missing(t.id)
     union all select 'ready without row', t.id::text from task t where t.state = 'ready' and not exists (select 1 from ready q where q.task_id = t.id)
     union all select 'row without ready', q.task_id::text from ready q join task t on t.id = q.task_id where t.state <> 'ready'

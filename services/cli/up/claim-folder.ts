@@ -6,26 +6,44 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { FarmError } from "../../domain/errors.ts";
 import type { Environment } from "../../platform/config.ts";
+import { readBackupNote } from "../backup/backup-note.ts";
 import { dataFolderOf, type DataLayout, layoutOf, makeDataFolders } from "../data-folder.ts";
 import { takeDataLock } from "./data-lock.ts";
 import { endLeftovers, readLedger } from "./process-ledger.ts";
 import type { UpSettings } from "./settings.ts";
 
 /** Who claims which folder. */
-export type Claim = { readonly settings: UpSettings; readonly environment: Environment; readonly onNote: (text: string) => void };
+export type Claim = {
+  readonly settings: UpSettings;
+  readonly environment: Environment;
+  /** Whether a folder that was restored and not recovered is taken. */
+  readonly takesRestored?: boolean;
+  readonly onNote: (text: string) => void;
+};
 
-/** Takes the folder; what must be undone at the end is added to `undo`. */
-export async function claimFolder({ settings, environment, onNote }: Claim, undo: (() => Promise<void>)[]): Promise<DataLayout> {
+/** Takes the folder; what must be undone at the end is added to `undo`. Throws RECOVERY_NEEDED for one that was restored. */
+export async function claimFolder(
+  { settings, environment, takesRestored, onNote }: Claim,
+  undo: (() => Promise<void>)[],
+): Promise<DataLayout> {
   const layout = layoutOf(settings.isEphemeral ? await makeTemporaryFolder() : dataFolderOf(settings.dataFolder, environment));
   if (settings.isEphemeral) undo.push(() => rm(layout.folder, { recursive: true, force: true }));
   if (settings.databaseUrl === undefined) await requireReachable(layout.folder);
   await makeDataFolders(layout);
+  if (takesRestored !== true) await refuseRestored(layout);
   const lock = await takeDataLock(layout.lockFile, layout.folder);
   undo.push(() => lock.release());
   const ended = await endLeftovers(await readLedger(layout.processesFile));
   if (ended.length > 0) onNote(`ended what an earlier run left: ${ended.join(", ")}`);
   undo.push(() => rm(layout.processesFile, { force: true }));
   return layout;
+}
+
+async function refuseRestored(layout: DataLayout): Promise<void> {
+  const note = await readBackupNote(layout);
+  if (note === undefined) return;
+  const message = `${layout.folder} is a backup, or was copied from one${note.takenAt === "" ? "" : ` of ${note.takenAt}`}, and has not been recovered`;
+  throw new FarmError("RECOVERY_NEEDED", { message });
 }
 
 /** Others may pass through: the database's user must. */

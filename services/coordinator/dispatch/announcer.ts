@@ -24,6 +24,8 @@ export type AnnouncerOptions = {
   readonly onEvents: () => void;
   /** Renders were stored that wait for the window of their pool. */
   readonly onWaiting: () => void;
+  /** Told of what each commit changed, for counting. */
+  readonly onAftermath: (aftermath: Aftermath) => void;
 };
 
 export type Announcer = {
@@ -35,6 +37,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
   const wake = createWaker(options);
   return {
     announce(aftermaths) {
+      for (const aftermath of aftermaths) options.onAftermath(aftermath);
       const jobIds = new Set(aftermaths.flatMap(({ touchedJobIds }) => touchedJobIds));
       options.hub.touch(jobIds);
       if (jobIds.size > 0) options.onEvents();

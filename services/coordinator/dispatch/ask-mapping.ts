@@ -99,6 +99,7 @@ function workerFromProto(worker: WireWorker, pool: string): WorkerDescription {
     residentEngineDigests: worker.residentEngineDigests.map(clean),
     softwareVersion: clean(worker.softwareVersion),
     life: lifeFromProto(worker.life),
+    ...(quantity(worker.startupMs) > 0 ? { startupMs: quantity(worker.startupMs) } : {}),
   };
 }
 

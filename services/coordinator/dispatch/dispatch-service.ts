@@ -41,15 +41,23 @@ export type DispatchOptions = {
   readonly version: string;
   /** Called after each commit that changed something. */
   readonly onCommitted: (aftermaths: readonly Aftermath[]) => void;
-  /** Told of each answered ask, for counting. */
+  /** Told of each ask, for counting. */
   readonly observer: DispatchObserver;
 };
 
+/** One ask that is over. */
+export type EndedAsk = {
+  readonly subject: "next" | "beat" | "report" | "canary";
+  readonly pool: string;
+  /** `OK`, why it was refused, or why it got no answer. */
+  readonly code: string;
+  readonly seconds: number;
+};
+
 export type DispatchObserver = {
-  onNext(ask: NextAsk, outcome: NextOutcome): void;
-  onReport(ask: ReportAsk, answer: ReportAnswer): void;
-  /** An ask that was refused, or got no answer. */
-  onFailure(code: string): void;
+  readonly onNext: (ask: NextAsk, outcome: NextOutcome) => void;
+  readonly onReport: (ask: ReportAsk, answer: ReportAnswer) => void;
+  readonly onAsk: (ask: EndedAsk) => void;
 };
 
 const maxAsks = 64;
@@ -83,19 +91,40 @@ export function createDispatchService(options: DispatchOptions): Component {
 
 function endpointsOf(pool: string, options: DispatchOptions): readonly Endpoint[] {
   const answering = { ...options, batchers: batchersOf(options) };
-  const { subjects, observer } = options;
-  const observed =
-    (answer: RequestHandler): RequestHandler =>
-    (payload) =>
-      answer(payload).catch((thrown: unknown) => {
-        observer.onFailure(toFarmError(thrown).code);
-        throw thrown;
-      });
+  const { subjects } = options;
+  const endpoint = (kind: "next" | "report" | "beat", answer: (payload: Uint8Array) => Promise<Reply>): Endpoint => ({
+    name: `${kind}-${pool}`,
+    subject: subjects[kind](pool),
+    handler: observed({ subject: kind, pool }, options.observer, answer),
+  });
   return [
-    { name: `next-${pool}`, subject: subjects.next(pool), handler: observed((payload) => answerNext(payload, pool, answering)) },
-    { name: `report-${pool}`, subject: subjects.report(pool), handler: observed((payload) => answerReport(payload, answering)) },
-    { name: `beat-${pool}`, subject: subjects.beat(pool), handler: observed((payload) => answerBeat(payload, answering)) },
+    endpoint("next", (payload) => answerNext(payload, pool, answering)),
+    endpoint("report", (payload) => answerReport(payload, answering)),
+    endpoint("beat", (payload) => answerBeat(payload, answering)),
   ];
+}
+
+/** What goes back, and how the ask ended. */
+type Reply = { readonly bytes: Uint8Array; readonly code: string; readonly isCanary?: boolean };
+
+function observed(
+  where: Pick<EndedAsk, "subject" | "pool">,
+  observer: Pick<DispatchObserver, "onAsk">,
+  answer: (payload: Uint8Array) => Promise<Reply>,
+): RequestHandler {
+  return async (payload) => {
+    const begunAtMs = performance.now();
+    const end = (code: string, subject = where.subject): void =>
+      observer.onAsk({ ...where, subject, code, seconds: (performance.now() - begunAtMs) / 1_000 });
+    try {
+      const { bytes, code, isCanary = false } = await answer(payload);
+      end(code, isCanary ? "canary" : where.subject);
+      return bytes;
+    } catch (thrown) {
+      end(toFarmError(thrown).code);
+      throw thrown;
+    }
+  };
 }
 
 function batchersOf({ store, onCommitted }: DispatchOptions): Batchers {
@@ -113,49 +142,44 @@ function batchersOf({ store, onCommitted }: DispatchOptions): Batchers {
 
 type Answering = DispatchOptions & { readonly batchers: Batchers };
 
-async function answerNext(payload: Uint8Array, pool: string, { batchers, observer }: Answering): Promise<Uint8Array> {
+async function answerNext(payload: Uint8Array, pool: string, { batchers, observer }: Answering): Promise<Reply> {
   const ask = readAsk(() => nextAskFromProto(NextRequest.decode(payload), pool));
-  if (ask instanceof FarmError) return NextResponse.encode({ outcome: refusalOf(ask) }).finish();
-  const outcome = await unlessBusy(batchers.next.ask(ask));
-  if (outcome instanceof FarmError) return NextResponse.encode({ outcome: refusalOf(outcome) }).finish();
-  observer.onNext(ask, outcome);
-  noteRefusal(outcome, observer);
-  return NextResponse.encode(nextOutcomeToProto(outcome)).finish();
+  const outcome = ask instanceof FarmError ? ask : await unlessBusy(batchers.next.ask(ask));
+  if (outcome instanceof FarmError) return { bytes: NextResponse.encode({ outcome: refusalOf(outcome) }).finish(), code: outcome.code };
+  if (!(ask instanceof FarmError)) observer.onNext(ask, outcome);
+  return { bytes: NextResponse.encode(nextOutcomeToProto(outcome)).finish(), code: codeOf(outcome) };
 }
 
-async function answerReport(payload: Uint8Array, { batchers, observer }: Answering): Promise<Uint8Array> {
+async function answerReport(payload: Uint8Array, { batchers, observer }: Answering): Promise<Reply> {
   const ask = readAsk(() => reportAskFromProto(ReportRequest.decode(payload)));
-  if (ask instanceof FarmError) return ReportResponse.encode({ outcome: refusalOf(ask) }).finish();
-  const answer = await unlessBusy(batchers.report.ask(ask));
-  if (answer instanceof FarmError) return ReportResponse.encode({ outcome: refusalOf(answer) }).finish();
-  observer.onReport(ask, answer);
-  noteRefusal(answer, observer);
-  return ReportResponse.encode(reportAnswerToProto(answer)).finish();
+  const answer = ask instanceof FarmError ? ask : await unlessBusy(batchers.report.ask(ask));
+  if (answer instanceof FarmError) return { bytes: ReportResponse.encode({ outcome: refusalOf(answer) }).finish(), code: answer.code };
+  if (!(ask instanceof FarmError)) observer.onReport(ask, answer);
+  return { bytes: ReportResponse.encode(reportAnswerToProto(answer)).finish(), code: codeOf(answer) };
 }
 
-async function answerBeat(payload: Uint8Array, { batchers, store, observer }: Answering): Promise<Uint8Array> {
+async function answerBeat(payload: Uint8Array, { batchers, store }: Answering): Promise<Reply> {
   const request = readAsk(() => BeatRequest.decode(payload));
-  if (request instanceof FarmError) return BeatResponse.encode({ outcome: refusalOf(request) }).finish();
-  if (request.canary) return answerCanary(request, store);
-  const ask = readAsk(() => beatAskFromProto(request));
-  if (ask instanceof FarmError) return BeatResponse.encode({ outcome: refusalOf(ask) }).finish();
-  const answer = await unlessBusy(batchers.beat.ask(ask));
-  if (answer instanceof FarmError) return BeatResponse.encode({ outcome: refusalOf(answer) }).finish();
-  noteRefusal(answer, observer);
-  return BeatResponse.encode(beatAnswerToProto(answer)).finish();
+  if (!(request instanceof FarmError) && request.canary) return answerCanary(request, store);
+  const ask = request instanceof FarmError ? request : readAsk(() => beatAskFromProto(request));
+  const answer = ask instanceof FarmError ? ask : await unlessBusy(batchers.beat.ask(ask));
+  if (answer instanceof FarmError) return { bytes: BeatResponse.encode({ outcome: refusalOf(answer) }).finish(), code: answer.code };
+  return { bytes: BeatResponse.encode(beatAnswerToProto(answer)).finish(), code: codeOf(answer) };
 }
 
 /** An ask that fails alone, of a call with others, is answered with why. */
-function noteRefusal(outcome: NextOutcome | ReportAnswer | BeatAnswer, observer: DispatchObserver): void {
-  if (outcome.kind === "refused") observer.onFailure(outcome.code);
+function codeOf(outcome: NextOutcome | ReportAnswer | BeatAnswer): string {
+  return outcome.kind === "refused" ? outcome.code : "OK";
 }
 
-async function answerCanary(request: BeatRequest, store: Pick<DutyStore, "recordCanary">): Promise<Uint8Array> {
+async function answerCanary(request: BeatRequest, store: Pick<DutyStore, "recordCanary">): Promise<Reply> {
   const header = readAsk(() => headerFromProto(request.header));
-  if (header instanceof FarmError) return BeatResponse.encode({ outcome: refusalOf(header) }).finish();
+  if (header instanceof FarmError) {
+    return { bytes: BeatResponse.encode({ outcome: refusalOf(header) }).finish(), code: header.code, isCanary: true };
+  }
   await store.recordCanary(Number(request.canaryElapsedMs));
   const value = { farmEpoch: 0n, leaseMs: 0n, levels: [] };
-  return BeatResponse.encode({ outcome: { $case: "answer", value } }).finish();
+  return { bytes: BeatResponse.encode({ outcome: { $case: "answer", value } }).finish(), code: "OK", isCanary: true };
 }
 
 /** The outcome, or the refusal of an ask that found too many before it: its worker backs off and sends it again. */

@@ -4,6 +4,8 @@
  * Invariants: a row is marked only once its copy is in the stream; each append names the subject's expected last sequence, so two relays
  * (one of them stalled) cannot double or reorder. When the sequence is another, the stream's last message says how far the copy is: its event
  * number or above needs no sending. A lost stream is made anew and gets the rows that are unsent; the log itself is in Postgres.
+ * After a restore the log's numbers are used anew: recovering raises the farm's epoch and marks every row unsent, and a stream that
+ * copied another epoch is emptied first.
  */
 import { toFarmError } from "../../domain/errors.ts";
 import { JobEvent } from "../../gen/proto/vapfarm/v1/farm.ts";
@@ -13,13 +15,15 @@ import type { DutyStore, EventView } from "../store/store-contract.ts";
 import type { DutySpec } from "./duty.ts";
 
 export type RelayOptions = {
-  readonly store: Pick<DutyStore, "unsentEvents" | "markEventsSent">;
+  readonly store: Pick<DutyStore, "unsentEvents" | "markEventsSent" | "farmEpoch">;
   readonly openStream: () => Promise<EventStream>;
   readonly subjectOf: (jobId: string) => string;
   readonly intervalMs: number;
   readonly maxAgeMs: number;
   /** Told how many rows a round found unsent. */
   readonly onUnsent: (rows: number) => void;
+  /** Told of each event whose copy is there. */
+  readonly onCopied: (kind: string) => void;
 };
 
 const pageSize = 500;
@@ -49,9 +53,9 @@ export function createRelay(options: RelayOptions): DutySpec {
   };
 }
 
-async function openEnsured({ openStream, maxAgeMs }: RelayOptions): Promise<EventStream> {
+async function openEnsured({ store, openStream, maxAgeMs }: RelayOptions): Promise<EventStream> {
   const stream = await openStream();
-  await stream.ensure(maxAgeMs);
+  await stream.ensure({ maxAgeMs, epoch: await store.farmEpoch() });
   return stream;
 }
 
@@ -83,7 +87,7 @@ async function copyJob(copying: Copying, jobId: string, events: readonly EventVi
   }
 }
 
-async function copyEvent({ stream, copies, subjectOf }: Copying, event: EventView): Promise<void> {
+async function copyEvent({ stream, copies, subjectOf, onCopied }: Copying, event: EventView): Promise<void> {
   const subject = subjectOf(event.jobId);
   const payload = JobEvent.encode(eventToProto(event)).finish();
   for (;;) {
@@ -92,6 +96,7 @@ async function copyEvent({ stream, copies, subjectOf }: Copying, event: EventVie
     const outcome = await stream.append({ subject, payload, expectedSequence: copy.sequence });
     if (outcome.kind === "appended") {
       copies.set(subject, { sequence: outcome.sequence, number: event.number });
+      onCopied(event.kind);
       return;
     }
     copies.set(subject, await readCopy(stream, subject));

@@ -11,7 +11,7 @@ import { scopeOf } from "../rpc/caller.ts";
 import { eventToProto, progressToProto } from "../rpc/job-mapping.ts";
 import { jobOfCaller } from "../rpc/jobs.ts";
 import type { Call } from "../rpc/method.ts";
-import type { Slots } from "../rpc/slots.ts";
+import type { Slots } from "../../platform/slots.ts";
 import type { EventView, JobState, JobStore, JobView } from "../store/store-contract.ts";
 import type { Follower, WakeReason, WatchHub } from "./watch-hub.ts";
 

@@ -8,7 +8,7 @@
 import type { IncomingMessage } from "node:http";
 import { FarmError } from "../../domain/errors.ts";
 import { createRawClient } from "../../platform/grpc/raw-client.ts";
-import type { HttpRoute } from "../../platform/http.ts";
+import { type HttpRoute, otherRoute } from "../../platform/http.ts";
 import type { Component } from "../../platform/lifecycle.ts";
 import { binaryToJson } from "../../platform/protojson/json-message.ts";
 import { parseTemplate } from "../../platform/protojson/path-template.ts";
@@ -55,18 +55,20 @@ export function createGateway(options: GatewayOptions): Gateway {
   const client = createRawClient({ address: options.grpcAddress, maxMessageBytes: options.maxMessageBytes });
   const endpoints = endpointsOf(options);
   const route: HttpRoute = async (request, response, url) => {
-    if (!url.pathname.startsWith("/v1/") && url.pathname !== "/v1") return false;
+    if (!url.pathname.startsWith("/v1/") && url.pathname !== "/v1") return undefined;
+    let name = otherRoute;
     const gone = new AbortController();
     response.once("close", () => gone.abort());
     try {
       const { served, path } = findServed(endpoints, request.method ?? "", url.pathname);
+      name = served.template.text;
       const parameters = { path, query: url.search.slice(1) };
       const { signal } = gone;
       await served.answer({ request, response, parameters, map, client, fail, signal, call: callOptionsOf(request, signal) });
     } catch (thrown) {
       if (!gone.signal.aborted) fail(response, thrown);
     }
-    return true;
+    return name;
   };
   return {
     route,

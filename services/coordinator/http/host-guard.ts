@@ -6,7 +6,7 @@
  */
 import { isIP } from "node:net";
 import { FarmError } from "../../domain/errors.ts";
-import type { HttpRoute } from "../../platform/http.ts";
+import { type HttpRoute, otherRoute } from "../../platform/http.ts";
 import type { Fail } from "./failure.ts";
 
 /** A route that takes what must not go further; `publicUrl` is the farm's own address, where it has one. */
@@ -14,9 +14,9 @@ export function createHostGuard(fail: Fail, publicUrl: string | undefined): Http
   const own = publicUrl === undefined ? undefined : hostOf(new URL(publicUrl).host);
   return (request, response) => {
     const host = hostOf(request.headers.host ?? "");
-    if (host !== undefined && (isLocal(host) || host === own)) return Promise.resolve(false);
+    if (host !== undefined && (isLocal(host) || host === own)) return Promise.resolve(undefined);
     fail(response, new FarmError("HOST_REFUSED"));
-    return Promise.resolve(true);
+    return Promise.resolve(otherRoute);
   };
 }
 

@@ -41,10 +41,13 @@ export function linkArtifacts(
   );
 }
 
-/** A signed link of this coordinator as one below the pages' root, so that it has the page's own origin: the page allows no other. */
+/**
+ * A signed link of this coordinator as one below the pages' root, so that it has the page's own origin: the page allows no other, and no
+ * other is it to be sent on to.
+ */
 export function relativeLink(url: string, root: string): string {
   const found = /^https?:\/\/[^/]+\/(a\/.+)$/.exec(url);
-  return found?.[1] === undefined ? url : `${root === "" ? "./" : root}${found[1]}`;
+  return found?.[1] === undefined ? url : `${root === "" ? "./" : root}${found[1]}&via=farm`;
 }
 
 /** The result beside what it was made from. */

@@ -8,7 +8,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
 import { FarmServiceClient } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { connectClient } from "../../platform/grpc/client.ts";
-import type { HttpRoute } from "../../platform/http.ts";
+import { type HttpRoute, otherRoute } from "../../platform/http.ts";
 import { reachableAddress } from "../../platform/http/reachable-address.ts";
 import type { Component } from "../../platform/lifecycle.ts";
 import type { Logger } from "../../platform/logging.ts";
@@ -59,23 +59,36 @@ const securityHeaders = {
 
 type PageMaker = (visit: Visit) => Promise<Page>;
 
+/** A page, and its path as metrics show it. */
+type Made = { readonly route: string; readonly make: PageMaker };
+
+const overview: Made = { route: "/", make: overviewPage };
+const jobs: Made = { route: "/jobs", make: jobsPage };
+const job: Made = { route: "/jobs/{job}", make: jobPage };
+const explain: Made = { route: "/jobs/{job}/explain", make: explainPage };
+const render: Made = { route: "/jobs/{job}/renders/{position}", make: renderPage };
+const workers: Made = { route: "/workers", make: workersPage };
+const worker: Made = { route: "/workers/{worker}", make: workerPage };
+const models: Made = { route: "/models", make: modelsPage };
+const usage: Made = { route: "/usage", make: usagePage };
+
 /** The page of a path's parts. */
-function makerOf([first, , third, fourth, ...rest]: readonly string[], count: number): PageMaker | undefined {
+function madeOf([first, , third, fourth, ...rest]: readonly string[], count: number): Made | undefined {
   if (rest.length > 0) return undefined;
   switch (first) {
     case undefined:
-      return overviewPage;
+      return overview;
     case "jobs":
-      if (count === 1) return jobsPage;
-      if (count === 2) return jobPage;
-      if (count === 3 && third === "explain") return explainPage;
-      return count === 4 && third === "renders" && fourth !== undefined ? renderPage : undefined;
+      if (count === 1) return jobs;
+      if (count === 2) return job;
+      if (count === 3 && third === "explain") return explain;
+      return count === 4 && third === "renders" && fourth !== undefined ? render : undefined;
     case "workers":
-      return count === 1 ? workersPage : count === 2 ? workerPage : undefined;
+      return count === 1 ? workers : count === 2 ? worker : undefined;
     case "models":
-      return count === 1 ? modelsPage : undefined;
+      return count === 1 ? models : undefined;
     case "usage":
-      return count === 1 ? usagePage : undefined;
+      return count === 1 ? usage : undefined;
     default:
       return undefined;
   }
@@ -119,7 +132,14 @@ function ownClient(address: () => string): { client(): FarmServiceClient; close(
 }
 
 type Read = (request: IncomingMessage, response: ServerResponse, authorization?: string) => FarmReader;
-type Answer = { readonly status: number; readonly page: Page; readonly headers?: Readonly<Record<string, string>> };
+type Answer = {
+  readonly route: string;
+  readonly status: number;
+  readonly page: Page;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+const signInRoute = "/sign-in";
 
 /** Answers requests for pages. */
 class Site {
@@ -131,63 +151,67 @@ class Site {
     this.#read = read;
   }
 
-  async answer(request: IncomingMessage, response: ServerResponse, url: URL): Promise<boolean> {
+  async answer(request: IncomingMessage, response: ServerResponse, url: URL): Promise<string | undefined> {
     const asset = isReading(request) ? assetAt(url.pathname) : undefined;
     if (asset !== undefined) return sendAsset(request, response, asset);
     const { segments, root } = placeOf(url);
     if (request.method === "POST" && segments.length === 1 && segments[0] === "sign-in") return this.#signIn(request, response);
     if (request.method === "POST" && segments.length === 1 && segments[0] === "sign-out") return this.#signOut(response);
-    if (!isReading(request) || isForPrograms(segments)) return false;
+    if (!isReading(request) || isForPrograms(segments)) return undefined;
     const visit = { root, segments, query: url.searchParams, now: this.#options.now() };
     const answer = await this.#page(request, response, visit);
-    if (answer === undefined) return false;
+    if (answer === undefined) return undefined;
     return this.#send(request, response, { ...answer, root });
   }
 
   async #page(request: IncomingMessage, response: ServerResponse, place: Omit<Visit, "reader">): Promise<Answer | undefined> {
     const { root, segments, query } = place;
-    if (segments.length === 1 && segments[0] === "sign-in") return { status: 200, page: signInPage(root, "") };
-    const maker = makerOf(segments, segments.length);
-    if (maker === undefined && request.headers.accept?.includes("text/html") !== true) return undefined;
+    if (segments.length === 1 && segments[0] === "sign-in") return { route: signInRoute, status: 200, page: signInPage(root, "") };
+    const made = madeOf(segments, segments.length);
+    const route = made?.route ?? otherRoute;
+    if (made === undefined && request.headers.accept?.includes("text/html") !== true) return undefined;
     try {
-      if (maker === undefined) throw new FarmError("ROUTE_UNKNOWN");
-      return { status: 200, page: await maker({ ...place, reader: this.#read(request, response) }) };
+      if (made === undefined) throw new FarmError("ROUTE_UNKNOWN");
+      return { route, status: 200, page: await made.make({ ...place, reader: this.#read(request, response) }) };
     } catch (thrown) {
       const error = toFarmError(thrown);
       const status = statusOf(error);
       if (status === 500) this.#options.logger.error({ err: error, code: error.code }, "a page failed");
-      if (error.code !== "CALLER_UNKNOWN") return { status, page: errorPage(error) };
+      if (error.code !== "CALLER_UNKNOWN") return { route, status, page: errorPage(error) };
       const problem = cookieToken(request.headers.cookie) === undefined ? "" : "The farm does not know the token that you came with.";
       const next = `${segments.map(encodeURIComponent).join("/")}${query.size === 0 ? "" : `?${query.toString()}`}`;
-      return { status, page: signInPage(root, next, problem), headers: { "www-authenticate": 'Bearer realm="vapfarm"' } };
+      return { route, status, page: signInPage(root, next, problem), headers: { "www-authenticate": 'Bearer realm="vapfarm"' } };
     }
   }
 
-  async #signIn(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+  async #signIn(request: IncomingMessage, response: ServerResponse): Promise<string> {
     let next = "";
     try {
       const form = await readSignIn(request, URL.parse(this.#options.publicUrl ?? "")?.host);
       next = form.next;
       if (!isTokenForm(form.token)) throw new FarmError("CALLER_UNKNOWN");
       await this.#read(request, response, `Bearer ${form.token}`).farm();
-      return redirect(response, next, signInCookie(form.token, this.#isSecure()));
+      redirect(response, next, signInCookie(form.token, this.#isSecure()));
+      return signInRoute;
     } catch (thrown) {
       const error = toFarmError(thrown);
       const isUnknown = error.code === "CALLER_UNKNOWN";
       const page = isUnknown ? signInPage("", next, "The farm does not know this token.") : errorPage(error);
-      return this.#send(request, response, { status: statusOf(error), page, root: "" });
+      return this.#send(request, response, { route: signInRoute, status: statusOf(error), page, root: "" });
     }
   }
 
-  #signOut(response: ServerResponse): boolean {
-    return redirect(response, "", signOutCookie(this.#isSecure()));
+  #signOut(response: ServerResponse): string {
+    redirect(response, "", signOutCookie(this.#isSecure()));
+    return "/sign-out";
   }
 
   #isSecure(): boolean {
     return this.#options.publicUrl?.startsWith("https:") === true;
   }
 
-  #send(request: IncomingMessage, response: ServerResponse, { status, page, headers, root }: Answer & { readonly root: string }): boolean {
+  #send(request: IncomingMessage, response: ServerResponse, answer: Answer & { readonly root: string }): string {
+    const { route, status, page, headers, root } = answer;
     const frame = { root, now: this.#options.now(), canSignOut: cookieToken(request.headers.cookie) !== undefined };
     const body = Buffer.from(layout(page, frame));
     // Without a referrer browsers send no origin either, which a sign-in is judged by.
@@ -202,7 +226,7 @@ class Site {
       ...headers,
     });
     response.end(request.method === "HEAD" ? undefined : body);
-    return true;
+    return route;
   }
 }
 
@@ -232,13 +256,12 @@ function placeOf({ pathname }: URL): { readonly segments: readonly string[]; rea
   return { segments, root: "../".repeat(parts.length - 1) };
 }
 
-function redirect(response: ServerResponse, next: string, cookie: string): boolean {
+function redirect(response: ServerResponse, next: string, cookie: string): void {
   response.writeHead(303, { ...securityHeaders, location: `./${next}`, "set-cookie": cookie, "cache-control": "no-store" });
   response.end();
-  return true;
 }
 
-function sendAsset(request: IncomingMessage, response: ServerResponse, { type, bytes }: Asset): boolean {
+function sendAsset(request: IncomingMessage, response: ServerResponse, { type, bytes }: Asset): string {
   response.writeHead(200, {
     ...securityHeaders,
     "content-type": type,
@@ -246,5 +269,5 @@ function sendAsset(request: IncomingMessage, response: ServerResponse, { type, b
     "cache-control": "public, max-age=31536000, immutable",
   });
   response.end(request.method === "HEAD" ? undefined : bytes);
-  return true;
+  return "/assets/{asset}";
 }

@@ -7,8 +7,9 @@
 import { maxInt64, numberRule, refuseAny } from "../../domain/field-rules.ts";
 import { type DownloadArtifactRequest, DownloadArtifactResponse } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { ArtifactStore, ByteRange } from "../../platform/artifacts/artifact-store.ts";
+import { checked } from "../../platform/artifacts/checked.ts";
 import type { ArtifactView } from "../store/store-contract.ts";
-import { checked, inChunks } from "./chunks.ts";
+import { inChunks } from "./chunks.ts";
 import { type ArtifactLookup, findArtifact } from "./find-artifact.ts";
 import { artifactToProto } from "./job-mapping.ts";
 import type { Call } from "./method.ts";

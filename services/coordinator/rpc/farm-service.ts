@@ -27,7 +27,7 @@ import { createGetJob, createGetRender, createListEvents } from "./read-jobs.ts"
 import type { MediaResolver } from "./resolve-media.ts";
 import type { MetricRepositories, ServedModels } from "./served-model.ts";
 import { createCancelJob, createCancelRender, createRetryJob, createRetryRender, createUpdateJob } from "./steer-jobs.ts";
-import type { Slots } from "./slots.ts";
+import type { Slots } from "../../platform/slots.ts";
 import type { SubmitDependencies } from "./submission.ts";
 import { createSubmitManifest, type ManifestDependencies } from "./submit-manifest.ts";
 import { createSubmitRender } from "./submit-render.ts";

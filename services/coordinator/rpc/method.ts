@@ -3,7 +3,7 @@
  * not happen.
  */
 import { type FarmError, toFarmError } from "../../domain/errors.ts";
-import { type CallContext, clientStream, serverStream, unary, whileWaitedFor } from "../../platform/grpc/handlers.ts";
+import { type Around, type CallContext, clientStream, serverStream, unary, whileWaitedFor } from "../../platform/grpc/handlers.ts";
 import type { Logger } from "../../platform/logging.ts";
 import { type Caller, type CallerLookup, requireRole, type Role } from "./caller.ts";
 
@@ -43,18 +43,15 @@ export function createMethods(options: MethodOptions): Methods {
   };
   return {
     unary: (spec, handler) =>
-      unary((request, context) => observe(spec, () => whileWaitedFor(context.signal, async () => handler(request, enter(spec, context))))),
-    serverStream: (spec, handler) =>
-      serverStream((request, context) => observedStream(spec, observe, () => handler(request, enter(spec, context)))),
-    clientStream: (spec, handler) =>
-      clientStream((requests, context) => observe(spec, async () => handler(requests, enter(spec, context)))),
+      unary((request, context) => whileWaitedFor(context.signal, async () => handler(request, enter(spec, context))), observe(spec)),
+    serverStream: (spec, handler) => serverStream((request, context) => handler(request, enter(spec, context)), observe(spec)),
+    clientStream: (spec, handler) => clientStream(async (requests, context) => handler(requests, enter(spec, context)), observe(spec)),
   };
 }
 
-type Observer = <T>(spec: MethodSpec, work: () => Promise<T>) => Promise<T>;
-
-function createObserver({ logger, onEnd }: MethodOptions): Observer {
-  return async (spec, work) => {
+/** How a call ends is told with a code: a stream that its caller leaves, or that outlives its deadline, has that as its end. */
+function createObserver({ logger, onEnd }: MethodOptions): (spec: MethodSpec) => Around {
+  return (spec) => async (work) => {
     const begun = performance.now();
     const end = (code: string): void => onEnd({ method: spec.name, code, seconds: (performance.now() - begun) / 1000 });
     try {
@@ -73,20 +70,4 @@ function createObserver({ logger, onEnd }: MethodOptions): Observer {
 function logFailure(logger: Logger, method: string, error: FarmError): void {
   if (error.row.status === "INTERNAL") logger.error({ err: error, code: error.code, method }, "a call failed");
   else logger.debug({ code: error.code, reason: error.message, method }, "a call was refused");
-}
-
-async function* observedStream<A>(spec: MethodSpec, observe: Observer, open: () => AsyncIterable<A>): AsyncGenerator<A> {
-  const ended = Promise.withResolvers<undefined>();
-  const observed = observe(spec, () => ended.promise);
-  observed.catch(() => undefined);
-  try {
-    yield* open();
-    ended.resolve(undefined);
-  } catch (thrown) {
-    ended.reject(toFarmError(thrown));
-    throw thrown;
-  } finally {
-    // A caller that leaves early has had what it wanted.
-    ended.resolve(undefined);
-  }
 }

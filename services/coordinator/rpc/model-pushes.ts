@@ -27,7 +27,7 @@ import { shapesOfEngines } from "../dispatch/shapes.ts";
 import type { ModelStore, VersionName, VersionToPush } from "../store/store-contract.ts";
 import type { Call } from "./method.ts";
 import { filesFromProto, type PoolsOfModels, versionNameRules, versionToProto } from "./model-version-mapping.ts";
-import type { Slots } from "./slots.ts";
+import type { Slots } from "../../platform/slots.ts";
 import { openPart } from "./upload-file.ts";
 import { readUpload } from "./upload-messages.ts";
 

@@ -7,7 +7,8 @@ import { defaultAlias, type ModelReference, parseModelReference } from "../../do
 import * as wire from "../../gen/proto/vapfarm/v1/models.ts";
 import type { ArtifactStore } from "../../platform/artifacts/artifact-store.ts";
 import type { ModelStore, VersionView } from "../store/store-contract.ts";
-import { checked, inChunks } from "./chunks.ts";
+import { checked } from "../../platform/artifacts/checked.ts";
+import { inChunks } from "./chunks.ts";
 import { chunkUnknown } from "./model-pushes.ts";
 import { filesToProto, optionalNameRules, type PoolsOfModels, versionNameRules, versionToProto } from "./model-version-mapping.ts";
 

@@ -14,7 +14,7 @@ import type { RuleViolation } from "../../domain/field-rules.ts";
 import { hashFile } from "../../platform/artifacts/fetch.ts";
 import type { AddressFetcher } from "../../platform/fetch/address-fetcher.ts";
 import type { MediaStore, UploadView } from "../store/store-contract.ts";
-import type { Slots } from "./slots.ts";
+import type { Slots } from "../../platform/slots.ts";
 import { inspectMedia, type KeepMedia, keepMedia } from "./store-media.ts";
 
 /** A source that has no row yet; `field` is where the request names it. */

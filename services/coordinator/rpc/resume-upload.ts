@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
 import type { UploadMediaHeader } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { ArtifactStore } from "../../platform/artifacts/artifact-store.ts";
+import { checked } from "../../platform/artifacts/checked.ts";
 import type { MediaStore, ResumableUpload, UploadView } from "../store/store-contract.ts";
 import { uploadOfCaller } from "./begin-upload.ts";
 import type { Call } from "./method.ts";
@@ -193,7 +194,7 @@ async function storeWhole({ dependencies, upload, call }: Resuming, path: string
 async function joinParts({ dependencies, upload, call }: Resuming, file: PartFile): Promise<void> {
   for (const part of await dependencies.store.listUploadParts(upload.uploadId)) {
     if (part.offsetBytes !== file.sizeBytes()) break;
-    for await (const bytes of await dependencies.artifacts.get(part.sha256)) {
+    for await (const bytes of checked(await dependencies.artifacts.get(part.sha256), part.sha256)) {
       call.signal.throwIfAborted();
       await file.write(bytes);
     }

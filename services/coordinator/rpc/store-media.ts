@@ -7,7 +7,7 @@
  */
 import type { ArtifactStore } from "../../platform/artifacts/artifact-store.ts";
 import type { MediaStore, UploadView } from "../store/store-contract.ts";
-import type { Slots } from "./slots.ts";
+import type { Slots } from "../../platform/slots.ts";
 
 /** What decoding a file once told of it. */
 export type MediaFacts = Pick<UploadView, "kind" | "width" | "height" | "frames" | "mediaType">;

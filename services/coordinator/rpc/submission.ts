@@ -82,7 +82,12 @@ export async function store(dependencies: SubmitDependencies, toPlan: JobToPlan,
 export function settle({ onCommitted }: Pick<SubmitDependencies, "onCommitted">, outcome: SubmitOutcome): Stored {
   switch (outcome.kind) {
     case "stored":
-      onCommitted({ ready: outcome.ready, touchedJobIds: [outcome.job.jobId], hasWaiting: outcome.isWaiting });
+      onCommitted({
+        ready: outcome.ready,
+        touchedJobIds: [outcome.job.jobId],
+        hasWaiting: outcome.isWaiting,
+        reused: outcome.reused ?? [],
+      });
       return { kind: "stored", job: outcome.job };
     case "repeated":
       return { kind: "repeated", job: outcome.job };

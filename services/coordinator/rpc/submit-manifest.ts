@@ -25,8 +25,8 @@ import { type ManifestStream, readManifest } from "./manifest-messages.ts";
 import type { Call } from "./method.ts";
 import { jobToStore, manifestRenderOf } from "./plan-job.ts";
 import { openRowFile, type RowFile } from "./row-file.ts";
+import type { Slots } from "../../platform/slots.ts";
 import { withModelsOfNow } from "./served-model.ts";
-import type { Slots } from "./slots.ts";
 import { conflict, findSubmittedJob, jobViolationsOf, missingUpload, settle, type SubmitDependencies, withChecked } from "./submission.ts";
 import { jobRequestFromProto, renderRequestFromProto } from "./submit-mapping.ts";
 

@@ -15,7 +15,7 @@ import type { ArtifactStore } from "../../platform/artifacts/artifact-store.ts";
 import type { MediaStore, UploadView } from "../store/store-contract.ts";
 import type { Call } from "./method.ts";
 import { resumeUpload, type ResumeDependencies } from "./resume-upload.ts";
-import type { Slots } from "./slots.ts";
+import type { Slots } from "../../platform/slots.ts";
 import { inspectMedia, type KeepMedia, keepMedia } from "./store-media.ts";
 import { openPart, type PartFile, tooLarge } from "./upload-file.ts";
 import { uploadToProto } from "./upload-mapping.ts";

@@ -24,6 +24,8 @@ export type WorkerDescription = {
   readonly softwareVersion: string;
   /** Grows with each session of the worker; one that is not above the newest known is refused. */
   readonly life: number;
+  /** From its agent's start until it could work; absent: not told. */
+  readonly startupMs?: number | undefined;
 };
 
 export type ProducedArtifact = ArtifactView;

@@ -19,7 +19,7 @@ import {
   tendLanesStatement,
   tendSharesStatement,
 } from "./sql/duties.ts";
-import { markSentStatement, unsentEventsStatement } from "./sql/events.ts";
+import { farmEpochStatement, markSentStatement, unsentEventsStatement } from "./sql/events.ts";
 import { callFunction, noAftermath, retryPolicy, type StoreContext, toPayload } from "./store-context.ts";
 import type { Aftermath, DutyStore, ReapOutcome } from "./store-contract.ts";
 
@@ -65,6 +65,7 @@ export function createDuties(context: StoreContext): DutyStore {
     async sweep(dutyEpoch) {
       return (await callFunction<Swept | null>(pool, sweepStatement, [dutyEpoch, policy])) ?? { repaired: 0, aftermath: noAftermath };
     },
+    farmEpoch: async () => Number(await callFunction<string>(pool, farmEpochStatement, [])),
     async unsentEvents(limit) {
       return (await runStatement<EventRow>(pool, unsentEventsStatement, [limit])).map(eventFromRow);
     },
@@ -138,6 +139,7 @@ function together(reaped: readonly Reaped[]): Reaped {
       ready: reaped.flatMap(({ aftermath }) => aftermath.ready),
       touchedJobIds: [...new Set(reaped.flatMap(({ aftermath }) => aftermath.touchedJobIds))],
       pushes: reaped.flatMap(({ aftermath }) => aftermath.pushes ?? []),
+      retried: reaped.flatMap(({ aftermath }) => aftermath.retried ?? []),
     },
   };
 }

@@ -34,6 +34,8 @@ export type DutyStore = {
   tendOrder(dutyEpoch: number): Promise<number>;
   /** Finds and repairs what should never be (design §4.2); each find counts as a bug. */
   sweep(dutyEpoch: number): Promise<{ readonly repaired: number; readonly aftermath: Aftermath }>;
+  /** Raised by each recovery. */
+  farmEpoch(): Promise<number>;
   unsentEvents(limit: number): Promise<readonly EventView[]>;
   markEventsSent(jobId: string, upToNumber: number): Promise<void>;
   /** Condemns unreferenced artifacts; returns those whose waiting time is over. */

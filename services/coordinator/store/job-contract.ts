@@ -7,7 +7,7 @@ import type { RenderState } from "../../domain/render-state.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
 import type { PlannedTask } from "../../domain/planned-task.ts";
 import type { TaskState } from "../../domain/task-state.ts";
-import type { Aftermath, ReadyCount } from "./aftermath-contract.ts";
+import type { Aftermath, ReadyCount, ReusedCount } from "./aftermath-contract.ts";
 import type { RunToStore } from "./run-contract.ts";
 
 export type JobClass = "production" | "benchmark";
@@ -80,7 +80,13 @@ export type Full = {
 };
 
 export type SubmitOutcome =
-  | { readonly kind: "stored"; readonly job: JobView; readonly ready: readonly ReadyCount[]; readonly isWaiting: boolean }
+  | {
+      readonly kind: "stored";
+      readonly job: JobView;
+      readonly ready: readonly ReadyCount[];
+      readonly isWaiting: boolean;
+      readonly reused?: readonly ReusedCount[];
+    }
   | { readonly kind: "repeated"; readonly job: JobView }
   | { readonly kind: "conflict" }
   | Full

@@ -111,8 +111,9 @@ async function outcomeOf(
 ): Promise<SubmitOutcome> {
   switch (submitted.kind) {
     case "stored": {
-      const { ready } = submitted.aftermath;
-      return { kind: "stored", job: await mustGetJob(context, submitted.jobId), ready, isWaiting: submitted.isWaiting === true };
+      const { ready, reused = [] } = submitted.aftermath;
+      const job = await mustGetJob(context, submitted.jobId);
+      return { kind: "stored", job, ready, reused, isWaiting: submitted.isWaiting === true };
     }
     case "repeated":
       return { kind: "repeated", job: await mustGetJob(context, submitted.jobId) };

@@ -91,6 +91,8 @@ export function bothOf(left: Aftermath, right: Aftermath): Aftermath {
     touchedJobIds: [...new Set([...left.touchedJobIds, ...right.touchedJobIds])],
     pushes: [...(left.pushes ?? []), ...(right.pushes ?? [])],
     hasWaiting: left.hasWaiting === true || right.hasWaiting === true,
+    retried: [...(left.retried ?? []), ...(right.retried ?? [])],
+    reused: [...(left.reused ?? []), ...(right.reused ?? [])],
   };
 }
 

@@ -11,9 +11,11 @@ import type { DutyStore } from "./duty-contract.ts";
 import type { ExpansionStore } from "./expansion-contract.ts";
 import type { FailureStore, HealthStore } from "./health-contract.ts";
 import type { JobStore } from "./job-contract.ts";
+import type { MeasureStore } from "./measure-contract.ts";
 import type { MediaStore } from "./media-contract.ts";
 import type { ModelStore } from "./model-contract.ts";
 import type { OverviewStore } from "./overview-contract.ts";
+import type { ScalingStore } from "./scaling-contract.ts";
 import type { TenantStore } from "./tenant-contract.ts";
 import type { PreemptionStore } from "./preemption-contract.ts";
 import type { WebhookStore } from "./webhook-contract.ts";
@@ -23,6 +25,7 @@ export type * from "./bench-contract.ts";
 export type * from "./books-contract.ts";
 export type * from "./expansion-contract.ts";
 export type * from "./job-contract.ts";
+export type * from "./measure-contract.ts";
 export type * from "./media-contract.ts";
 export type * from "./model-contract.ts";
 export type * from "./dispatch-contract.ts";
@@ -33,6 +36,7 @@ export type * from "./control-contract.ts";
 export type * from "./tenant-contract.ts";
 export type * from "./preemption-contract.ts";
 export type * from "./run-contract.ts";
+export type * from "./scaling-contract.ts";
 export type * from "./webhook-contract.ts";
 
 export type Store = JobStore &
@@ -49,4 +53,6 @@ export type Store = JobStore &
   PreemptionStore &
   BooksStore &
   BenchStore &
+  MeasureStore &
+  ScalingStore &
   WebhookStore & { close(): Promise<void> };

@@ -16,11 +16,13 @@ import { createExpansion } from "./expansion.ts";
 import { createFailures } from "./failures.ts";
 import { createHealth } from "./health.ts";
 import { createJobs } from "./jobs.ts";
+import { createMeasures } from "./measures.ts";
 import { createMedia } from "./media.ts";
 import { createModels } from "./models.ts";
 import { createOverview } from "./overview.ts";
 import { createPreemption } from "./preemption.ts";
 import { createRuns } from "./runs.ts";
+import { createScalingStore } from "./scaling.ts";
 import { claimFarmStatement } from "./sql/overview.ts";
 import type { Limits, OrderSettings, Retention, Room, StoreContext, StoreSettings } from "./store-context.ts";
 import type { Store } from "./store-contract.ts";
@@ -98,6 +100,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createDuties(context),
     ...createExpansion(context),
     ...createOverview(context),
+    ...createMeasures(context),
     ...createControls(context),
     ...createTenants(context),
     ...createHealth(context),
@@ -107,6 +110,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createSuites(context),
     ...createRuns(context),
     ...createBenchImports(context),
+    ...createScalingStore(context),
     ...createWebhooks(context),
     async close() {
       await prisma.$disconnect();

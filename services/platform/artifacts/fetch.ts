@@ -27,7 +27,7 @@ export async function fetchToFile(
   signal?: AbortSignal,
 ): Promise<void> {
   const hash = createHash("sha256");
-  const chunks = await store.get(artifact.sha256);
+  const chunks = await store.get(artifact.sha256, undefined, signal);
   const file = await open(artifact.path, "wx").catch((thrown: unknown) => {
     throw toFarmError(thrown, "STAGE_FAILED");
   });

@@ -10,9 +10,11 @@ import { createReadStream, type Stats } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
+import { isSha256 } from "../../domain/ids.ts";
+import { relativePathOf } from "./artifact-name.ts";
 import type { ArtifactStat, ArtifactStore, ByteRange } from "./artifact-store.ts";
+import { emptyBytes } from "./empty-bytes.ts";
 
-const hashPattern = /^[0-9a-f]{64}$/;
 const partialMaxAgeMs = 24 * 3600 * 1000;
 
 /** A store in a folder that several processes and, over a network file system, several machines may share. */
@@ -23,16 +25,28 @@ export async function openFolderStore(root: string): Promise<ArtifactStore> {
     await removeOldPartials(partialFolder);
   });
   return {
+    backend: "folder",
     put: (sha256, path, signal) => put(root, { sha256, path }, signal),
-    get: (sha256, range) => read(pathOf(root, sha256), range),
+    get: (sha256, range, signal) => read(pathOf(root, sha256), range, signal),
     stat: (sha256) => statOf(pathOf(root, sha256)),
     delete: (sha256) => inStore(() => rm(pathOf(root, sha256), { force: true })),
+    list: () => listed(root),
   };
 }
 
+async function* listed(root: string): AsyncGenerator<ArtifactStat & { readonly sha256: string }> {
+  for (const folder of await inStore(() => readdir(root))) {
+    if (!/^[0-9a-f]{2}$/.test(folder)) continue;
+    for (const sha256 of await inStore(() => readdir(join(root, folder)))) {
+      if (!isSha256(sha256)) continue;
+      const found = await statOf(pathOf(root, sha256));
+      if (found !== undefined) yield { sha256, ...found };
+    }
+  }
+}
+
 function pathOf(root: string, sha256: string): string {
-  if (!hashPattern.test(sha256)) throw new FarmError("ARTIFACT_UNKNOWN", { message: "an artifact's name is 64 hex digits" });
-  return join(root, sha256.slice(0, 2), sha256);
+  return join(root, relativePathOf(sha256));
 }
 
 async function put(root: string, artifact: { readonly sha256: string; readonly path: string }, signal?: AbortSignal): Promise<void> {
@@ -57,7 +71,7 @@ async function copyHashed(from: string, to: string, signal: AbortSignal | undefi
   const hash = createHash("sha256");
   const file = await open(to, "wx");
   try {
-    for await (const chunk of createReadStream(from, signal === undefined ? {} : { signal }) as AsyncIterable<Buffer>) {
+    for await (const chunk of createReadStream(from, { signal }) as AsyncIterable<Buffer>) {
       hash.update(chunk);
       await file.writeFile(chunk);
     }
@@ -77,17 +91,12 @@ async function flushFolder(path: string): Promise<void> {
   }
 }
 
-async function read(path: string, range: ByteRange | undefined): Promise<AsyncIterable<Uint8Array>> {
+async function read(path: string, range: ByteRange | undefined, signal: AbortSignal | undefined): Promise<AsyncIterable<Uint8Array>> {
   const found = await statOf(path);
   if (found === undefined) throw new FarmError("ARTIFACT_MISSING");
-  if (range === undefined) return createReadStream(path);
+  if (range === undefined) return createReadStream(path, { signal });
   const end = Math.min(range.end, found.sizeBytes);
-  return end <= range.start ? emptyBytes() : createReadStream(path, { start: range.start, end: end - 1 });
-}
-
-// eslint-disable-next-line @typescript-eslint/require-await -- an iterable of nothing
-async function* emptyBytes(): AsyncGenerator<Uint8Array> {
-  yield* [];
+  return end <= range.start ? emptyBytes() : createReadStream(path, { start: range.start, end: end - 1, signal });
 }
 
 async function statOf(path: string): Promise<ArtifactStat | undefined> {

@@ -3,13 +3,15 @@
  *
  * Invariants: one runner at a time (Prisma's own advisory lock); each migration and its record are one
  * transaction, so nothing is ever half applied; a folder that was edited after it was applied, or one that
- * another tool left failed, stops the run. Migrations unknown to this clone are a newer release's and stay.
+ * another tool left failed, stops the run. Migrations unknown to this clone are a newer release's and stay, unless that
+ * took away what this one uses.
  */
 import { createHash, randomUUID } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
+import { refuseNewerSchema } from "./pending-migrations.ts";
 
 export type MigrateOptions = {
   /** A direct connection: a pooler would lose the advisory lock. */
@@ -37,7 +39,7 @@ const createRecords = `create table if not exists _prisma_migrations (
   applied_steps_count integer not null default 0
 )`;
 
-/** Brings the database up to this clone's migrations; returns the names applied now. Throws DATABASE_MIGRATION_FAILED. */
+/** Brings the database up to this clone's migrations; returns the names applied now. Throws DATABASE_MIGRATION_FAILED or DATABASE_SCHEMA_NEWER. */
 export async function migrate(options: MigrateOptions): Promise<readonly string[]> {
   const migrations = await readMigrations(options.folder);
   const client = new pg.Client({ connectionString: options.url, application_name: "vapfarm-migrate", connectionTimeoutMillis: 10_000 });
@@ -73,6 +75,8 @@ async function applyMissing(client: pg.Client, migrations: readonly Migration[])
   );
   const applied = new Map(records.rows.map((row) => [row.migration_name, row]));
   refuseFailed(records.rows);
+  const known = migrations.map(({ name }) => name);
+  await refuseNewerSchema(client, known);
   for (const migration of migrations) refuseUnlessSound(migration, applied.get(migration.name));
   const missing = migrations.filter(({ name }) => !applied.has(name));
   for (const migration of missing) await apply(client, migration);

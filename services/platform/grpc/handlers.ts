@@ -53,15 +53,23 @@ function hasPassed(call: Cancellable): boolean {
   return Number(call.getDeadline()) <= Date.now();
 }
 
+/** What stands around the work of each call, its reading included: it sees how the work ends and lets that through. */
+export type Around = <T>(work: () => Promise<T>) => Promise<T>;
+
+const nothingAround: Around = (work) => work();
+
 /** What is thrown at once rejects too. */
 async function settled<T>(work: () => Promise<T>): Promise<T> {
   return work();
 }
 
 /** One request, one answer. */
-export function unary<Q, A>(handler: (request: Q, context: CallContext) => Promise<A>): handleUnaryCall<Q, A> {
+export function unary<Q, A>(
+  handler: (request: Q, context: CallContext) => Promise<A>,
+  around: Around = nothingAround,
+): handleUnaryCall<Q, A> {
   return (call, callback) => {
-    settled(() => handler(wellFormed(call.request), contextOf(call))).then(
+    settled(() => around(async () => handler(wellFormed(call.request), contextOf(call)))).then(
       (answer) => callback(null, answer),
       (thrown: unknown) => callback(toServiceError(thrown)),
     );
@@ -82,13 +90,24 @@ export async function whileWaitedFor<T>(signal: AbortSignal, work: () => Promise
 }
 
 /** One request, a stream of answers; the iterable is ended early when the caller goes. */
-export function serverStream<Q, A>(handler: (request: Q, context: CallContext) => AsyncIterable<A>): handleServerStreamingCall<Q, A> {
+export function serverStream<Q, A>(
+  handler: (request: Q, context: CallContext) => AsyncIterable<A>,
+  around: Around = nothingAround,
+): handleServerStreamingCall<Q, A> {
   return (call) => {
     const context = contextOf(call);
-    settled(() => writeAll(call, handler(wellFormed(call.request), context), context.signal)).then(
+    const work = async (): Promise<void> => {
+      await writeAll(call, handler(wellFormed(call.request), context), context.signal);
+      // Whoever stands around hears that the caller went; nobody else does.
+      context.signal.throwIfAborted();
+    };
+    settled(() => around(work)).then(
       () => call.end(),
-      // Destroying the stream would end it without its status.
-      (thrown: unknown) => call.emit("error", toServiceError(thrown)),
+      (thrown: unknown) => {
+        if (context.signal.aborted) call.end();
+        // Destroying the stream would end it without its status.
+        else call.emit("error", toServiceError(thrown));
+      },
     );
   };
 }
@@ -107,9 +126,10 @@ async function writeAll<Q, A>(call: ServerWritableStream<Q, A>, answers: AsyncIt
 /** A stream of requests, one answer. */
 export function clientStream<Q, A>(
   handler: (requests: AsyncIterable<Q>, context: CallContext) => Promise<A>,
+  around: Around = nothingAround,
 ): handleClientStreamingCall<Q, A> {
   return (call, callback) => {
-    handler(allWellFormed(call as AsyncIterable<Q>), contextOf(call)).then(
+    around(() => handler(allWellFormed(call as AsyncIterable<Q>), contextOf(call))).then(
       (answer) => callback(null, answer),
       (thrown: unknown) => callback(toServiceError(thrown)),
     );

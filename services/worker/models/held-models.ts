@@ -28,6 +28,8 @@ export type HeldModelOptions = {
   readonly except: readonly string[];
   readonly logger: Logger;
   readonly rescanMs: number;
+  /** Told of what is held, at the start and at each change. */
+  readonly onHeld: (manifests: readonly HeldManifest[]) => void;
 };
 
 type Claimed = { readonly model: string; readonly engineDigests: Readonly<Record<string, string>> };
@@ -38,6 +40,10 @@ export function createHeldModels(options: HeldModelOptions): HeldModels {
   const stopping = new AbortController();
   const told = new Set<string>();
   let looking: Promise<void> = Promise.resolve();
+  const take = (next: readonly HeldModelFolder[]): void => {
+    held = next;
+    options.onHeld(next.map(({ manifest }) => manifest));
+  };
   const look = async (): Promise<FoundModels> => {
     const found = await findModels(options.folder);
     for (const fault of found.faults) {
@@ -52,8 +58,7 @@ export function createHeldModels(options: HeldModelOptions): HeldModels {
       if (stopping.signal.aborted) return;
       try {
         const next = heldOf(await look(), options);
-        tellChange(held, next, options.logger);
-        held = next;
+        if (tellChange(held, next, options.logger)) take(next);
       } catch (thrown) {
         options.logger.warn({ err: toFarmError(thrown) }, "the models could not be looked at again");
       }
@@ -65,7 +70,7 @@ export function createHeldModels(options: HeldModelOptions): HeldModels {
       const found = await look();
       const lack = lackOf(options.wanted ?? [], found, options.folder);
       if (lack !== undefined) throw new FarmError("MODEL_INVALID", { message: lack });
-      held = heldOf(found, options);
+      take(heldOf(found, options));
       looking = lookAgain();
     },
     async stop() {
@@ -81,12 +86,18 @@ function heldOf({ models, metrics, versions }: FoundModels, { wanted, except }: 
   return [...plain, ...versions].filter(({ manifest: { name } }) => (wanted?.includes(name) ?? true) && !except.includes(name));
 }
 
-function tellChange(before: readonly HeldModelFolder[], now: readonly HeldModelFolder[], logger: Logger): void {
-  const foldersOf = (some: readonly HeldModelFolder[]): ReadonlySet<string> => new Set(some.map(({ manifest }) => manifest.folder));
+/** Whether anything has come, gone, or got other engines. */
+function tellChange(before: readonly HeldModelFolder[], now: readonly HeldModelFolder[], logger: Logger): boolean {
+  const mark = ({ manifest: { folder, engines } }: HeldModelFolder): string =>
+    [folder, ...Object.values(engines).map(({ digest }) => digest)].join(" ");
+  const foldersOf = (some: readonly HeldModelFolder[]): ReadonlySet<string> => new Set(some.map(mark));
   const [old, next] = [foldersOf(before), foldersOf(now)];
   const come = [...next].filter((folder) => !old.has(folder));
   const gone = [...old].filter((folder) => !next.has(folder));
-  if (come.length + gone.length > 0) logger.info({ come, gone }, "the models of this node have changed");
+  if (come.length + gone.length === 0) return false;
+  const pathOf = (each: string): string => each.split(" ")[0] ?? "";
+  logger.info({ come: come.map(pathOf), gone: gone.map(pathOf) }, "the models of this node have changed");
+  return true;
 }
 
 /** The folder that a claim runs from: one whose engines have its digests, of its own model if there is one. MODEL_INVALID otherwise. */

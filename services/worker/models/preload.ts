@@ -22,6 +22,7 @@ export type PreloadOptions = {
   readonly limitMs: number;
   readonly signal: AbortSignal;
   readonly logger: Logger;
+  readonly onLoading: (of: { readonly model: string; readonly stage: string }) => void;
   readonly onLoaded: (of: { readonly model: string; readonly stage: string }, loadSeconds: number) => void;
 };
 
@@ -29,12 +30,13 @@ const cancelGraceMs = 1_000;
 
 /** Resolves when every engine has run; PRELOAD_FAILED names the engine and the cause. */
 export async function preload(options: PreloadOptions): Promise<void> {
-  const { choice, held, logger, onLoaded } = options;
+  const { choice, held, logger, onLoading, onLoaded } = options;
   if (choice.kind === "none") return;
   const loads = planPreload(choice, await Promise.all(held.map(candidateOf)));
   for (const load of loads) {
     const { name: model } = load.manifest;
     const { name: engine, stage } = load.engine;
+    onLoading({ model, stage });
     const { loadMs, computeMs } = await loadOne(load, options);
     logger.info({ model, engine, loadMs: Math.round(loadMs), runMs: Math.round(computeMs) }, "engine loaded and run");
     onLoaded({ model, stage }, loadMs / 1_000);

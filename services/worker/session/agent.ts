@@ -26,6 +26,7 @@ import { drainTimes } from "./drain.ts";
 import { standingOf } from "./lease-clock.ts";
 import { createLiveProgress, type LiveProgress } from "./live-progress.ts";
 import { responseToRefusal } from "./refusal-response.ts";
+import { createRunBooks } from "./run-books.ts";
 import { Session } from "./session.ts";
 import { levelName, readSignal } from "./wire.ts";
 import { answeredLine, claimedLine } from "./work-journal.ts";
@@ -142,6 +143,7 @@ class WorkerAgent {
     const { isReserved } = claim;
     logger.info({ attemptId, stage, taskId: claim.taskId.toString(), attempt: claim.attemptNumber, isReserved }, "claimed");
     this.ports.journal.write(claimedLine(claim, session));
+    const run = createRunBooks(claim, this.ports.metrics);
     const attempt = startAttempt(claim, {
       ...rest,
       clock,
@@ -153,12 +155,20 @@ class WorkerAgent {
       onStop: (reason) => this.books.onStop(reason, attempt.computed),
       onChange: () => this.onProgress(attempt),
       onFetched: (tookMs) => this.books.onFetched(tookMs),
-      onBegan: (idleMs) => this.onBegan(claim, idleMs),
+      onProgress: (progress) => run.onProgress(progress),
+      onBegan: (idleMs) => {
+        run.began();
+        this.onBegan(claim, idleMs);
+      },
     });
     this.attempts.hold(attempt, session.id);
     // One that never began frees nothing: who asked for it would only ask again.
+    void attempt.computed.then(() => run.free());
     void attempt.computed.then(() => (isReserved && !attempt.hasBegun() ? this.conversation.look() : this.conversation.wake()));
-    void attempt.ended.then((report) => this.onEnded(attempt, report));
+    void attempt.ended.then((report) => {
+      run.onEnded(report);
+      this.onEnded(attempt, report);
+    });
     this.onProgress(attempt);
     if (this.stopping) attempt.stop("stop");
     if (isReserved && this.attempts.isMakingWay()) attempt.giveBack("preempt");

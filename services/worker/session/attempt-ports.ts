@@ -97,6 +97,8 @@ export type AttemptPorts = {
   readonly checkpoints: CheckpointPace;
   /** Called with each change of phase or step. */
   readonly onChange: () => void;
+  /** Called with each word of the runtime about how the run goes. */
+  readonly onProgress: (progress: StageProgress) => void;
   readonly onFetched: (tookMs: number) => void;
   /** It computes from now; how long the device stood idle before, if that is known. */
   readonly onBegan: (idleMs: number | undefined) => void;

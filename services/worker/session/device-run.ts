@@ -6,11 +6,11 @@
  */
 import { FarmError, toFarmError } from "../../domain/errors.ts";
 import type { TaskClaim } from "../../gen/proto/vapfarm/v1/dispatch.ts";
-import type { RunStageRequest, StageCheckpoint, StageResult } from "../../gen/proto/vapfarm/v1/stage.ts";
+import type { RunStageRequest, StageCheckpoint, StageProgress, StageResult } from "../../gen/proto/vapfarm/v1/stage.ts";
 import type { AttemptPorts } from "./attempt-ports.ts";
 import { createRunWatch, type RunWatch } from "./run-watch.ts";
 
-type DeviceRunPorts = Pick<AttemptPorts, "clock" | "runtime" | "limits" | "onChange"> & {
+type DeviceRunPorts = Pick<AttemptPorts, "clock" | "runtime" | "limits" | "onChange" | "onProgress"> & {
   /** Cancels. */
   readonly signal: AbortSignal;
   /** Asks it to end at its next step. */
@@ -107,11 +107,16 @@ export class DeviceRun {
       signal,
       leave,
       onStarted: (idleMs) => this.begin(idleMs),
-      onProgress: (progress) => this.watch.onProgress(progress),
+      onProgress: (progress) => this.onProgress(progress),
       onCheckpoint,
       onComputed: () => this.letGo(),
       cancelGraceMs: () => this.watch.cancelGraceMs(),
     });
+  }
+
+  private onProgress(progress: StageProgress): void {
+    this.ports.onProgress(progress);
+    this.watch.onProgress(progress);
   }
 
   private begin(idleMs: number | undefined): void {

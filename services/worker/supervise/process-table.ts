@@ -27,3 +27,21 @@ export function parseStat(stat: string): Pick<ProcessFacts, "startTime" | "state
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return { state: fields[0] ?? "", startTime: fields[19] ?? "" };
 }
+
+export type ProcessMemory = { readonly residentBytes: number; readonly peakBytes: number };
+
+/** What a process holds of the machine's memory, and the most that it held; undefined when there is no such process (or no /proc). */
+export async function readMemory(processId: number): Promise<ProcessMemory | undefined> {
+  try {
+    return parseMemory(await readFile(`/proc/${processId}/status`, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** VmRSS and VmHWM of /proc/<pid>/status; a process that has ended has neither. */
+export function parseMemory(status: string): ProcessMemory | undefined {
+  const bytesOf = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) * 1_024;
+  const memory = { residentBytes: bytesOf("VmRSS"), peakBytes: bytesOf("VmHWM") };
+  return Number.isNaN(memory.residentBytes) || Number.isNaN(memory.peakBytes) ? undefined : memory;
+}

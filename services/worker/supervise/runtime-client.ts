@@ -1,7 +1,7 @@
 /**
  * Calls to one runtime over stage.proto: what a run gives, what its failure means.
  */
-import { FarmError, toFarmError } from "../../domain/errors.ts";
+import { type ErrorCode, FarmError, toFarmError } from "../../domain/errors.ts";
 import {
   type DescribeRuntimeResponse,
   type RunStageRequest,
@@ -24,26 +24,54 @@ export type RuntimeClient = {
   close(): void;
 };
 
+/** One call that is over. */
+export type EndedStageCall = {
+  readonly method: "DescribeRuntime" | "RunStage" | "StopRun";
+  readonly code: ErrorCode | "OK";
+  readonly seconds: number;
+};
+
+type OnCall = (call: EndedStageCall) => void;
+
 const maxMessageBytes = 16 * 1024 * 1024;
 const describeMs = 10_000;
 const freePollMs = 5;
 // Progress decides when a run is given up, not its length.
 const runMs = 14 * 24 * 3600 * 1000;
 
-/** Connects with the first call. */
-export function connectRuntime(address: string): RuntimeClient {
+/** Connects with the first call; `onCall` is told of each. */
+export function connectRuntime(address: string, onCall: OnCall): RuntimeClient {
   const client = connectClient(StageServiceClient, address, maxMessageBytes);
+  const calls = { client, onCall };
+  const describe = (): Promise<DescribeRuntimeResponse> =>
+    observed(calls, "DescribeRuntime", () => callUnary(client.describeRuntime.bind(client), {}, { deadlineMs: describeMs }));
   return {
-    describe: () => callUnary(client.describeRuntime.bind(client), {}, { deadlineMs: describeMs }),
-    run: (request, options) => run(client, request, options),
-    untilFree: (runId, signal) => untilFree(client, runId, signal),
+    describe,
+    run: (request, options) => observed(calls, "RunStage", () => run(calls, request, options)),
+    untilFree: (runId, signal) => untilFree(describe, runId, signal),
     close: () => client.close(),
   };
 }
 
-async function run(client: StageServiceClient, request: RunStageRequest, { signal, leave, ...heard }: RunCall): Promise<StageResult> {
+type Calls = { readonly client: StageServiceClient; readonly onCall: OnCall };
+
+async function observed<T>({ onCall }: Calls, method: EndedStageCall["method"], work: () => Promise<T>): Promise<T> {
+  const beganAtMs = performance.now();
+  const end = (code: EndedStageCall["code"]): void => onCall({ method, code, seconds: (performance.now() - beganAtMs) / 1_000 });
+  try {
+    const outcome = await work();
+    end("OK");
+    return outcome;
+  } catch (thrown) {
+    end(toFarmError(thrown).code);
+    throw thrown;
+  }
+}
+
+async function run(calls: Calls, request: RunStageRequest, { signal, leave, ...heard }: RunCall): Promise<StageResult> {
+  const { client } = calls;
   let result: StageResult | undefined;
-  const stop = (): void => void stopRun(client, request.runId);
+  const stop = (): void => void stopRun(calls, request.runId);
   leave.addEventListener("abort", stop, { once: true });
   try {
     for await (const { event } of callServerStream(client.runStage.bind(client), request, { deadlineMs: runMs, signal })) {
@@ -78,8 +106,10 @@ function tell(event: Exclude<NonNullable<RunStageResponse["event"]>, { $case: "r
 }
 
 /** A runtime that does not hear of it goes on, until who asked loses patience and cancels. */
-async function stopRun(client: StageServiceClient, runId: string): Promise<void> {
-  await callUnary(client.stopRun.bind(client), { runId }, { deadlineMs: describeMs }).catch(() => undefined);
+async function stopRun(calls: Calls, runId: string): Promise<void> {
+  const { client } = calls;
+  const stop = () => callUnary(client.stopRun.bind(client), { runId }, { deadlineMs: describeMs });
+  await observed(calls, "StopRun", stop).catch(() => undefined);
 }
 
 /** A broken connection carries none of the farm's codes, and between two processes of one machine it means that the runtime is gone. */
@@ -89,9 +119,9 @@ function failureOf(thrown: unknown): FarmError {
 }
 
 /** A cancelled run holds the runtime's slot until it has let go; a runtime that does not answer has not. */
-async function untilFree(client: StageServiceClient, runId: string, signal: AbortSignal): Promise<void> {
+async function untilFree(describe: RuntimeClient["describe"], runId: string, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    const described = await callUnary(client.describeRuntime.bind(client), {}, { deadlineMs: describeMs }).catch(() => undefined);
+    const described = await describe().catch(() => undefined);
     if (described !== undefined && described.runningRunId !== runId) return;
     await pause(freePollMs, signal);
   }

@@ -16,7 +16,7 @@ import { type BackOff, backOffMs } from "../session/back-off.ts";
 import { type Clock, settledWithin, sleep } from "../session/clock.ts";
 import { createLatch } from "../session/latch.ts";
 import type { PidFile } from "./pid-file.ts";
-import { connectRuntime, type RuntimeClient } from "./runtime-client.ts";
+import { connectRuntime, type EndedStageCall, type RuntimeClient } from "./runtime-client.ts";
 import type { RuntimeLog } from "./runtime-log.ts";
 import { launchRuntime, type RuntimeProcess } from "./runtime-process.ts";
 
@@ -26,6 +26,8 @@ export type RuntimeSupervisor = Component &
     description(): DescribeRuntimeResponse | undefined;
     /** What it says now; RUNTIME_DIED while there is none. */
     describeNow(): Promise<DescribeRuntimeResponse>;
+    /** Undefined while none runs. */
+    processId(): number | undefined;
   };
 
 export type SupervisorOptions = {
@@ -43,6 +45,8 @@ export type SupervisorOptions = {
   readonly readyMs: number;
   readonly restart: BackOff;
   readonly onRestart: () => void;
+  /** Told of each call to a runtime. */
+  readonly onCall: (call: EndedStageCall) => void;
 };
 
 /** Builds it; nothing runs before `start`, which fails with the reason if the first runtime does not come up. */
@@ -103,6 +107,10 @@ class Supervisor implements RuntimeSupervisor {
   async describeNow(): Promise<DescribeRuntimeResponse> {
     if (this.running === undefined) throw new FarmError("RUNTIME_DIED");
     return await this.describe(this.running);
+  }
+
+  processId(): number | undefined {
+    return this.running?.process.processId;
   }
 
   restarts(): number {
@@ -213,7 +221,7 @@ class Supervisor implements RuntimeSupervisor {
       onLog: (chunk) => log.take(chunk),
       onSpawned: (processId) => pidFile.write(processId),
     });
-    const running = { process, client: connectRuntime(process.address), isCondemned: false };
+    const running = { process, client: connectRuntime(process.address, this.options.onCall), isCondemned: false };
     try {
       this.check(await this.describe(running));
     } catch (thrown) {

@@ -147,6 +147,38 @@ async function numbersOf(client: FarmClient, after?: bigint): Promise<readonly b
 }
 
 describe("watch", () => {
+  it("tells a restored farm's log from its first event, where that is shorter than what was seen", async () => {
+    const asked: bigint[] = [];
+    const { client } = await connected({
+      async *watchJob({ afterEventNumber: after }: { afterEventNumber: bigint }) {
+        asked.push(after);
+        if (asked.length === 2) {
+          const fields = [{ field: "after_event_number", reason: "is outside", remedy: "begin at 0" }];
+          throw new FarmError("FIELD_INVALID", { message: "after_event_number", details: { fields } });
+        }
+        const isRestored = asked.length === 3;
+        for (let number = after + 1n; number <= (isRestored ? 2n : 3n); number += 1n) {
+          const jobState = isRestored && number === 2n ? JobState.JOB_STATE_SUCCEEDED : JobState.JOB_STATE_UNSPECIFIED;
+          yield await Promise.resolve({ update: { $case: "event" as const, value: JobEvent.create({ number, jobState }) } });
+        }
+        if (asked.length === 1) throw new FarmError("COORDINATOR_UNAVAILABLE");
+      },
+    });
+    const updates = await collect(client.watch("job-1"));
+    expect(asked).toEqual([0n, 3n, 0n]);
+    expect(updates.map(({ update }) => update?.$case === "event" && update.value.number)).toEqual([1n, 2n, 3n, 1n, 2n]);
+  });
+
+  it("does not hide that the number it was given is of no event", async () => {
+    const { client } = await connected({
+      watchJob() {
+        const fields = [{ field: "after_event_number", reason: "is outside", remedy: "begin at 0" }];
+        throw new FarmError("FIELD_INVALID", { message: "after_event_number", details: { fields } });
+      },
+    });
+    expect((await refusalOf(collect(client.watch("job-1", { afterEventNumber: 9n })))).code).toBe("FIELD_INVALID");
+  });
+
   /** Breaks after the first event, ends in order after the second, as a coordinator that stops does. */
   const interrupted: Handlers = {
     getJob: (): unknown => ({ job: scriptedJob({ state: JobState.JOB_STATE_RUNNING }) }),

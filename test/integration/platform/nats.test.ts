@@ -1,3 +1,4 @@
+import { jetstreamManager } from "@nats-io/jetstream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createLogger } from "../../../services/platform/logging.ts";
 import { type Broker, connectBroker } from "../../../services/platform/nats/broker.ts";
@@ -91,8 +92,8 @@ describe("the broker", () => {
 describe("the event stream", () => {
   it("appends only on the expected sequence of a subject", async () => {
     const stream = await openEventStream(broker, { name: "TEST_EVENTS", subjects: "test.events.*" });
-    await stream.ensure(60_000);
-    await stream.ensure(60_000);
+    await stream.ensure({ maxAgeMs: 60_000, epoch: 1 });
+    await stream.ensure({ maxAgeMs: 60_000, epoch: 1 });
     const subject = "test.events.a";
     expect(await stream.last(subject)).toBeUndefined();
     const append = (payload: string, expectedSequence: number) =>
@@ -102,6 +103,32 @@ describe("the event stream", () => {
     expect(await append("two", 1)).toEqual({ kind: "appended", sequence: 2 });
     const last = await stream.last(subject);
     expect([last?.sequence, text(last?.payload ?? Buffer.alloc(0))]).toEqual([2, "two"]);
+  });
+
+  it("is emptied when the farm has another epoch, and only then", async () => {
+    const stream = await openEventStream(broker, { name: "EPOCH_EVENTS", subjects: "epoch.events.*" });
+    const subject = "epoch.events.a";
+    const append = () => stream.append({ subject, payload: Buffer.from("one"), expectedSequence: 0 });
+    await stream.ensure({ maxAgeMs: 60_000, epoch: 1 });
+    await append();
+    await stream.ensure({ maxAgeMs: 60_000, epoch: 1 });
+    expect(await stream.last(subject)).toMatchObject({ sequence: 1 });
+    await stream.ensure({ maxAgeMs: 60_000, epoch: 5 });
+    expect(await stream.last(subject)).toBeUndefined();
+    expect(await append()).toEqual({ kind: "appended", sequence: 2 });
+    await stream.ensure({ maxAgeMs: 60_000, epoch: 5 });
+    expect(await stream.last(subject)).toMatchObject({ sequence: 2 });
+  });
+
+  it("that does not say an epoch copied the first", async () => {
+    const manager = await jetstreamManager(broker.connection);
+    await manager.streams.add({ name: "OLD_EVENTS", subjects: ["old.events.*"] });
+    const stream = await openEventStream(broker, { name: "OLD_EVENTS", subjects: "old.events.*" });
+    await stream.append({ subject: "old.events.a", payload: Buffer.from("one"), expectedSequence: 0 });
+    await stream.ensure({ maxAgeMs: 60_000, epoch: 1 });
+    expect(await stream.last("old.events.a")).toMatchObject({ sequence: 1 });
+    await stream.ensure({ maxAgeMs: 60_000, epoch: 2 });
+    expect(await stream.last("old.events.a")).toBeUndefined();
   });
 
   it("says when it is gone", async () => {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { migrate } from "../../../services/platform/database/migrate.ts";
+import { requireMigrations } from "../../../services/platform/database/pending-migrations.ts";
 import { migrationsFolder, startTestPostgres, type TestPostgres } from "../../support/postgres.ts";
 
 let postgres: TestPostgres;
@@ -97,4 +98,25 @@ test("an unreachable database is unavailable, not a failed migration", async () 
   const gone = new URL(url);
   gone.port = "1";
   await expect(migrate({ url: gone.href, folder })).rejects.toMatchObject({ code: "DATABASE_UNAVAILABLE" });
+});
+
+test("a schema from which a newer release took something is refused; one that it only added to is not", async () => {
+  await cp(migrationsFolder, folder, { recursive: true });
+  await migrate({ url, folder });
+  await add("9998_add", "create table added ()");
+  await migrate({ url, folder });
+  await rm(join(folder, "9998_add"), { recursive: true });
+  expect(await migrate({ url, folder })).toEqual([]);
+  await requireMigrations({ url, folder });
+  await query("update farm set needs_migration = '9998_add'");
+  const refused = { code: "DATABASE_SCHEMA_NEWER", message: /asks for 9998_add/ };
+  await expect(migrate({ url, folder })).rejects.toMatchObject(refused);
+  await expect(requireMigrations({ url, folder })).rejects.toMatchObject(refused);
+});
+
+test("what the schema asks for is a migration of this release", async () => {
+  await cp(migrationsFolder, folder, { recursive: true });
+  const applied = await migrate({ url, folder });
+  const [farm] = await query<{ needed: string }>("select needs_migration as needed from farm");
+  expect(applied).toContain(farm?.needed);
 });

@@ -19,7 +19,7 @@ const subjects = subjectsOf("test");
 /** What a coordinator counts, and its handler of reports without a broker. */
 async function serveReports(store: Store) {
   const registry = createMetrics();
-  const metrics = createCoordinatorMetrics(registry, store, logger);
+  const metrics = createCoordinatorMetrics(registry, { store, pools: ["pool"], logger, leastAgeMs: 0 });
   const handlers = new Map<string, RequestHandler>();
   const broker = {
     serve: (_service: unknown, endpoints: readonly { readonly subject: string; readonly handler: RequestHandler }[]) => {

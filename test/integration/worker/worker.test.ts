@@ -7,6 +7,7 @@ import { AttemptPhase, Level, ProgressMessage } from "../../../services/gen/prot
 import { openFolderStore } from "../../../services/platform/artifacts/folder-store.ts";
 import { openModel } from "../../../services/platform/models/repository.ts";
 import { projectRoot, testFfmpegPath } from "../../support/ffmpeg.ts";
+import { scrape, valueIn } from "../../support/exposition.ts";
 import { startWorkerFarm, type WorkerFarm } from "../../support/worker-farm.ts";
 import { until } from "../../support/until.ts";
 
@@ -58,10 +59,10 @@ describe("a worker", () => {
     expect(described?.stagesWithoutEngine).toEqual(["prepare", "panels", "score/temporal_flickering"]);
     // The answer to the report reaches the agent after the coordinator knows.
     await until("its scratch is gone", async () => (await readdir(join(farm.folder, "worker/scratch"))).length === 0);
-    const counted = 'vapfarm_worker_attempts_total{stage="text_encode",outcome="succeeded"} 1';
-    await until("it counted the attempt", async () =>
-      (await (await fetch(`http://${worker.httpAddress()}/metrics`)).text()).includes(counted),
-    );
+    const counted = async (outcome: string) =>
+      valueIn(await scrape(worker.httpAddress()), "vapfarm_worker_attempts_total", { stage: "text_encode", outcome, pool: "p" });
+    await until("it counted the attempt", async () => (await counted("succeeded")) === 1);
+    expect(await counted("failed")).toBe(0);
     expect((await fetch(`http://${worker.httpAddress()}/readyz`)).status).toBe(200);
   });
 
@@ -140,7 +141,7 @@ describe("a worker", () => {
     await farm.release("go");
     expect((await committed(second))?.outcome?.$case).toBe("success");
     expect((await committed(first))?.outcome?.$case).toBe("success");
-    expect(await (await fetch(`http://${worker.httpAddress()}/metrics`)).text()).toContain('vapfarm_reservations_total{outcome="begun"} 1');
+    expect(valueIn(await scrape(worker.httpAddress()), "vapfarm_reservations_total", { outcome: "begun" })).toBe(1);
   });
 
   it("runs real stages in the real runtime, one of them reserved while the other loads its engine", async () => {

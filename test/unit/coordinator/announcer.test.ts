@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createAnnouncer } from "../../../services/coordinator/dispatch/announcer.ts";
+import type { Aftermath } from "../../../services/coordinator/store/store-contract.ts";
 import { WorkerSignal } from "../../../services/gen/proto/vapfarm/v1/dispatch.ts";
 import { createLogger } from "../../../services/platform/logging.ts";
 
@@ -11,6 +12,7 @@ function announcing(idle: (lookUp: LookUp) => readonly string[]) {
   const sent: string[] = [];
   const touched: string[] = [];
   const waiting: (() => void)[] = [];
+  const counted: Aftermath[] = [];
   const announcer = createAnnouncer({
     store: {
       idleWorkers(pool, shape, limit) {
@@ -26,9 +28,10 @@ function announcing(idle: (lookUp: LookUp) => readonly string[]) {
     secondLookMs: 1,
     onWaiting: () => undefined,
     onEvents: () => undefined,
+    onAftermath: (aftermath) => counted.push(aftermath),
   });
   const nextLookUp = (): Promise<void> => new Promise((resolve) => waiting.push(resolve));
-  return { announcer, lookUps, sent, touched, nextLookUp };
+  return { announcer, lookUps, sent, touched, counted, nextLookUp };
 }
 
 const ready = (shape: string, count: number) => ({ ready: [{ pool: "p", shape, count }], touchedJobIds: ["job"] });
@@ -36,8 +39,9 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 describe("the announcer", () => {
   it("adds up what several commits made ready and wakes at most that many workers", async () => {
-    const { announcer, lookUps, sent, touched } = announcing(() => ["a", "b", "c", "d"]);
-    announcer.announce([ready("denoise/x", 1), ready("denoise/x", 2), ready("prepare/-", 1)]);
+    const { announcer, lookUps, sent, touched, counted } = announcing(() => ["a", "b", "c", "d"]);
+    const aftermaths = [ready("denoise/x", 1), ready("denoise/x", 2), ready("prepare/-", 1)];
+    announcer.announce(aftermaths);
     await turn();
     expect(lookUps).toEqual([
       { pool: "p", shape: "denoise/x", limit: 3 },
@@ -45,6 +49,7 @@ describe("the announcer", () => {
     ]);
     expect(sent).toEqual(["a wake", "b wake", "c wake", "a wake"]);
     expect(touched).toEqual(["job"]);
+    expect(counted).toEqual(aftermaths);
   });
 
   it("looks a second time for what found no idle worker, and not again", async () => {

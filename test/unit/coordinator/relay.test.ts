@@ -26,6 +26,7 @@ function eventRows(rows: readonly EventView[]) {
   const sent = new Map<string, number>();
   return {
     sent,
+    farmEpoch: () => Promise.resolve(7),
     unsentEvents: (limit: number) => Promise.resolve(rows.filter(({ jobId, number }) => number > (sent.get(jobId) ?? 0)).slice(0, limit)),
     markEventsSent: (jobId: string, upTo: number) => Promise.resolve(void sent.set(jobId, upTo)),
   };
@@ -52,7 +53,7 @@ function memoryStream() {
   return { stream, state, messages, numbers };
 }
 
-function relayOf(store: ReturnType<typeof eventRows>, stream: EventStream) {
+function relayOf(store: ReturnType<typeof eventRows>, stream: EventStream, copied: string[] = []) {
   return createRelay({
     store,
     openStream: () => Promise.resolve(stream),
@@ -60,6 +61,7 @@ function relayOf(store: ReturnType<typeof eventRows>, stream: EventStream) {
     intervalMs: 1,
     maxAgeMs: 1_000,
     onUnsent: () => undefined,
+    onCopied: (kind) => void copied.push(kind),
   });
 }
 
@@ -83,8 +85,10 @@ describe("the relay", () => {
     const unmarked = eventRows(rows.slice(0, 2));
     await relayOf(unmarked, stream).run(1, signal);
     const store = eventRows(rows);
-    await relayOf(store, stream).run(2, signal);
+    const copied: string[] = [];
+    await relayOf(store, stream, copied).run(2, signal);
     expect(numbers("events.a")).toEqual([1, 2, 3]);
+    expect(copied).toEqual(["task.started"]);
     expect(store.sent.get("a")).toBe(3);
   });
 

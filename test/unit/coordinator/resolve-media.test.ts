@@ -9,7 +9,7 @@ import {
   type MediaAsk,
   type ResolvedMedia,
 } from "../../../services/coordinator/rpc/resolve-media.ts";
-import { createSlots } from "../../../services/coordinator/rpc/slots.ts";
+import { createSlots } from "../../../services/platform/slots.ts";
 import { FarmError } from "../../../services/domain/errors.ts";
 import type { AddressFetcher } from "../../../services/platform/fetch/address-fetcher.ts";
 import { createMemoryStore } from "../../support/memory-artifact-store.ts";

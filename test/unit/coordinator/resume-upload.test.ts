@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createBeginUpload, createGetUpload } from "../../../services/coordinator/rpc/begin-upload.ts";
 import type { Call } from "../../../services/coordinator/rpc/method.ts";
-import { createSlots } from "../../../services/coordinator/rpc/slots.ts";
+import { createSlots } from "../../../services/platform/slots.ts";
 import { createUploadMedia } from "../../../services/coordinator/rpc/upload-media.ts";
 import { BeginUploadRequest, UploadMediaHeader, type UploadMediaRequest } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
 import { createMemoryStore } from "../../support/memory-artifact-store.ts";

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { createWatchHub } from "../../../services/coordinator/events/watch-hub.ts";
-import { createSlots } from "../../../services/coordinator/rpc/slots.ts";
+import { createSlots } from "../../../services/platform/slots.ts";
 import { createWatchJob } from "../../../services/coordinator/events/watch-job.ts";
 import type { EventView, JobView } from "../../../services/coordinator/store/store-contract.ts";
 import { FarmError } from "../../../services/domain/errors.ts";

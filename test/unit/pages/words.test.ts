@@ -72,7 +72,7 @@ describe("links", () => {
   });
 
   it("to artifacts of this coordinator get the page's own origin, others stay", () => {
-    expect(relativeLink("http://127.0.0.1:8/a/x/0/mp4?s=1", "../")).toBe("../a/x/0/mp4?s=1");
+    expect(relativeLink("http://127.0.0.1:8/a/x/0/mp4?s=1", "../")).toBe("../a/x/0/mp4?s=1&via=farm");
     expect(relativeLink("https://bucket.example/key", "../")).toBe("https://bucket.example/key");
   });
 });

@@ -50,7 +50,7 @@ describe("the worker's configuration", () => {
 
   it("is listed whole in the README", async () => {
     const readme = await readFile(new URL("../../../services/worker/README.md", import.meta.url), "utf8");
-    const listed = [...readme.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, name]) => name);
+    const listed = [...readme.matchAll(/^\| `([A-Z0-9_]+)` \|/gm)].map(([, name]) => name);
     expect(listed.toSorted()).toEqual(Object.keys(workerSettings.shape).toSorted());
   });
 });

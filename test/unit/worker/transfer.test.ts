@@ -17,11 +17,18 @@ const signal = new AbortController().signal;
 let folder: string;
 let store: ArtifactStore;
 let cache: ArtifactCache;
+/** What the cache told. */
+let taken: boolean[];
+let heldBytes: number;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "vapfarm-transfer-"));
   store = await openFolderStore(join(folder, "store"));
-  cache = await openArtifactCache(join(folder, "cache"), 10);
+  taken = [];
+  cache = await openArtifactCache(join(folder, "cache"), 10, {
+    onTake: (isHit) => taken.push(isHit),
+    onHeld: (bytes) => (heldBytes = bytes),
+  });
   await mkdir(join(folder, "in"));
 });
 
@@ -65,6 +72,7 @@ describe("fetching inputs", () => {
     await store.delete(sha256);
     await fetchInputs({ store, cache }, wanted, signal);
     expect(await readFile(join(folder, "in", sha256), "utf8")).toBe("one");
+    expect([taken, heldBytes]).toEqual([[false, true], 3]);
   });
 
   it("names every artifact that is missing or corrupt", async () => {

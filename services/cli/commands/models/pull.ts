@@ -18,7 +18,7 @@ import type { NodeLock } from "../../models/node-lock.ts";
 import { evictForRoom, versionsNeeded } from "../../models/pull-plan.ts";
 import { pullVersion } from "../../models/pull-version.ts";
 import { plainText } from "../../table.ts";
-import { parallelOf, parseBytes, progressOf, sourceOf, type TransferOptions, versionToPull, withNodeLock } from "./shared.ts";
+import { parallelOf, parseBytes, progressOf, withSource, type TransferOptions, versionToPull, withNodeLock } from "./shared.ts";
 
 type PullOptions = TransferOptions & { readonly to?: string; readonly pool?: string; readonly budget?: string };
 
@@ -67,9 +67,10 @@ async function pull(call: FarmCall<PullOptions>): Promise<undefined> {
   const root = nodeRootOf(context, options.to, "--to");
   const budgetBytes = options.budget === undefined ? undefined : parseBytes("--budget", options.budget);
   parallelOf(options.parallel);
-  const source = await sourceOf(call);
   await mkdir(root, { recursive: true });
-  const { outcomes, evicted } = await withNodeLock(call, root, (lock) => pullAll(call, { root, budgetBytes, source, lock }));
+  const { outcomes, evicted } = await withSource(call, (source) =>
+    withNodeLock(call, root, (lock) => pullAll(call, { root, budgetBytes, source, lock })),
+  );
   if (options.json === true) {
     context.output.json({ versions: outcomes, evicted: evicted.map(({ reference, bytes }) => ({ reference, bytes })) });
     return;

@@ -8,13 +8,13 @@ import { pinnedReference } from "../../../domain/model-reference.ts";
 import { fileViolations, type VersionFile, versionDigest, versionOf } from "../../../domain/model-version.ts";
 import type { GetModelVersionResponse, ModelVersion } from "../../../gen/proto/vapfarm/v1/models.ts";
 import { present } from "../../../client/farm-client.ts";
-import { openArtifactStore } from "../../../platform/artifacts/open-store.ts";
 import { invalidOption, parseSpan } from "../../ages.ts";
 import { type FarmCall, type JsonOption, wholeOf } from "../../command-line.ts";
 import type { CliContext } from "../../context.ts";
 import type { FarmOptions } from "../../farm-address.ts";
 import { type ChunkSource, farmSource, storeSource } from "../../models/chunk-source.ts";
 import { sha256Of } from "../../models/file-chunks.ts";
+import { openArtifacts } from "../../open-artifacts.ts";
 import type { VersionOnDisk } from "../../models/node-folder.ts";
 import { type LockOptions, type NodeLock, takeNodeLock } from "../../models/node-lock.ts";
 
@@ -58,15 +58,21 @@ export function progressOf({ output }: CliContext, what: string, asJson: boolean
   return Object.assign(tell, { end });
 }
 
-/** From the artifact store where one is named, else through the farm. */
-export async function sourceOf({ context, client, options }: FarmCall<TransferOptions>): Promise<ChunkSource> {
+/** Works with a source of chunks: the artifact store where one is named, else the farm. */
+export async function withSource<T>(call: FarmCall<TransferOptions>, work: (source: ChunkSource) => Promise<T>): Promise<T> {
+  const { context, client, options } = call;
   const address = options.artifacts ?? context.environment["VAPFARM_ARTIFACTS"];
   const { signal } = context.interrupts;
   const onOutage = (): void => {
     if (options.json !== true) context.output.note("the source of chunks does not answer; the pull goes on when it does");
   };
-  if (address === undefined || address === "") return farmSource(client.calls, { signal, onOutage });
-  return storeSource(await openArtifactStore(address), { signal, onOutage });
+  if (address === undefined || address === "") return await work(farmSource(client.calls, { signal, onOutage }));
+  const store = await openArtifacts(address, context.environment);
+  try {
+    return await work(storeSource(store, { signal, onOutage }));
+  } finally {
+    await store.close();
+  }
 }
 
 /** Runs work while this process alone changes the folder. */

@@ -11,7 +11,7 @@ import type { CliContext } from "../../context.ts";
 import { type Checked, checkFolder, repairFiles } from "../../models/check-version.ts";
 import { plainText } from "../../table.ts";
 import { withTransferOptions } from "./pull.ts";
-import { progressOf, sourceOf, type TransferOptions, withNodeLock } from "./shared.ts";
+import { progressOf, withSource, type TransferOptions, withNodeLock } from "./shared.ts";
 
 type VerifyOptions = TransferOptions & { readonly repair?: boolean };
 
@@ -70,7 +70,7 @@ async function verifyAll(call: FarmCall<VerifyOptions>, folders: readonly string
 async function repair(call: FarmCall<VerifyOptions>, checked: Checked): Promise<number | undefined> {
   const { version, bad } = checked;
   if (bad.length === 0 || version === undefined) return undefined;
-  return await repairFiles({ ...checked, version }, await sourceOf(call), call.context.interrupts.signal);
+  return await withSource(call, (source) => repairFiles({ ...checked, version }, source, call.context.interrupts.signal));
 }
 
 function verdictToJson({ folder, reference, files, bytes, bad, repairedBytes }: Verdict): object {

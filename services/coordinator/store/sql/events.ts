@@ -24,3 +24,6 @@ export const markSentStatement: NamedStatement = {
   name: "vf_mark_sent",
   text: "update job set sent_event = least($2, last_event) where id = $1 and sent_event < $2",
 };
+
+/** No values. Index: farm_pkey. */
+export const farmEpochStatement: NamedStatement = { name: "vf_farm_epoch", text: "select f.epoch as result from farm f" };

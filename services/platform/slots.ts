@@ -1,12 +1,12 @@
 /**
  * A bound on how much of one kind of work runs at a time; the rest waits in order of arrival, or is refused.
  */
-import { type ErrorCode, FarmError } from "../../domain/errors.ts";
+import { type ErrorCode, FarmError } from "../domain/errors.ts";
 
 /** A bounded number of places for one kind of work. */
 export type Slots = {
   /** Runs the work when a slot is free; a caller that goes while it waits gives up its place. */
-  use<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T>;
+  use<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T>;
   /** Runs the work when a slot is free now, else throws this code. */
   useNow<T>(refusal: ErrorCode, work: () => Promise<T>): Promise<T>;
   /** Takes a slot that is free now, else throws this code; the answer gives it back, once. */
@@ -24,7 +24,7 @@ export function createSlots(count: number): Slots {
     if (next === undefined) free += 1;
     else next();
   };
-  const take = (signal: AbortSignal): Promise<void> => {
+  const take = (signal: AbortSignal | undefined): Promise<void> => {
     if (free > 0) {
       free -= 1;
       return Promise.resolve();
@@ -62,21 +62,21 @@ export function createSlots(count: number): Slots {
   };
 }
 
-function waitForTurn(waiting: (() => void)[], signal: AbortSignal): Promise<void> {
+function waitForTurn(waiting: (() => void)[], signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const leave = (): void => {
       waiting.splice(waiting.indexOf(turn), 1);
       reject(new FarmError("STAGE_CANCELLED", { message: "the caller went while waiting" }));
     };
     const turn = (): void => {
-      signal.removeEventListener("abort", leave);
+      signal?.removeEventListener("abort", leave);
       resolve();
     };
-    if (signal.aborted) {
+    if (signal?.aborted === true) {
       reject(new FarmError("STAGE_CANCELLED", { message: "the caller went while waiting" }));
       return;
     }
-    signal.addEventListener("abort", leave, { once: true });
+    signal?.addEventListener("abort", leave, { once: true });
     waiting.push(turn);
   });
 }

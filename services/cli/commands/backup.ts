@@ -1,0 +1,80 @@
+/**
+ * `vapfarm backup`: a farm of this machine → a folder that it can be started from again.
+ */
+import { access, readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import type { Command } from "commander";
+import { z } from "zod";
+import { bytesText } from "../../domain/bytes-text.ts";
+import { FarmError } from "../../domain/errors.ts";
+import { type Backup, backUp, type BackupRequest } from "../backup/back-up.ts";
+import { describeCommand, type Finish, type JsonOption, runBody } from "../command-line.ts";
+import type { CliContext } from "../context.ts";
+import { dataFolderOf, layoutOf, readFarmFile } from "../data-folder.ts";
+import { type ExitCode, exitCodes } from "../exit-codes.ts";
+import { withDatabaseAlone } from "../up/database-alone.ts";
+
+type BackupOptions = JsonOption & { readonly to: string; readonly data?: string };
+
+const text = {
+  name: "backup",
+  group: "machine",
+  summary: "copy the data of a farm of this machine",
+  description: `Copies database and artifacts of \`up\`'s data folder into another folder, while the farm runs or is stopped. Again into the same folder it
+copies only what is new. To restore: copy the folder back, \`vapfarm recover\`, \`vapfarm up\`. A Postgres or an artifact store of your own is
+backed up with its own tools (deploy/RUNBOOK.md).`,
+  examples: ["vapfarm backup --to /backup/vapfarm", "vapfarm backup --data /srv/vapfarm --to /backup/vapfarm --json"],
+} as const;
+
+/** Adds the command. */
+export function backupCommand(context: CliContext, finish: Finish): Command {
+  return describeCommand(text)
+    .requiredOption("--to <folder>", "where the backup is written; a new folder, or that of the backup before")
+    .option("--data <folder>", "data folder of the farm (else VAPFARM_DATA, else the default of `up`)")
+    .action(async (options: BackupOptions) => finish(await runBody(context, () => run(context, options), options)));
+}
+
+const packageSchema = z.object({ version: z.string() });
+
+async function run(context: CliContext, options: BackupOptions): Promise<ExitCode> {
+  const { environment, output, interrupts, projectFolder, workingFolder } = context;
+  const layout = layoutOf(dataFolderOf(options.data, environment));
+  await requireOwnDatabase(layout.postgres);
+  const { version: release } = packageSchema.parse(JSON.parse(await readFile(join(projectFolder, "package.json"), "utf8")));
+  const request: Omit<BackupRequest, "url"> = {
+    layout,
+    to: resolve(workingFolder, options.to),
+    release,
+    now: new Date(),
+    signal: interrupts.signal,
+    onNote: (note) => options.json !== true && output.note(note),
+  };
+  const running = await readFarmFile(layout.farmFile);
+  const backup =
+    running === undefined
+      ? await withDatabaseAlone(context, { data: options.data, takesRestored: false, isMigrated: false }, ({ url }) =>
+          backUp({ ...request, url }),
+        )
+      : await backUp({ ...request, url: running.databaseUrl });
+  if (options.json === true) output.json({ ...backup, folder: request.to });
+  else print(context, backup, request.to);
+  return exitCodes.ok;
+}
+
+async function requireOwnDatabase(folder: string): Promise<void> {
+  const isThere = await access(join(folder, "PG_VERSION")).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) return;
+  throw new FarmError("CONFIG_INVALID", {
+    message: `there is no database of this farm's own in ${folder}`,
+    details: { remedy: "name the data folder with --data; a Postgres of your own is backed up with its own tools (deploy/RUNBOOK.md)" },
+  });
+}
+
+function print({ output }: CliContext, backup: Backup, folder: string): void {
+  const { artifacts, newArtifacts, artifactBytes, databaseBytes, damaged } = backup;
+  output.line(`${folder}: database ${bytesText(databaseBytes)}, ${artifacts} artifacts ${bytesText(artifactBytes)} (${newArtifacts} new)`);
+  if (damaged.length > 0) output.note(`left out, because their bytes do not have their hash: ${damaged.join(", ")}`);
+}

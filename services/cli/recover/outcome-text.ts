@@ -1,0 +1,49 @@
+/**
+ * What recovering did, in words: pure.
+ */
+import { bytesText } from "../../domain/bytes-text.ts";
+import type { RecoverOutcome } from "./recover-farm.ts";
+
+/** Lines for people. */
+export function outcomeText(outcome: RecoverOutcome): readonly string[] {
+  return [
+    outcome.isDone ? `recovered: the farm's epoch is ${outcome.epoch}` : "nothing was changed; with --yes this is done:",
+    `  sessions ended        ${outcome.sessions}`,
+    `  runs taken back       ${outcome.attempts} (uncharged; they go on at their last checkpoints)`,
+    `  artifacts compared    ${outcome.checked}, missing ${outcome.missing}`,
+    ...missingText(outcome),
+    `  events copied anew    ${outcome.events}`,
+    orphanText(outcome),
+    ...(outcome.repaired === 0 ? [] : [`  repaired              ${outcome.repaired} rows; report this as a bug`]),
+    ...lossText(outcome),
+  ];
+}
+
+function missingText({ missing, tasksAgain, checkpoints, partialUploads }: RecoverOutcome): readonly string[] {
+  if (missing === 0) return [];
+  return [
+    `  tasks that run again  ${tasksAgain}`,
+    `  checkpoints lost      ${checkpoints} (their tasks start anew)`,
+    `  uploads to begin anew ${partialUploads}`,
+  ];
+}
+
+function orphanText({ orphans }: RecoverOutcome): string {
+  if (orphans === undefined) return "  without a row         unknown: this store cannot say what it holds";
+  const { count, bytes, areDeleted } = orphans;
+  const found = `  without a row         ${count} artifacts, ${bytesText(bytes)}`;
+  if (count === 0) return found;
+  return `${found}${areDeleted ? ", deleted" : " (kept; --delete-orphans deletes them)"}`;
+}
+
+function lossText({ losses }: RecoverOutcome): readonly string[] {
+  const { uploadCount, uploads, resultCount, results } = losses;
+  const lost: string[] = [];
+  if (uploadCount > 0)
+    lost.push(`lost uploads: ${uploadCount}. Upload them again; jobs that need one fail with ARTIFACT_MISSING until then`);
+  for (const { tenant, sha256, jobs } of uploads)
+    lost.push(`  ${sha256} of ${tenant}${jobs.length === 0 ? "" : `, needed by ${jobs.join(", ")}`}`);
+  if (resultCount > 0) lost.push(`lost results: ${resultCount}. Submit their renders again`);
+  for (const { job, position, artifact } of results) lost.push(`  ${artifact} of render ${position} of job ${job}`);
+  return lost;
+}

@@ -1,0 +1,29 @@
+/**
+ * A coordinator's metrics, wired to what they tell of.
+ */
+import type { Logger } from "../platform/logging.ts";
+import { createMetrics, type Metrics } from "../platform/metrics.ts";
+import { registerBuild, registerConnection } from "../platform/process-metrics.ts";
+import type { CoordinatorConfig } from "./config.ts";
+import { type CoordinatorMetrics, createCoordinatorMetrics } from "./metrics.ts";
+import type { Resources } from "./resources.ts";
+
+/** What is scraped, and where the parts tell what happens. */
+export type MetricParts = { readonly registry: Metrics; readonly metrics: CoordinatorMetrics };
+
+export type MetricOptions = {
+  readonly config: Pick<CoordinatorConfig, "VAPFARM_POOLS">;
+  readonly resources: Pick<Resources, "store" | "broker">;
+  readonly logger: Logger;
+  readonly version: string;
+  readonly sampleMs: number;
+};
+
+/** Registers everything that a coordinator exports. */
+export function createMetricParts({ config, resources, logger, version, sampleMs }: MetricOptions): MetricParts {
+  const registry = createMetrics();
+  registerBuild(registry, { component: "coordinator", version });
+  registerConnection(registry)(resources.broker);
+  const pools = config.VAPFARM_POOLS.map(({ name }) => name);
+  return { registry, metrics: createCoordinatorMetrics(registry, { store: resources.store, pools, logger, leastAgeMs: sampleMs }) };
+}

@@ -1,0 +1,84 @@
+/**
+ * What duties did: each counts where its duty runs, so a sum over coordinators is the farm's.
+ */
+import { knownOr, type Metrics, seriesOf, startAtZero } from "../../platform/metrics.ts";
+import type { Round } from "../duties/duty.ts";
+import type { WebhookOutcome } from "../duties/webhooks.ts";
+import type { JudgeOutcome, ReapOutcome } from "../store/store-contract.ts";
+
+export type RoundMetrics = {
+  readonly onRound: (round: Round) => void;
+  readonly onReap: (outcome: ReapOutcome) => void;
+  readonly onRepaired: (count: number) => void;
+  readonly onExpanded: (renders: number) => void;
+  readonly onUnsent: (rows: number) => void;
+  /** An event's copy is in JetStream. */
+  readonly onCopied: (kind: string) => void;
+  readonly onWebhookTry: (outcome: WebhookOutcome) => void;
+  readonly onUnbalanced: (attempts: number) => void;
+  readonly onJudged: (outcome: JudgeOutcome) => void;
+};
+
+/** Registers them; pools are those that the coordinator answers for. */
+export function createRoundMetrics(metrics: Metrics, pools: readonly string[]): RoundMetrics {
+  const rounds = metrics.counter("vapfarm_duty_rounds_total", "Rounds of duties by outcome", ["duty", "outcome"]);
+  const repairs = metrics.counter("vapfarm_sweep_repairs_total", "Repairs of what should never be; each one is a bug");
+  const expanded = metrics.counter("vapfarm_expanded_renders_total", "Renders that waited and were expanded, or failed for their model");
+  const webhooks = metrics.counter("vapfarm_webhook_tries_total", "Tries to deliver webhooks by outcome", ["outcome"]);
+  const unbalanced = metrics.gauge("vapfarm_books_unbalanced", "Recent attempts that are not the sum of their entries; each one is a bug");
+  startAtZero(repairs);
+  startAtZero(expanded);
+  startAtZero(webhooks, seriesOf("outcome", ["delivered", "failed", "given_up"]));
+  return {
+    onRound: ({ duty, outcome }) => rounds.inc({ duty, outcome }),
+    onReap: createReapCounter(metrics),
+    onRepaired: (count) => repairs.inc(count),
+    onExpanded: (renders) => expanded.inc(renders),
+    ...createRelayMetrics(metrics),
+    onWebhookTry: (outcome) => webhooks.inc({ outcome }),
+    onUnbalanced: (attempts) => unbalanced.set(attempts),
+    onJudged: createJudgeCounter(metrics, pools),
+  };
+}
+
+function createReapCounter(metrics: Metrics): RoundMetrics["onReap"] {
+  const lost = metrics.counter("vapfarm_lease_losses_total", "Sessions reaped because their lease ran out");
+  const heldBack = metrics.counter("vapfarm_reap_held_back_total", "Rounds in which reaping was held back");
+  const massLapses = metrics.counter("vapfarm_mass_lapses_total", "Rounds in which much of a pool had lapsed at once");
+  for (const counter of [lost, heldBack, massLapses]) startAtZero(counter);
+  return ({ kind, sessions, massLapse }) => {
+    lost.inc(sessions);
+    if (kind === "held_back") heldBack.inc();
+    if (massLapse) massLapses.inc();
+  };
+}
+
+const ends = ["succeeded", "failed", "cancelled"];
+const notices = ["over_budget", "budget_warned", "budget_reached", "deadline_at_risk", "deadline_missed"];
+/** As farm.proto names them (JobEvent.kind); renders have events of their own in jobs of several. */
+const eventKinds = [
+  ...["submitted", "updated", "retried", ...ends, ...notices].map((what) => `job.${what}`),
+  ...["retried", ...ends].map((what) => `render.${what}`),
+  ...["started", "succeeded", "failed", "retried", "preempted"].map((what) => `task.${what}`),
+];
+
+function createRelayMetrics(metrics: Metrics): Pick<RoundMetrics, "onUnsent" | "onCopied"> {
+  const unsent = metrics.gauge("vapfarm_events_unsent", "Event rows not yet copied to JetStream, as the relay last saw them");
+  const copied = metrics.counter("vapfarm_events_total", "Events that were copied to JetStream, by kind", ["kind"]);
+  startAtZero(copied, seriesOf("kind", eventKinds));
+  const known = new Set(eventKinds);
+  return { onUnsent: (rows) => unsent.set(rows), onCopied: (kind) => copied.inc({ kind: knownOr(known, kind) }) };
+}
+
+function createJudgeCounter(metrics: Metrics, pools: readonly string[]): RoundMetrics["onJudged"] {
+  const suspensions = metrics.counter("vapfarm_worker_suspensions_total", "Workers that were suspended for their failures", ["pool"]);
+  const spared = metrics.gauge(
+    "vapfarm_worker_suspensions_held_back",
+    "Workers not suspended though judged so: too few others, at the last round",
+  );
+  startAtZero(suspensions, seriesOf("pool", pools));
+  return ({ changes, heldBack }) => {
+    for (const { state, pool } of changes) if (state === "suspended") suspensions.inc({ pool });
+    spared.set(heldBack.length);
+  };
+}

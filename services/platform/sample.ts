@@ -1,0 +1,92 @@
+/**
+ * Values that a scrape shows and that cost something to read: read once for all that ask at a time, and not again before they are old enough.
+ *
+ * Invariants: the samples of a sampler are read one after another; a refresh never rejects, and waits no longer than a scrape has time: what
+ * could not be read keeps the values that it had. The share of time that is spent reading is bounded, however long a read takes.
+ */
+import { toFarmError } from "../domain/errors.ts";
+import { pause } from "./deadline.ts";
+import type { Logger } from "./logging.ts";
+
+export type SampleSpec<T> = {
+  /** For the log and for who asks how old it is. */
+  readonly name: string;
+  readonly read: () => Promise<T>;
+  /** Shows what was read; must not throw. */
+  readonly show: (values: T) => void;
+};
+
+export type Sample = {
+  readonly name: string;
+  /** Resolves when the values are recent, or as recent as can be had in time. */
+  refresh(): Promise<void>;
+  /** Milliseconds since the values were read; undefined before they were. */
+  ageMs(): number | undefined;
+};
+
+export type Sampler = {
+  add<T>(spec: SampleSpec<T>): Sample;
+  /** In the order in which they were added. */
+  readonly samples: readonly Sample[];
+};
+
+export type SamplerOptions = {
+  /** Milliseconds that only grow. */
+  readonly clock: () => number;
+  readonly logger: Logger;
+  /** Values that are younger are not read again. */
+  readonly leastAgeMs: number;
+};
+
+/** A read that takes long is made so much more seldom that this is the most of the time that is spent on it. */
+const mostShare = 1 / 20;
+/** Prometheus gives a scrape 10 s. */
+const patienceMs = 3_000;
+
+/** A sampler of nothing yet. */
+export function createSampler({ clock, logger, leastAgeMs }: SamplerOptions): Sampler {
+  let last: Promise<void> = Promise.resolve();
+  const samples: Sample[] = [];
+  return {
+    samples,
+    add({ name, read, show }) {
+      let readAtMs: number | undefined;
+      let dueAtMs = -Infinity;
+      let reading: Promise<void> | undefined;
+      let isFailing = false;
+      const readOnce = async (): Promise<void> => {
+        const beganAtMs = clock();
+        try {
+          show(await read());
+          readAtMs = beganAtMs;
+          isFailing = false;
+        } catch (thrown) {
+          const { code, message } = toFarmError(thrown);
+          if (!isFailing) logger.warn({ sample: name, code }, `metrics could not be read and stay as they were: ${message}`);
+          isFailing = true;
+        }
+        dueAtMs = beganAtMs + Math.max(leastAgeMs, (clock() - beganAtMs) / mostShare);
+        reading = undefined;
+      };
+      const sample: Sample = {
+        name,
+        async refresh() {
+          if (reading === undefined && clock() >= dueAtMs) reading = last = last.then(readOnce);
+          if (reading !== undefined) await settledSoon(reading);
+        },
+        ageMs: () => (readAtMs === undefined ? undefined : clock() - readAtMs),
+      };
+      samples.push(sample);
+      return sample;
+    },
+  };
+}
+
+async function settledSoon(reading: Promise<void>): Promise<void> {
+  const settled = new AbortController();
+  try {
+    await Promise.race([reading, pause(patienceMs, settled.signal)]);
+  } finally {
+    settled.abort();
+  }
+}

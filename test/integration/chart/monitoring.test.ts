@@ -1,0 +1,93 @@
+/**
+ * What the chart gives Prometheus and Grafana: its files as they are, whatever stands in them.
+ */
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { type KubeObject, ofKind, render } from "../../support/chart/objects.ts";
+import { faultsOf } from "../../support/chart/schemas.ts";
+import { leastBut } from "../../support/chart/value-sets.ts";
+import { chartFolder } from "../../support/helm.ts";
+
+const monitoring = {
+  prometheusRule: { enabled: true, labels: { release: "prometheus" } },
+  dashboards: { enabled: true, annotations: { folder: "Farm" } },
+};
+const values = leastBut({ monitoring });
+const alert = {
+  alert: "QueueWaits",
+  expr: 'vapfarm_oldest_ready_seconds{pool!=""} > 600',
+  for: "10m",
+  annotations: {
+    summary: "{{ $labels.pool }} waits {{ $value | humanizeDuration }}",
+    text: 'line\nline: "quoted" \'twice\' {{ include "no" }}',
+  },
+};
+const dashboard = JSON.stringify(
+  { title: "Farm", templating: { list: [] }, text: "{{pool}} $__rate_interval ``` `x` \\ \u2028 {{ .Values }}" },
+  null,
+  2,
+);
+
+let chart = "";
+beforeAll(async () => {
+  chart = join(await mkdtemp(join(tmpdir(), "vapfarm-chart-")), "vapfarm");
+  await cp(chartFolder, chart, { recursive: true });
+  for (const folder of ["rules", "dashboards"]) await rm(join(chart, folder), { recursive: true, force: true });
+  for (const folder of ["rules", "dashboards"]) await mkdir(join(chart, folder));
+  await writeFile(join(chart, "rules/queue.yaml"), JSON.stringify({ groups: [{ name: "queue", interval: "30s", rules: [alert] }] }));
+  await writeFile(join(chart, "dashboards/farm.json"), dashboard);
+  await writeFile(join(chart, "dashboards/a-dashboard-with-quite-a-long-name-that-goes-on.json"), "{}");
+});
+afterAll(() => rm(join(chart, ".."), { recursive: true }));
+
+type WithData = KubeObject & { readonly data: Readonly<Record<string, string>> };
+const dashboardsOf = (objects: readonly KubeObject[]): readonly WithData[] => ofKind(objects, "ConfigMap") as readonly WithData[];
+
+describe("the chart's files", () => {
+  it("become rules as they are, Prometheus's braces too", async () => {
+    const [rule, ...others] = ofKind(await render(values, { chart }), "PrometheusRule");
+    expect(others).toEqual([]);
+    expect(rule?.spec).toEqual({ groups: [{ name: "queue", interval: "30s", rules: [alert] }] });
+    expect(rule?.metadata).toMatchObject({
+      name: "farm-vapfarm-queue",
+      labels: { release: "prometheus", "app.kubernetes.io/instance": "farm" },
+    });
+  });
+
+  it("become dashboards to the byte, each in a ConfigMap that Grafana's sidecar finds", async () => {
+    const objects = dashboardsOf(await render(values, { chart }));
+    const farm = objects.find(({ data }) => "farm.json" in data);
+    expect(farm?.data).toEqual({ "farm.json": dashboard });
+    expect(farm?.metadata).toMatchObject({
+      name: "farm-vapfarm-dashboard-farm",
+      labels: { grafana_dashboard: "1" },
+      annotations: { folder: "Farm" },
+    });
+    expect(objects.map(({ metadata }) => metadata.name.length <= 52)).toEqual([true, true]);
+  });
+
+  it("are left out where nobody asks for them", async () => {
+    const objects = await render(leastBut({}), { chart });
+    expect([...ofKind(objects, "PrometheusRule"), ...ofKind(objects, "ConfigMap"), ...ofKind(objects, "ServiceMonitor")]).toEqual([]);
+  });
+
+  it("of the repository are rendered all, and fit a ConfigMap", async () => {
+    const objects = await render(values);
+    const named = async (folder: string): Promise<readonly string[]> => readdir(join(chartFolder, folder)).catch(() => []);
+    const [rules, dashboards] = await Promise.all([named("rules"), named("dashboards")]);
+    expect(ofKind(objects, "PrometheusRule")).toHaveLength(rules.length);
+    expect(objects.flatMap((object) => faultsOf(object))).toEqual([]);
+    for (const name of rules) {
+      const { groups } = parse(await readFile(join(chartFolder, "rules", name), "utf8")) as { readonly groups: unknown };
+      expect(ofKind(objects, "PrometheusRule").map(({ spec }) => spec?.["groups"])).toContainEqual(groups);
+    }
+    for (const name of dashboards) {
+      const text = await readFile(join(chartFolder, "dashboards", name), "utf8");
+      expect(text.length).toBeLessThan(900_000);
+      expect(dashboardsOf(objects).map(({ data }) => data[name])).toContain(text);
+    }
+  });
+});

@@ -1,0 +1,93 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { FarmError } from "../../../services/domain/errors.ts";
+import { createLogger } from "../../../services/platform/logging.ts";
+import { createSampler, type Sampler } from "../../../services/platform/sample.ts";
+
+let nowMs: number;
+let sampler: Sampler;
+let reads: PromiseWithResolvers<number>[];
+let shown: number[];
+
+beforeEach(() => {
+  nowMs = 1_000_000;
+  reads = [];
+  shown = [];
+  sampler = createSampler({ clock: () => nowMs, logger: createLogger({ name: "test", level: "silent" }), leastAgeMs: 5_000 });
+});
+
+const add = (name: string) =>
+  sampler.add({
+    name,
+    read() {
+      const read = Promise.withResolvers<number>();
+      reads.push(read);
+      return read.promise;
+    },
+    show: (value) => shown.push(value),
+  });
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe("a sample", () => {
+  it("is read once for all that ask while it is read, and not again before it is old enough", async () => {
+    const sample = add("a");
+    const asked = [sample.refresh(), sample.refresh(), sample.refresh()];
+    await turn();
+    expect(reads).toHaveLength(1);
+    reads[0]?.resolve(7);
+    await Promise.all(asked);
+    nowMs += 4_999;
+    await sample.refresh();
+    expect([reads.length, shown, sample.ageMs()]).toEqual([1, [7], 4_999]);
+    nowMs += 1;
+    const again = sample.refresh();
+    await turn();
+    reads[1]?.resolve(8);
+    await again;
+    expect(shown).toEqual([7, 8]);
+  });
+
+  it("is read the more seldom the longer it takes: a twentieth of the time", async () => {
+    const sample = add("slow");
+    const first = sample.refresh();
+    await turn();
+    nowMs += 1_000;
+    reads[0]?.resolve(1);
+    await first;
+    nowMs += 18_999;
+    await sample.refresh();
+    expect(reads).toHaveLength(1);
+    nowMs += 1;
+    void sample.refresh();
+    await turn();
+    expect(reads).toHaveLength(2);
+  });
+
+  it("keeps its values when it cannot be read, and is read again when it is due", async () => {
+    const sample = add("a");
+    const first = sample.refresh();
+    await turn();
+    reads[0]?.reject(new FarmError("DATABASE_UNAVAILABLE"));
+    await first;
+    expect([shown, sample.ageMs()]).toEqual([[], undefined]);
+    nowMs += 5_000;
+    const again = sample.refresh();
+    await turn();
+    reads[1]?.resolve(2);
+    await again;
+    expect([shown, sample.ageMs()]).toEqual([[2], 0]);
+  });
+
+  it("waits for another's read: one after the other", async () => {
+    const [one, two] = [add("one"), add("two")];
+    const asked = [one.refresh(), two.refresh()];
+    await turn();
+    expect(reads).toHaveLength(1);
+    reads[0]?.resolve(1);
+    await turn();
+    expect(reads).toHaveLength(2);
+    reads[1]?.resolve(2);
+    await Promise.all(asked);
+    expect(shown).toEqual([1, 2]);
+  });
+});
