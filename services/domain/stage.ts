@@ -54,6 +54,11 @@ export const stageOfEngine = {
 
 export type EngineName = keyof typeof stageOfEngine;
 
+/** Whether it is an engine of a model that renders. */
+export function isEngineName(name: string): name is EngineName {
+  return Object.hasOwn(stageOfEngine, name);
+}
+
 /**
  * What a worker must hold to run a task of the stage: `<stage>/<digest of its first engine>`, `prepare/-` where it needs none. The stage is
  * spelled without a slash of its own, so that the digest is always what follows the slash.

@@ -72,6 +72,7 @@ export type MainOptions = {
 export async function runMain(options: MainOptions): Promise<void> {
   const { component, logger } = options;
   let stopping = false;
+  const isStopping = (): boolean => stopping;
   const stop = (reason: string): void => {
     if (stopping) return;
     stopping = true;
@@ -107,6 +108,8 @@ export async function runMain(options: MainOptions): Promise<void> {
     if (options.exitWithParent && process.send !== undefined && !process.connected) stop("parent ended");
   } catch (thrown) {
     const error = toFarmError(thrown);
+    // Asked to stop while it started: it stops in order.
+    if (isStopping()) return;
     logger.fatal({ err: error, code: error.code, remedy: error.row.remedy }, `could not start: ${error.message}`);
     process.exit(1);
   }

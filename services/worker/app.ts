@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import packageManifest from "../../package.json" with { type: "json" };
 import { FarmError } from "../domain/errors.ts";
+import { pinnedReference } from "../domain/model-reference.ts";
 import type { OpenStore } from "../platform/artifacts/artifact-store.ts";
 import { measureStore } from "../platform/artifacts/measured-store.ts";
 import { openArtifactStore } from "../platform/artifacts/open-store.ts";
@@ -18,7 +19,7 @@ import { noJournal, openJournal } from "../platform/journal.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
 import { createMetrics, type Metrics } from "../platform/metrics.ts";
-import { findModels, type HeldManifest, lackOf } from "../platform/models/repository.ts";
+import type { HeldManifest } from "../platform/models/repository.ts";
 import { type Broker, connectBroker } from "../platform/nats/broker.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import { createTracer } from "../platform/tracing/create-tracer.ts";
@@ -26,6 +27,8 @@ import { countDroppedSpans } from "../platform/tracing/dropped-spans.ts";
 import type { Tracer } from "../platform/tracing/tracer.ts";
 import type { WorkerConfig } from "./config.ts";
 import { describeWorker, startIdentity, type WorkerFacts, type WorkerIdentity } from "./identity.ts";
+import { createHeldModels, folderOf, type HeldModels } from "./models/held-models.ts";
+import { preload } from "./models/preload.ts";
 import { type Agent, createAgent } from "./session/agent.ts";
 import { type AgentMetrics, createAgentMetrics } from "./session/agent-metrics.ts";
 import { crashPoint } from "../platform/crash-points.ts";
@@ -104,8 +107,8 @@ export function createWorkerApp(options: WorkerAppOptions): WorkerApp {
 /** What must be opened before the agent can be built. */
 type Opened = {
   readonly identity: WorkerIdentity;
-  readonly facts: WorkerFacts;
-  readonly models: readonly HeldManifest[];
+  /** What it is at the moment. */
+  readonly facts: () => WorkerFacts;
   readonly transfer: TransferPort;
   readonly broker: Broker;
 };
@@ -126,12 +129,17 @@ class Worker implements Component {
   private lostRuns: readonly LostRun[] = [];
   private agent: Agent | undefined;
   private artifacts: OpenStore | undefined;
+  private readonly models: HeldModels;
+  private readonly stopping = new AbortController();
 
   constructor(options: WorkerAppOptions, metrics: Metrics, tracer: Tracer) {
     this.options = options;
     this.startedAtMs = options.startedAtMs ?? performance.now();
     this.tracer = tracer;
     this.agentMetrics = createAgentMetrics(metrics, this.clock);
+    const { modelsFolder: folder, models: wanted, exceptModels: except, rescanMs } = options.config;
+    const onHeld = (manifests: readonly HeldManifest[]): void => this.agentMetrics.serves(manifests.map(servedModel));
+    this.models = createHeldModels({ folder, wanted, except, rescanMs, logger: options.logger, onHeld });
     this.metrics = createWorkerMetrics(metrics, {
       version: packageManifest.version,
       memoryBytes: options.config.memoryBytes,
@@ -150,23 +158,26 @@ class Worker implements Component {
   async start(): Promise<void> {
     const { config, logger } = this.options;
     const identity = await startIdentity(config.folder);
-    const models = await heldModels(this.options);
-    this.agentMetrics.serves(models.map(servedModel));
+    await this.models.start();
     const transfer = await this.openTransfer();
     this.supervisor = await this.createSupervisor(await this.openLog());
     await this.supervisor.start();
+    await this.preload(this.supervisor);
     this.broker = await connectBroker({ url: config.natsUrl, name: `worker ${config.name}`, logger });
     this.metrics.onConnected(this.broker);
     await this.tails.start();
-    const facts = this.factsOf(identity, models);
-    this.agent = this.createAgent({ identity, facts, models, transfer, broker: this.broker }, this.supervisor);
+    const startupMs = Math.round(performance.now() - this.startedAtMs);
+    const facts = (): WorkerFacts => this.factsOf(identity, startupMs);
+    this.agent = this.createAgent({ identity, facts, transfer, broker: this.broker }, this.supervisor);
     void this.agent.ended.then((error) => this.ended.resolve(error));
     await this.agent.start();
-    this.metrics.onStarted(describeWorker(facts, this.supervisor.description()), facts.startupMs / 1_000);
-    logger.info({ workerId: identity.workerId, pool: config.pool, models: models.map(({ name }) => name) }, "worker ready");
+    this.metrics.onStarted(describeWorker(facts(), this.supervisor.description()), startupMs / 1_000);
+    logger.info({ workerId: identity.workerId, pool: config.pool, models: this.modelNames() }, "worker ready");
   }
 
   async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.models.stop();
     await this.agent?.stop();
     await this.supervisor?.stop();
     await this.tails.stop();
@@ -182,10 +193,30 @@ class Worker implements Component {
 
   ready(): Promise<void> {
     return new Promise((resolve) => {
-      if (this.broker?.isConnected() !== true) throw new FarmError("BROKER_UNAVAILABLE");
+      if (this.broker === undefined) throw new FarmError("WORKER_STARTING");
+      if (!this.broker.isConnected()) throw new FarmError("BROKER_UNAVAILABLE");
       if (this.agent === undefined) throw new FarmError("COORDINATOR_UNAVAILABLE");
       this.agent.checkReady();
       resolve();
+    });
+  }
+
+  private modelNames(): readonly string[] {
+    return this.models.current().map(({ manifest: { name }, version }) => (version === undefined ? name : pinnedReference(name, version)));
+  }
+
+  private async preload(runtime: RuntimeSupervisor): Promise<void> {
+    const { config, logger } = this.options;
+    await preload({
+      choice: config.preload,
+      held: this.models.current(),
+      runtime,
+      outputFolder: config.folder,
+      limitMs: config.loadLimitMs,
+      signal: this.stopping.signal,
+      logger,
+      onLoading: ({ model, stage }) => this.agentMetrics.engineLoading(model, stage),
+      onLoaded: (of, seconds) => this.agentMetrics.engineLoaded(of, seconds),
     });
   }
 
@@ -232,10 +263,9 @@ class Worker implements Component {
     });
   }
 
-  /** As of now: it can work. */
-  private factsOf({ workerId }: WorkerIdentity, models: readonly HeldManifest[]): WorkerFacts {
+  private factsOf({ workerId }: WorkerIdentity, startupMs: number): WorkerFacts {
     const { name, pool, memoryBytes } = this.options.config;
-    const startupMs = Math.round(performance.now() - this.startedAtMs);
+    const models = this.models.current().map(({ manifest }) => manifest);
     return { workerId, name, pool, models, memoryBytes, startupMs };
   }
 
@@ -249,7 +279,7 @@ class Worker implements Component {
 
   private createAgent(opened: Opened, runtime: RuntimeSupervisor): Agent {
     const { config, logger, timings } = this.options;
-    const { facts, models, transfer, broker } = opened;
+    const { facts, transfer, broker } = opened;
     const { workerId, firstLife } = opened.identity;
     const limits = {
       stallMs: config.stallMs,
@@ -278,26 +308,9 @@ class Worker implements Component {
       runtime,
       lostAttempts: this.lostRuns,
       crash: crashPoint(config.crashAt),
-      attempt: { transfer, limits, checkpoints: config.checkpoints, modelFolder: (model) => folderOf(models, model) },
-      worker: () => describeWorker(facts, runtime.description()),
+      attempt: { transfer, limits, checkpoints: config.checkpoints, modelFolder: (claim) => folderOf(this.models.current(), claim) },
+      worker: () => describeWorker(facts(), runtime.description()),
       leaveAtOnce: config.leaveAtOnce,
     });
   }
-}
-
-/** Those of the folder that this worker is for; one that is named and cannot be had is MODEL_INVALID, other damaged ones are logged. */
-async function heldModels({ config, logger }: WorkerAppOptions): Promise<readonly HeldManifest[]> {
-  const { models: wanted, exceptModels, modelsFolder } = config;
-  const found = await findModels(modelsFolder);
-  for (const fault of found.faults) logger.error({ err: fault }, "a model is damaged and no work of it is taken");
-  const lack = lackOf(wanted ?? [], found, modelsFolder);
-  if (lack !== undefined) throw new FarmError("MODEL_INVALID", { message: lack });
-  const held: readonly HeldManifest[] = [...found.models.values(), ...found.metrics.values()];
-  return held.filter(({ name }) => (wanted?.includes(name) ?? true) && !exceptModels.includes(name));
-}
-
-function folderOf(models: readonly HeldManifest[], name: string): string {
-  const model = models.find((candidate) => candidate.name === name);
-  if (model !== undefined) return model.folder;
-  throw new FarmError("MODEL_INVALID", { message: `this worker has no model "${name}"` });
 }

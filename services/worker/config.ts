@@ -10,6 +10,7 @@ import { artifactSettings, s3SettingsOf } from "../platform/artifacts/store-sett
 import { type Environment, listenAddress, parseConfig, positiveInteger, switchFlag } from "../platform/config.ts";
 import type { LogLevel } from "../platform/logging.ts";
 import { type TracingConfig, tracingOf, tracingSettings } from "../platform/tracing/settings.ts";
+import { parsePreload, type PreloadChoice } from "./models/preload-plan.ts";
 import { type WorkerCrashPoint, workerCrashPoints } from "./session/crash-points.ts";
 
 const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const satisfies readonly LogLevel[];
@@ -23,6 +24,13 @@ const providerList = z
   .string()
   .transform((text) => text.split(",").map((name) => name.trim()))
   .pipe(z.array(z.string().regex(/^[a-z0-9]+$/, "must be provider names separated by commas")).min(1));
+
+const preloadChoice = z.string().transform((text, context): PreloadChoice => {
+  const choice = parsePreload(text);
+  if (choice !== undefined) return choice;
+  context.addIssue({ code: "custom", message: 'must be "none", "all", or names such as cog or cog/denoise, separated by commas' });
+  return z.NEVER;
+});
 
 /** Of a run's time (docs/decisions/0011). */
 const mostCheckpointShare = 0.01;
@@ -52,6 +60,8 @@ export const workerSettings = z.object({
   VAPFARM_LEAVE_AT_ONCE: switchFlag.default(false),
   VAPFARM_STALL_MS: positiveInteger.default(30_000),
   VAPFARM_LOAD_LIMIT_MS: positiveInteger.default(600_000),
+  VAPFARM_PRELOAD: preloadChoice.default({ kind: "none" }),
+  VAPFARM_MODELS_RESCAN_MS: positiveInteger.default(15_000),
   VAPFARM_TRANSFER_LIMIT_MS: positiveInteger.default(600_000),
   VAPFARM_CHECKPOINT_STEPS: z.coerce.number().int().nonnegative().max(1_000_000).default(5),
   VAPFARM_CHECKPOINT_SECONDS: z.coerce.number().nonnegative().max(1_000_000).default(30),
@@ -91,6 +101,9 @@ export type WorkerConfig = {
   readonly leaveAtOnce: boolean;
   readonly stallMs: number;
   readonly loadLimitMs: number;
+  /** Engines that are loaded and run once before it asks for work. */
+  readonly preload: PreloadChoice;
+  readonly rescanMs: number;
   readonly transferLimitMs: number;
   /** How often a denoise writes a checkpoint; neither steps nor time: never. */
   readonly checkpoints: CheckpointPace;
@@ -128,6 +141,8 @@ export function readWorkerConfig(environment: Environment): WorkerConfig {
     leaveAtOnce: settings.VAPFARM_LEAVE_AT_ONCE,
     stallMs: settings.VAPFARM_STALL_MS,
     loadLimitMs: settings.VAPFARM_LOAD_LIMIT_MS,
+    preload: settings.VAPFARM_PRELOAD,
+    rescanMs: settings.VAPFARM_MODELS_RESCAN_MS,
     transferLimitMs: settings.VAPFARM_TRANSFER_LIMIT_MS,
     checkpoints: {
       everySteps: settings.VAPFARM_CHECKPOINT_STEPS,

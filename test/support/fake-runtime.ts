@@ -29,6 +29,9 @@ export type Script = {
   readonly say?: string;
 };
 
+/** Digests of what ran, as many as FAKE_ROOM of the environment says. */
+const resident = new Set<string>();
+const room = Number(process.env["FAKE_ROOM"] ?? 100);
 let holding: Promise<void> | undefined;
 let holder = "";
 let stopping = new AbortController();
@@ -50,11 +53,15 @@ async function* runStage(request: RunStageRequest, signal: AbortSignal): AsyncGe
     released.resolve(undefined);
     await holding;
   }
+  for (const digest of Object.values(request.engineDigests)) resident.add(digest);
+  if (resident.size > room) resident.delete([...resident][0] ?? "");
   yield { event: { $case: "computed", value: {} } };
   yield await resultOf(request);
 }
 
+/** Of a warm-up it is FAKE_WARM of the environment. */
 function scriptOf({ parameters }: RunStageRequest): Script {
+  if (parameters?.kind?.$case === "warm") return JSON.parse(process.env["FAKE_WARM"] ?? "{}") as Script;
   return parameters?.kind?.$case === "textEncode" ? (JSON.parse(parameters.kind.value.prompt) as Script) : {};
 }
 
@@ -95,7 +102,7 @@ const implementation: StageServiceServer = {
       profile: "fake",
       threads: 1,
       processId: BigInt(process.pid),
-      residentEngineDigests: [],
+      residentEngineDigests: [...resident],
       runningRunId: holding === undefined ? "" : holder,
     }),
   ),

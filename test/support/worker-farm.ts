@@ -29,6 +29,8 @@ export type WorkerFarm = {
   readonly environment: Readonly<Record<string, string>>;
   /** Starts a worker on the farm's one worker folder; stopped with the farm. */
   startWorker(options?: StartWorker): Promise<WorkerApp>;
+  /** The same, before it has started. */
+  createWorker(options?: StartWorker): WorkerApp;
   /** Queues a text_encode whose prompt is the script; returns its attempt's id. */
   addScript(script: Script): string;
   /** Sends a signal to the worker that asked last. */
@@ -82,6 +84,13 @@ export async function startWorkerFarm(): Promise<WorkerFarm> {
   };
   const workers: WorkerApp[] = [];
   const pathOf = (name: string): string => join(folder, name);
+  const createWorker = ({ settings = {}, timings = {}, runtimeEntry = fakeRuntimeEntry }: StartWorker = {}): WorkerApp => {
+    const config = readWorkerConfig({ ...environment, ...settings });
+    const forRuntime = runtimeEnvironment(config, { ...environment, ...settings });
+    const app = createWorkerApp({ config, logger, runtimeEnvironment: forRuntime, runtimeEntry, timings: { ...quick, ...timings } });
+    workers.push(app);
+    return app;
+  };
   return {
     nats,
     coordinator,
@@ -90,11 +99,9 @@ export async function startWorkerFarm(): Promise<WorkerFarm> {
     logged,
     environment,
     pathOf,
-    async startWorker({ settings = {}, timings = {}, runtimeEntry = fakeRuntimeEntry } = {}) {
-      const config = readWorkerConfig({ ...environment, ...settings });
-      const forRuntime = runtimeEnvironment(config, { ...environment, ...settings });
-      const app = createWorkerApp({ config, logger, runtimeEnvironment: forRuntime, runtimeEntry, timings: { ...quick, ...timings } });
-      workers.push(app);
+    createWorker,
+    async startWorker(options) {
+      const app = createWorker(options);
       await app.start();
       return app;
     },

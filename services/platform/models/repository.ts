@@ -118,12 +118,15 @@ export function lackOf(names: readonly string[], found: FoundModels, folder: str
   return [`${folder} has no sound model ${missing.join(", ")}`, ...faults.map(({ message }) => message)].join("; ");
 }
 
-/** Folders with a manifest, and links to such, by name. */
+/** Folders with a manifest, and links to such, by name; hidden ones are of who makes others. */
 async function modelFolders(repositoryFolder: string): Promise<readonly string[]> {
   const names = await readdir(repositoryFolder).catch((cause: unknown) => {
     throw new FarmError("MODEL_INVALID", { message: `the model repository ${repositoryFolder} cannot be read`, cause });
   });
-  const folders = names.toSorted().map((name) => join(repositoryFolder, name));
+  const folders = names
+    .filter((name) => !name.startsWith("."))
+    .toSorted()
+    .map((name) => join(repositoryFolder, name));
   const isModel = await Promise.all(folders.map((folder) => isFile(join(folder, manifestName))));
   return folders.filter((_, index) => isModel[index]);
 }

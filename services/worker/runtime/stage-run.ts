@@ -6,8 +6,8 @@
 import { isAbsolute } from "node:path";
 import { FarmError } from "../../domain/errors.ts";
 import type { FrameSelection, SchedulerKind } from "../../domain/render-spec.ts";
-import { type ScoreStage, scoreStage, stagesWithoutEngine } from "../../domain/stage.ts";
-import { isMetricName, type MetricName, type MetricOutcome } from "../../domain/vbench/metric.ts";
+import { type EngineName, isEngineName, isMetricEngine, type ScoreStage, scoreStage, stagesWithoutEngine } from "../../domain/stage.ts";
+import { isMetricName, type MetricEngine, type MetricName, type MetricOutcome } from "../../domain/vbench/metric.ts";
 import type { ClipFacts } from "../../platform/media/clip-reader.ts";
 import type { CheckpointPace } from "../../domain/vap/checkpoint-pace.ts";
 import type { FrameResize } from "../../domain/vap/frame-resize.ts";
@@ -39,8 +39,11 @@ export type VaeDecodeWork = { readonly stage: "vae_decode"; readonly outputs: re
 export type PanelsWork = { readonly stage: "panels"; readonly selection: FrameSelection; readonly fps: number };
 export type ScoreWork = { readonly stage: ScoreStage; readonly metric: MetricName; readonly prompt: string };
 
+/** Opens an engine and runs it once on made-up inputs. */
+export type WarmWork = { readonly stage: "warm"; readonly engine: EngineName | MetricEngine };
+
 export type StageWork =
-  PrepareWork | TextEncodeWork | VaeEncodeWork | ClipEncodeWork | DenoiseWork | VaeDecodeWork | PanelsWork | ScoreWork;
+  PrepareWork | TextEncodeWork | VaeEncodeWork | ClipEncodeWork | DenoiseWork | VaeDecodeWork | PanelsWork | ScoreWork | WarmWork;
 
 /** What a metric came to, and on which frames. */
 export type StageScore = {
@@ -121,7 +124,8 @@ export type StageResult = Omit<ComputedStage, "made"> & { readonly outputs: read
 export function stageRunFromProto(request: wire.RunStageRequest): StageRun {
   if (!isAbsolute(request.outputFolder)) throw invalid("output_folder must be an absolute path");
   const work = workFromProto(request.parameters?.kind);
-  if (!stagesWithoutEngine.includes(work.stage) && !isAbsolute(request.modelFolder)) throw invalid("model_folder must be an absolute path");
+  if ((work.stage === "warm" || !stagesWithoutEngine.includes(work.stage)) && !isAbsolute(request.modelFolder))
+    throw invalid("model_folder must be an absolute path");
   return {
     runId: request.runId,
     modelFolder: request.modelFolder,
@@ -168,7 +172,14 @@ function workFromProto(kind: wire.StageParameters["kind"]): StageWork {
       return panelsFromProto(kind.value);
     case "score":
       return scoreFromProto(kind.value);
+    case "warm":
+      return warmFromProto(kind.value);
   }
+}
+
+function warmFromProto({ engine }: wire.WarmParameters): WarmWork {
+  if (isEngineName(engine) || isMetricEngine(engine)) return { stage: "warm", engine };
+  throw invalid(`"${engine.slice(0, 80)}" is no engine that this runtime knows`);
 }
 
 function panelsFromProto({ frameSelection, fps }: wire.PanelsParameters): PanelsWork {

@@ -3,7 +3,7 @@
  */
 import type { FarmError } from "../../domain/errors.ts";
 import type { CheckpointPace } from "../../domain/vap/checkpoint-pace.ts";
-import type { ClaimInput, KeptCheckpoint, ProducedArtifact } from "../../gen/proto/vapfarm/v1/dispatch.ts";
+import type { ClaimInput, KeptCheckpoint, ProducedArtifact, TaskClaim } from "../../gen/proto/vapfarm/v1/dispatch.ts";
 import type {
   RunStageRequest,
   StageCheckpoint,
@@ -91,8 +91,8 @@ export type AttemptPorts = {
   readonly clock: Clock;
   readonly runtime: RuntimePort;
   readonly transfer: TransferPort;
-  /** Absolute folder of a model that this worker holds; throws MODEL_INVALID otherwise. */
-  readonly modelFolder: (model: string) => string;
+  /** Absolute folder of the claim's model with the claim's engines; throws MODEL_INVALID where this worker holds none. */
+  readonly modelFolder: (claim: Pick<TaskClaim, "model" | "engineDigests">) => string;
   /** Resolves once a beat that named the artifacts was answered: their rows are pending then. */
   readonly announce: (attemptId: string, artifacts: readonly ProducedArtifact[], signal: AbortSignal) => Promise<void>;
   /** Resolves once a beat that named the checkpoint was answered; each beat names it until then. */

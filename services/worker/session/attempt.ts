@@ -266,9 +266,9 @@ class AttemptRun {
   }
 
   private requestFor(workspace: Workspace, inputs: StageInput[]): RunStageRequest {
-    const { attemptId, engineDigests, parameters, model } = this.claim;
+    const { attemptId, engineDigests, parameters } = this.claim;
     // What needs no engine runs on any worker of the pool, whatever models it holds.
-    const modelFolder = Object.keys(engineDigests).length === 0 ? "" : this.ports.modelFolder(model);
+    const modelFolder = Object.keys(engineDigests).length === 0 ? "" : this.ports.modelFolder(this.claim);
     const { everySteps, everyMs, mostShare } = this.ports.checkpoints;
     const checkpoints = { everySteps, everyMs: BigInt(everyMs), mostShare };
     const { outputFolder } = workspace;

@@ -24,6 +24,8 @@ export type RuntimeSupervisor = Component &
   SupervisedRuntime & {
     /** What the newest runtime said of itself; resident engines as of its last run. */
     description(): DescribeRuntimeResponse | undefined;
+    /** What it says now; RUNTIME_DIED while there is none. */
+    describeNow(): Promise<DescribeRuntimeResponse>;
     /** Undefined while none runs. */
     processId(): number | undefined;
   };
@@ -100,6 +102,11 @@ class Supervisor implements RuntimeSupervisor {
 
   description(): DescribeRuntimeResponse | undefined {
     return this.described;
+  }
+
+  async describeNow(): Promise<DescribeRuntimeResponse> {
+    if (this.running === undefined) throw new FarmError("RUNTIME_DIED");
+    return await this.describe(this.running);
   }
 
   processId(): number | undefined {

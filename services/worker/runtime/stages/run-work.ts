@@ -12,6 +12,7 @@ import type { StageMade } from "./stage-made.ts";
 import { textEncode } from "./text-encode.ts";
 import { vaeDecode } from "./vae-decode.ts";
 import { vaeEncode } from "./vae-encode.ts";
+import { warm } from "./warm.ts";
 
 /** Runs one stage's work. */
 export function runWork(context: StageContext, work: StageWork): Promise<readonly StageMade[]> {
@@ -30,6 +31,8 @@ export function runWork(context: StageContext, work: StageWork): Promise<readonl
       return vaeDecode(context, work);
     case "panels":
       return panels(context, work);
+    case "warm":
+      return warm(context, work);
     default:
       return score(context, work);
   }
