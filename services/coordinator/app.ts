@@ -8,7 +8,6 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError } from "../domain/errors.ts";
-import { createArtifactMetrics, measureStore } from "../platform/artifacts/measured-store.ts";
 import type { Network } from "../platform/fetch/guarded-request.ts";
 import { createGrpcServer } from "../platform/grpc/server.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
@@ -18,7 +17,9 @@ import { type EventStream, openEventStream } from "../platform/nats/event-stream
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import { createSlots } from "../platform/slots.ts";
 import { createMetricParts } from "./app-metrics.ts";
+import { createScalingParts } from "./app-scaling.ts";
 import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-media.ts";
+import { createTails, createTracing, type Tracing } from "./app-tracing.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
 import { createDispatchService } from "./dispatch/dispatch-service.ts";
@@ -70,6 +71,8 @@ export type Timings = {
   readonly setScoresMs: number;
   /** What metrics read of the store is at least so old before it is read again. */
   readonly sampleMs: number;
+  readonly scalingMs: number;
+  readonly tailsMs: number;
 };
 
 const defaultTimings: Timings = {
@@ -92,6 +95,8 @@ const defaultTimings: Timings = {
   booksMs: 300_000,
   setScoresMs: 10_000,
   sampleMs: 5_000,
+  scalingMs: 5_000,
+  tailsMs: 2_000,
 };
 
 export type Coordinator = Component & {
@@ -114,12 +119,15 @@ const maxMessageBytes = 4 * 1024 * 1024;
 const drainMs = 5_000;
 const secondLookMs = 300;
 const manifestIdleMs = 60_000;
+/** Chunks of pushed models, 16 MiB each, that are received at a time. */
+const modelChunks = 16;
 const uploadMaxAgeMs = 24 * 3600 * 1000;
 const dayMs = 24 * 3600 * 1000;
 const descriptors = join(import.meta.dirname, "../gen/farm.binpb");
 
 type Parts = Omit<CoordinatorOptions, "timings"> & {
   readonly timings: Timings;
+  readonly tracing: Tracing;
   readonly metrics: CoordinatorMetrics;
   readonly hub: WatchHub;
   readonly announcer: Announcer;
@@ -130,9 +138,9 @@ type Parts = Omit<CoordinatorOptions, "timings"> & {
 /** A coordinator that does not run yet. */
 export function createCoordinator(given: CoordinatorOptions): Coordinator {
   const timings = { ...defaultTimings, ...given.timings };
-  const { registry, metrics } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
-  const options = { ...given, resources: measured(given.resources, registry) };
-  const { config, resources, logger } = options;
+  const { registry, metrics, resources } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
+  const options = { ...given, resources };
+  const { config, logger } = options;
   const { store, broker } = resources;
   const subjects = subjectsOf(config.VAPFARM_FARM);
   const hub = createWatchHub({ broker, subjects });
@@ -141,9 +149,9 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
     if (expandSpec.isWaiting()) expand.nudge();
   };
   const onWaiting = (): void => expand.nudge();
-  const { onAftermath } = metrics;
-  const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting, onAftermath });
-  const parts: Parts = { ...options, timings, metrics, hub, announcer, holder: randomUUID() };
+  const announcer = createAnnouncer({ ...metrics, store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting });
+  const tracing = createTracing(options, registry);
+  const parts: Parts = { ...options, tracing, timings, metrics, hub, announcer, holder: randomUUID() };
   const relay = dutyOf(relaySpec(parts), parts);
   const expandSpec = expandSpecOf(parts);
   const expand = dutyOf(expandSpec, parts);
@@ -167,9 +175,11 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
   });
   const grpc = grpcServer(parts, media);
   const component = sequence([
+    tracing.component,
     uploadFolder(temporaryFolder),
     dispatch(parts),
     ...duties(parts, media),
+    ...scaling(parts, registry),
     expand,
     relay,
     pages,
@@ -180,9 +190,19 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
   return { ...component, grpcAddress, httpAddress: () => http.address() };
 }
 
-/** What every part moves artifacts with is timed. */
-function measured(resources: Resources, registry: Metrics): Resources {
-  return { ...resources, artifacts: measureStore(resources.artifacts, createArtifactMetrics(registry)) };
+function scaling(parts: Parts, registry: Metrics): readonly Component[] {
+  const { config, resources, logger, timings, announcer } = parts;
+  return createScalingParts({
+    settings: config.VAPFARM_SCALING,
+    openCluster: resources.openCluster,
+    store: resources.store,
+    registry,
+    logger,
+    intervalMs: timings.scalingMs,
+    watchWaitMs: { firstMs: Math.min(timings.scalingMs, 500), mostMs: 6 * timings.scalingMs },
+    onCommitted: (aftermath) => announcer.announce([aftermath]),
+    dutyOf: (spec) => dutyOf(spec, parts),
+  });
 }
 
 function grpcServer(parts: Parts, media: MediaParts) {
@@ -219,9 +239,10 @@ function uploadFolder(path: string): Component {
   };
 }
 
-function dispatch({ config, resources, announcer, metrics }: Parts): Component {
+function dispatch({ config, resources, announcer, metrics, tracing }: Parts): Component {
   return createDispatchService({
-    store: resources.store,
+    store: tracing.dispatchStore,
+    tracer: tracing.tracer,
     broker: resources.broker,
     subjects: subjectsOf(config.VAPFARM_FARM),
     pools: config.VAPFARM_POOLS.map(({ name }) => name),
@@ -232,12 +253,13 @@ function dispatch({ config, resources, announcer, metrics }: Parts): Component {
 }
 
 function farmService(parts: Parts, media: MediaParts) {
-  const { config, resources, logger, metrics, hub, announcer, timings } = parts;
+  const { config, resources, logger, metrics, hub, announcer, timings, tracing } = parts;
   const { store, models, metrics: repositories } = resources;
   return createFarmService({
     ...media,
     callers: createCallerLookup(config.VAPFARM_CALLERS),
     logger,
+    ...tracing,
     onEnd: metrics.onCall,
     store,
     models,
@@ -250,6 +272,7 @@ function farmService(parts: Parts, media: MediaParts) {
     onCommitted: (aftermath: Aftermath): void => announcer.announce([aftermath]),
     watch: { store, hub, pollMs: timings.watchPollMs, watches: createSlots(config.VAPFARM_WATCHES) },
     submits: createSlots(config.VAPFARM_SUBMITS),
+    push: { artifacts: resources.artifacts, chunks: createSlots(modelChunks), temporaryFolder: uploadsOf(config), idleMs: manifestIdleMs },
     manifest: { manifests: createSlots(config.VAPFARM_MANIFESTS), temporaryFolder: uploadsOf(config), idleMs: manifestIdleMs },
   });
 }
@@ -264,7 +287,7 @@ function dutyOf(spec: DutySpec, { resources, logger, metrics, timings, holder }:
 }
 
 function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
-  const { config, resources, logger, metrics, timings, announcer, holder } = parts;
+  const { config, resources, logger, metrics, timings, announcer, holder, tracing } = parts;
   const { store, artifacts, broker } = resources;
   const [pool] = config.VAPFARM_POOLS;
   if (pool === undefined) throw new FarmError("CONFIG_INVALID", { message: "a coordinator needs a pool" });
@@ -293,6 +316,7 @@ function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
     createBudgets({ store, intervalMs: timings.budgetMs, budgetMs: timings.dutyHoldMs / 5, clock, logger, onCommitted }),
     createBooksCheck({ store, intervalMs: timings.booksMs, now: () => new Date(), logger, onUnbalanced: metrics.onUnbalanced }),
     createSetScores({ store, intervalMs: timings.setScoresMs }),
+    createTails(parts, tracing.tracer, timings.tailsMs),
     createWebhookDuty({
       store,
       descriptors,
@@ -320,7 +344,7 @@ function expandSpecOf({ config, resources, metrics, timings, announcer }: Parts)
   });
 }
 
-function relaySpec({ config, resources, metrics, timings }: Parts) {
+function relaySpec({ config, resources, metrics, timings, tracing }: Parts) {
   const subjects = subjectsOf(config.VAPFARM_FARM);
   const openStream = (): Promise<EventStream> =>
     openEventStream(resources.broker, { name: subjects.eventStream, subjects: subjects.allEvents });
@@ -331,6 +355,9 @@ function relaySpec({ config, resources, metrics, timings }: Parts) {
     intervalMs: timings.relayMs,
     maxAgeMs: config.VAPFARM_EVENT_STREAM_DAYS * dayMs,
     onUnsent: metrics.onUnsent,
-    onCopied: metrics.onCopied,
+    onCopied: (events) => {
+      for (const { kind } of events) metrics.onCopied(kind);
+      tracing.traces.onEvents(events);
+    },
   });
 }

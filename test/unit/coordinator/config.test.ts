@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { coordinatorSchema, readCoordinatorConfig } from "../../../services/coordinator/config.ts";
+import { apiAddress } from "../../../services/coordinator/kube/settings.ts";
 import { defaultPreemption } from "../../../services/domain/preemption.ts";
 import { createCallerLookup, requireRole } from "../../../services/coordinator/rpc/caller.ts";
 
@@ -61,11 +62,56 @@ describe("the coordinator's settings", () => {
       expect(() => read(wrong)).toThrow(/VAPFARM_PREEMPTION/);
   });
 
+  it("say of scaling what is not as by default, and nothing of pools that there are not", () => {
+    const pools = '[{"name":"a","profile":"x"},{"name":"b","profile":"x","models":["m"]}]';
+    const read = (scaling: object) =>
+      readCoordinatorConfig({ ...least, VAPFARM_POOLS: pools, VAPFARM_SCALING: JSON.stringify(scaling) }).VAPFARM_SCALING;
+    const usual = { min: 0, max: 3, targetWaitMs: 120_000, downAfterMs: 300_000, idleMs: 600_000, loadMs: 120_000, probeMs: 3_600_000 };
+    expect(readCoordinatorConfig(least).VAPFARM_SCALING).toBeUndefined();
+    expect(read({ pools: [{ name: "a", max: 3 }] })).toEqual({
+      watchNodes: true,
+      unknownTaskMs: 30_000,
+      pools: [{ name: "a", rule: usual, target: undefined }],
+    });
+    expect(read({ namespace: "farm", pools: [{ name: "b", object: "w", kind: "StatefulSet", min: 1, max: 3 }] })?.pools).toEqual([
+      { name: "b", rule: { ...usual, min: 1 }, target: { kind: "StatefulSet", name: "w" } },
+    ]);
+    const wrong = [
+      { pools: [{ name: "a" }] },
+      { pools: [{ name: "c", max: 3 }] },
+      { pools: [{ name: "a", max: 3, object: "w" }] },
+      { pools: [{ name: "a", max: 3, min: 4 }] },
+      {
+        pools: [
+          { name: "a", max: 3 },
+          { name: "a", max: 3 },
+        ],
+      },
+      { pools: [{ name: "a", max: 3, surprise: 1 }] },
+      { namespace: "Not A Name", pools: [{ name: "a", max: 3 }] },
+    ];
+    for (const scaling of wrong) expect(() => read(scaling)).toThrow(/VAPFARM_SCALING/);
+  });
+
+  it("find the Kubernetes API where every pod does, unless told otherwise", () => {
+    expect(apiAddress({ KUBERNETES_SERVICE_HOST: "10.0.0.1", KUBERNETES_SERVICE_PORT: "443" })).toBe("https://10.0.0.1:443");
+    expect(apiAddress({ KUBERNETES_SERVICE_HOST: "fd00::1", KUBERNETES_SERVICE_PORT: "443" })).toBe("https://[fd00::1]:443");
+    expect(apiAddress({ VAPFARM_KUBE_API: "https://api:6443", KUBERNETES_SERVICE_HOST: "x" })).toBe("https://api:6443");
+    expect(() => apiAddress({})).toThrow(/this is no pod/);
+  });
+
   it("refuse a low mark of artifacts above the high one, or without one", () => {
     const low = (settings: Readonly<Record<string, string>>) => () => readCoordinatorConfig({ ...least, ...settings });
     expect(low({ VAPFARM_ARTIFACT_BYTES: "9", VAPFARM_ARTIFACT_BYTES_LOW: "9" })).not.toThrow();
     expect(low({ VAPFARM_ARTIFACT_BYTES: "9", VAPFARM_ARTIFACT_BYTES_LOW: "10" })).toThrow(/VAPFARM_ARTIFACT_BYTES_LOW/);
     expect(low({ VAPFARM_ARTIFACT_BYTES_LOW: "10" })).toThrow(/VAPFARM_ARTIFACT_BYTES_LOW/);
+  });
+
+  it("give presigned addresses of S3 only", () => {
+    const presigning = (artifacts: string) => () =>
+      readCoordinatorConfig({ ...least, VAPFARM_ARTIFACTS: artifacts, VAPFARM_ARTIFACTS_S3_PRESIGN: "1" });
+    expect(presigning("s3://bucket/prefix")).not.toThrow();
+    expect(presigning("folder:/artifacts")).toThrow(/VAPFARM_ARTIFACTS_S3_PRESIGN: needs artifacts on S3/);
   });
 
   it("refuse pools of one name and short tokens", () => {

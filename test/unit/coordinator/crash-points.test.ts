@@ -13,6 +13,9 @@ const steering = "one statement of a person, who sees that it failed and says it
 const uploading =
   "its client asks how far it came and goes on there; what is left over is collected (test/fault/interrupted-streams.test.ts)";
 
+const pushing =
+  "its client pushes again: what is there is not sent, and finishing twice is finishing once (test/integration/models/versions.test.ts)";
+
 /** Calls that commit. */
 const excused = {
   placeHold: steering,
@@ -36,10 +39,17 @@ const excused = {
   appendUploadPart: uploading,
   finishUpload: uploading,
   dropUpload: uploading,
+  beginPush: pushing,
+  chunkStored: pushing,
+  chunksLost: pushing,
+  finishPush: pushing,
+  moveAlias: steering,
+  removeVersions: steering,
   tendOrder: "upkeep of sums: claims work without it, and the next round does what this one did not",
   learnShapes: "each coordinator says it at its start, and the larger of two stays",
   holdDuty: "every other point of a duty leaves it held by the dead",
   releaseDuty: "dying before it is dying while the duty is held; after it nothing is left to do",
+  keepTail: "one statement on an attempt that is over, once; the next round of the duty does what this one did not",
   signingKey: "made by the first that asks, read by all others: one insert that does nothing where there is one",
 } as const satisfies Partial<Record<Uncrashed, string>>;
 
@@ -55,7 +65,18 @@ const reading = [
   "artifactOfRender",
   "getUpload",
   "listUploadParts",
+  "chunkBytes",
+  "servedVersions",
+  "farmJsons",
+  "listVersions",
+  "versionFiles",
+  "listAliases",
+  "aliasMoves",
   "idleWorkers",
+  "tailNeeds",
+  "attemptOwners",
+  "renderOwner",
+  "tracedRender",
   "unsentEvents",
   "expansionFacts",
   "waitingRenders",
