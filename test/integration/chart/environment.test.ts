@@ -16,11 +16,10 @@ import { leastBut, valueSets } from "../../support/chart/value-sets.ts";
 import { projectRoot } from "../../support/ffmpeg.ts";
 
 const ofAws = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
-/** Of services whose parts are being built. */
-const agreed = ["SCALING", "PRELOAD", "OTLP_ENDPOINT", "TRACE_SHARE"];
-for (const name of agreed) ofAws.push(`VAPFARM_${name}`);
+/** Read once workers load models before they are ready. */
+const ofPreload = ["VAPFARM_PRELOAD"];
 const coordinatorNames = new Set([...Object.keys(coordinatorSchema.shape), ...ofAws]);
-const workerNames = new Set([...Object.keys(workerSettings.shape), ...Object.keys(runtimeSettings.shape), ...ofAws]);
+const workerNames = new Set([...Object.keys(workerSettings.shape), ...Object.keys(runtimeSettings.shape), ...ofAws, ...ofPreload]);
 
 const coordinatorOf = (objects: readonly KubeObject[]): Pod => thePod(objects, { "app.kubernetes.io/component": "coordinator" });
 const workersOf = (objects: readonly KubeObject[]): readonly Pod[] =>

@@ -74,6 +74,14 @@ describe("the chart's files", () => {
     expect([...ofKind(objects, "PrometheusRule"), ...ofKind(objects, "ConfigMap"), ...ofKind(objects, "ServiceMonitor")]).toEqual([]);
   });
 
+  it("are about targets whose farm and job are the same whatever the release is called", async () => {
+    const objects = await render(leastBut({ farm: "studio", fullnameOverride: "it", monitoring: { serviceMonitor: { enabled: true } } }));
+    const specs = ["ServiceMonitor", "PodMonitor"].map((kind) => JSON.stringify(ofKind(objects, kind)[0]?.spec));
+    expect(specs.map((text) => text.includes('{"targetLabel":"farm","replacement":"studio"}'))).toEqual([true, true]);
+    expect(specs[0]).toContain('{"targetLabel":"job","replacement":"vapfarm-coordinator"}');
+    expect(specs[1]).toContain('{"targetLabel":"job","replacement":"vapfarm-worker"}');
+  });
+
   it("of the repository are rendered all, and fit a ConfigMap", async () => {
     const objects = await render(values);
     const named = async (folder: string): Promise<readonly string[]> => readdir(join(chartFolder, folder)).catch(() => []);
