@@ -197,15 +197,16 @@ describe.each(backends)("an artifact store (%s)", (backend) => {
     expect((await collected(await store.get(sha256))).equals(bytes)).toBe(true);
   });
 
-  it("lists what it holds and nothing else, where it can", async () => {
+  it("lists what it holds and nothing else", async () => {
     const store = await open();
     const held = await Promise.all(["one", "three"].map((text) => fileOf(Buffer.from(text))));
     for (const { path, sha256 } of held) await store.put(sha256, path);
     const gone = await fileOf(Buffer.from("gone"));
     await store.put(gone.sha256, gone.path);
     await store.delete(gone.sha256);
-    if (store.list === undefined) return;
-    const listed = (await collect(store.list())).toSorted((left, right) => left.sizeBytes - right.sizeBytes);
+    const list = store.list?.();
+    if (list === undefined) throw new TypeError("it cannot list");
+    const listed = (await collect(list)).toSorted((left, right) => left.sizeBytes - right.sizeBytes);
     expect(listed).toEqual(held.map(({ sha256 }, index) => ({ sha256, sizeBytes: [3, 5][index] })));
   });
 

@@ -5,7 +5,7 @@
  * this platform; Node, and ffmpeg by its checksum as `bin/`.
  */
 import { existsSync } from "node:fs";
-import { chmod, cp, mkdir, readFile, rm, symlink } from "node:fs/promises";
+import { chmod, cp, mkdir, readdir, readFile, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { FarmError } from "../../services/domain/errors.ts";
 import { findFfmpeg } from "../../services/platform/programs/ffmpeg.ts";
@@ -39,8 +39,10 @@ async function copyPackage(folder: string): Promise<void> {
   await cp(from, join(out, folder), { recursive: true, filter: (path) => !path.slice(from.length).includes("/node_modules") });
 }
 
-/** Binaries of other platforms, headers and handbooks. */
+/** Binaries of other platforms, Prisma's compilers for other databases, headers and handbooks. */
 async function trim(): Promise<void> {
+  const prisma = join(out, "node_modules/@prisma/client/runtime");
+  for (const name of await readdir(prisma)) if (/mysql|sqlite|sqlserver|cockroachdb/.test(name)) await rm(join(prisma, name));
   const onnxruntime = join(out, "node_modules/onnxruntime-node/bin/napi-v6");
   const others = ["darwin", "win32", `linux/${process.arch === "x64" ? "arm64" : "x64"}`].map((name) => join(onnxruntime, name));
   const node = ["include", "share", "CHANGELOG.md"].map((name) => join(out, "node_modules", nodePackage, name));

@@ -6,7 +6,7 @@
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { cp, mkdir, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError } from "../../services/domain/errors.ts";
 
@@ -116,9 +116,4 @@ export async function makeBase(work: string, suite: string): Promise<string> {
 export async function copyRoot(from: string, to: string): Promise<void> {
   await rm(to, { recursive: true, force: true });
   await mustRun("cp", ["-a", "--reflink=auto", from, to]);
-}
-
-/** Files into a root, owned by root. */
-export async function copyInto(from: string, to: string): Promise<void> {
-  await cp(from, to, { recursive: true, verbatimSymlinks: true, force: true });
 }

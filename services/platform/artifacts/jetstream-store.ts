@@ -13,7 +13,7 @@ import type { Broker } from "../nats/broker.ts";
 import { type HeldObject, type ObjectBucket, openObjectBucket } from "../nats/object-bucket.ts";
 import { createSlots, type Slots } from "../slots.ts";
 import { checkName } from "./artifact-name.ts";
-import type { ByteRange, OpenStore } from "./artifact-store.ts";
+import type { ArtifactStat, ByteRange, OpenStore } from "./artifact-store.ts";
 import { bounded, cancelled } from "./bounded.ts";
 import { emptyBytes } from "./empty-bytes.ts";
 import type { JetStreamAddress } from "./store-address.ts";
@@ -53,8 +53,14 @@ export async function openJetStreamStore(address: JetStreamAddress, { broker, sw
       return found === undefined ? undefined : { sizeBytes: found.sizeBytes };
     },
     delete: (sha256) => inStore(() => bounded({ ms: deleteMs, what: "a delete" }, () => bucket.delete(checkName(sha256)))),
+    list: () => listed(bucket),
     close: () => broker.close(),
   };
+}
+
+async function* listed(bucket: ObjectBucket): AsyncGenerator<ArtifactStat & { readonly sha256: string }> {
+  const names = await inStore(() => bounded({ ms: putMs, what: "a list" }, () => bucket.list()));
+  for (const { name, sizeBytes } of names) if (/^[0-9a-f]{64}$/.test(name)) yield { sha256: name, sizeBytes };
 }
 
 /** One line for each name that is being put. */

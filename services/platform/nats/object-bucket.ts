@@ -36,6 +36,8 @@ export type ObjectBucket = {
   chunks(id: string): AsyncGenerator<Uint8Array>;
   /** Idempotent. */
   delete(name: string): Promise<void>;
+  /** All at once: names and sizes are small. */
+  list(): Promise<readonly { readonly name: string; readonly sizeBytes: number }[]>;
   /** Removes chunks of no object whose last one is older; tells of how many objects. */
   sweep(olderThanMs: number): Promise<number>;
 };
@@ -67,6 +69,7 @@ export async function openObjectBucket(broker: Broker, settings: BucketSettings)
     put: (name, bytes) => put(opened, name, bytes),
     chunks: (id) => chunksOf(opened, id),
     delete: (name) => remove(opened, name),
+    list: async () => (await unavailable(store.list())).map(({ name, size }) => ({ name, sizeBytes: size })),
     sweep: (olderThanMs) => sweep(opened, olderThanMs),
   };
 }

@@ -13,6 +13,7 @@ import { bounded } from "../bounded.ts";
 import { createClient, objectOf, type S3Place, type S3Settings, type S3Timings, usualTimings } from "./s3-client.ts";
 import { failureOf, isAbsent, statusOf } from "./s3-failure.ts";
 import { getObject } from "./s3-get.ts";
+import { listObjects } from "./s3-list.ts";
 import { putObject } from "./s3-put.ts";
 
 /** Files put at a time, each with a few parts in memory. */
@@ -44,6 +45,7 @@ export async function openS3Store(address: S3Address, settings: S3Settings, timi
     },
     stat: (sha256) => statOf(place, sha256),
     delete: (sha256) => deleteObject(place, sha256),
+    list: () => listObjects(place),
     ...(presigner === undefined ? {} : { presignedGet: (sha256, link) => presign({ ...place, client: presigner }, sha256, link) }),
     close() {
       client.destroy();
