@@ -11,6 +11,7 @@ import { createCoordinator, type Coordinator, type Timings } from "../../service
 import type { Resources } from "../../services/coordinator/resources.ts";
 import { keepingOf } from "../../services/coordinator/open-resources.ts";
 import { type CoordinatorConfig, readCoordinatorConfig } from "../../services/coordinator/config.ts";
+import { loadCluster } from "../../services/coordinator/kube/open-cluster.ts";
 import { createModelCatalogue } from "../../services/coordinator/model-catalogue.ts";
 import type { MediaFacts } from "../../services/coordinator/rpc/upload-media.ts";
 import { createServing, teachShapes } from "../../services/coordinator/served-models.ts";
@@ -142,6 +143,7 @@ async function openTestResources({ databaseUrl, natsUrl, artifacts }: Place, con
     artifacts,
     media: { inspect: inspectPlayed },
     ...teachShapes(createServing(catalogue, pools), catalogue, store),
+    openCluster: await loadCluster(config, "test"),
   };
 }
 
