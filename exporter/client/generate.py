@@ -8,7 +8,7 @@ from grpc_tools import protoc
 
 HERE = Path(__file__).resolve().parent
 PROTOS = HERE.parents[1] / "proto"
-NAMES = ("bench", "books", "farm", "operator", "stage")
+NAMES = ("bench", "books", "farm", "models", "operator", "stage")
 
 
 def main() -> int:

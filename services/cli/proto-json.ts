@@ -6,6 +6,7 @@ import { FarmError } from "../domain/errors.ts";
 import * as benchMessages from "../gen/proto/vapfarm/v1/bench.ts";
 import * as booksMessages from "../gen/proto/vapfarm/v1/books.ts";
 import * as farmMessages from "../gen/proto/vapfarm/v1/farm.ts";
+import * as modelMessages from "../gen/proto/vapfarm/v1/models.ts";
 import * as operatorMessages from "../gen/proto/vapfarm/v1/operator.ts";
 import { createMessageJson, type MessageJson } from "../platform/protojson/message-json.ts";
 
@@ -18,7 +19,10 @@ export type ToJson = <T>(codec: Codec<T>, message: T) => unknown;
 /** A writer after the descriptors of a file, which is read with the first message. */
 export function createToJson(descriptorFile: string): ToJson {
   const names = new Map<unknown, string>(
-    Object.entries({ ...farmMessages, ...operatorMessages, ...booksMessages, ...benchMessages }).map(([name, value]) => [value, name]),
+    Object.entries({ ...farmMessages, ...operatorMessages, ...booksMessages, ...benchMessages, ...modelMessages }).map(([name, value]) => [
+      value,
+      name,
+    ]),
   );
   let write: MessageJson | undefined;
   return (codec, message) => {

@@ -7,6 +7,7 @@ import * as benchMessages from "../gen/proto/vapfarm/v1/bench.ts";
 import * as booksMessages from "../gen/proto/vapfarm/v1/books.ts";
 import * as farmMessages from "../gen/proto/vapfarm/v1/farm.ts";
 import { type DeepPartial, type FarmServiceClient, FarmServiceService } from "../gen/proto/vapfarm/v1/farm.ts";
+import * as modelMessages from "../gen/proto/vapfarm/v1/models.ts";
 import * as operatorMessages from "../gen/proto/vapfarm/v1/operator.ts";
 import {
   type CallOptions,
@@ -17,12 +18,15 @@ import {
   type ServerStreamMethod,
   type UnaryMethod,
 } from "../platform/grpc/client.ts";
+import { traceparentHeader } from "../platform/tracing/trace-context.ts";
 
 /** What a caller decides about one call. */
 export type CallControl = {
   readonly signal?: AbortSignal | undefined;
   /** Else 30 seconds for one answer, an hour for a stream. */
   readonly deadlineMs?: number | undefined;
+  /** Of this call, instead of the client's. */
+  readonly traceparent?: string | undefined;
 };
 
 type Methods = typeof FarmServiceService;
@@ -54,7 +58,13 @@ type RequestName = `${Capitalize<Name>}Request`;
 
 const deadlines: Readonly<Partial<Record<Name, number>>> = { submitRenders: batchMs, startRun: batchMs };
 // Each method has a request of its own, named after it: the protos' linter sees to that, and the compiler that none is missing here.
-const requests: Readonly<Record<RequestName, Message>> = { ...farmMessages, ...operatorMessages, ...booksMessages, ...benchMessages };
+const requests: Readonly<Record<RequestName, Message>> = {
+  ...farmMessages,
+  ...operatorMessages,
+  ...booksMessages,
+  ...benchMessages,
+  ...modelMessages,
+};
 
 /** The calls over a connected client. */
 export function farmCalls(wire: FarmServiceClient, defaults: CallDefaults): FarmCalls {
@@ -100,6 +110,7 @@ function explained(defaults: CallDefaults, thrown: unknown): Error {
 }
 
 function optionsOf({ headers }: CallDefaults, control: CallControl | undefined, deadlineMs: number): CallOptions {
-  const options = { deadlineMs: control?.deadlineMs ?? deadlineMs, headers };
+  const own = control?.traceparent === undefined ? {} : { [traceparentHeader]: control.traceparent };
+  const options = { deadlineMs: control?.deadlineMs ?? deadlineMs, headers: { ...headers, ...own } };
   return control?.signal === undefined ? options : { ...options, signal: control.signal };
 }

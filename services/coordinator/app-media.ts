@@ -66,7 +66,8 @@ export function createMediaParts({ config, resources, network = systemNetwork, l
   const { temporaryFolder, httpAddress } = place;
   const now = (): Date => new Date();
   const signingKey = createSigningKey(store);
-  const maxBytes = config.VAPFARM_MEDIA_MAX_BYTES;
+  // What the store will not take is refused before it is sent.
+  const maxBytes = Math.min(config.VAPFARM_MEDIA_MAX_BYTES, artifacts.mostBytes ?? Infinity);
   const inspection = {
     inspect: resources.media.inspect,
     inspections: createSlots(config.VAPFARM_MEDIA_INSPECTIONS),

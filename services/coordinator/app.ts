@@ -8,18 +8,17 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError } from "../domain/errors.ts";
-import { createArtifactMetrics, measureStore } from "../platform/artifacts/measured-store.ts";
 import type { Network } from "../platform/fetch/guarded-request.ts";
 import { createGrpcServer } from "../platform/grpc/server.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
-import type { Metrics } from "../platform/metrics.ts";
 import { type EventStream, openEventStream } from "../platform/nats/event-stream.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import { createSlots } from "../platform/slots.ts";
-import { createScalingParts } from "./app-scaling.ts";
 import { createMetricParts } from "./app-metrics.ts";
+import { createScalingParts } from "./app-scaling.ts";
 import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-media.ts";
+import { createTails, createTracing, type Tracing } from "./app-tracing.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
 import { createDispatchService } from "./dispatch/dispatch-service.ts";
@@ -69,9 +68,10 @@ export type Timings = {
   readonly budgetMs: number;
   readonly booksMs: number;
   readonly setScoresMs: number;
-  readonly scalingMs: number;
   /** What metrics read of the store is at least so old before it is read again. */
   readonly sampleMs: number;
+  readonly scalingMs: number;
+  readonly tailsMs: number;
 };
 
 const defaultTimings: Timings = {
@@ -93,8 +93,9 @@ const defaultTimings: Timings = {
   budgetMs: 1_000,
   booksMs: 300_000,
   setScoresMs: 10_000,
-  scalingMs: 5_000,
   sampleMs: 5_000,
+  scalingMs: 5_000,
+  tailsMs: 2_000,
 };
 
 export type Coordinator = Component & {
@@ -117,13 +118,15 @@ const maxMessageBytes = 4 * 1024 * 1024;
 const drainMs = 5_000;
 const secondLookMs = 300;
 const manifestIdleMs = 60_000;
+/** Chunks of pushed models, 16 MiB each, that are received at a time. */
+const modelChunks = 16;
 const uploadMaxAgeMs = 24 * 3600 * 1000;
 const dayMs = 24 * 3600 * 1000;
 const descriptors = join(import.meta.dirname, "../gen/farm.binpb");
 
 type Parts = Omit<CoordinatorOptions, "timings"> & {
   readonly timings: Timings;
-  readonly registry: Metrics;
+  readonly tracing: Tracing;
   readonly metrics: CoordinatorMetrics;
   readonly hub: WatchHub;
   readonly announcer: Announcer;
@@ -134,19 +137,20 @@ type Parts = Omit<CoordinatorOptions, "timings"> & {
 /** A coordinator that does not run yet. */
 export function createCoordinator(given: CoordinatorOptions): Coordinator {
   const timings = { ...defaultTimings, ...given.timings };
-  const { registry, metrics } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
-  const options = { ...given, resources: measured(given.resources, registry) };
-  const { config, resources, logger } = options;
+  const { registry, metrics, resources } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
+  const options = { ...given, resources };
+  const { config, logger } = options;
+  const { store, broker } = resources;
   const subjects = subjectsOf(config.VAPFARM_FARM);
-  const hub = createWatchHub({ ...resources, subjects });
+  const hub = createWatchHub({ broker, subjects });
   const onEvents = (): void => {
     relay.nudge();
     if (expandSpec.isWaiting()) expand.nudge();
   };
   const onWaiting = (): void => expand.nudge();
-  const { onAftermath } = metrics;
-  const announcer = createAnnouncer({ ...resources, subjects, hub, logger, secondLookMs, onEvents, onWaiting, onAftermath });
-  const parts: Parts = { ...options, timings, registry, metrics, hub, announcer, holder: randomUUID() };
+  const announcer = createAnnouncer({ ...metrics, store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting });
+  const tracing = createTracing(options, registry);
+  const parts: Parts = { ...options, tracing, timings, metrics, hub, announcer, holder: randomUUID() };
   const relay = dutyOf(relaySpec(parts), parts);
   const expandSpec = expandSpecOf(parts);
   const expand = dutyOf(expandSpec, parts);
@@ -155,24 +159,21 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
   const temporaryFolder = uploadsOf(config);
   const media = createMediaParts({ ...options, temporaryFolder, httpAddress: () => http.address() });
   const http = createHttpSide({
-    address: config.VAPFARM_HTTP_ADDRESS,
+    ...httpSettings(config),
     ready: () => readiness(resources),
     metrics: registry,
     onEnd: metrics.onRequest,
-    descriptors,
     grpcAddress,
-    maxMessageBytes,
-    version,
-    publicUrl: config.VAPFARM_PUBLIC_URL,
-    needsCredentials: config.VAPFARM_CALLERS !== undefined,
     links: (fail) => createSignedArtifactRoute({ ...media.signed, fail }),
     pages: pages.route,
   });
   const grpc = grpcServer(parts, media);
   const component = sequence([
+    tracing.component,
     uploadFolder(temporaryFolder),
     dispatch(parts),
     ...duties(parts, media),
+    ...createScalingParts({ ...parts, registry, dutyOf: (spec) => dutyOf(spec, parts) }),
     expand,
     relay,
     pages,
@@ -183,9 +184,9 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
   return { ...component, grpcAddress, httpAddress: () => http.address() };
 }
 
-/** What every part moves artifacts with is timed. */
-function measured(resources: Resources, registry: Metrics): Resources {
-  return { ...resources, artifacts: measureStore(resources.artifacts, createArtifactMetrics(registry)) };
+function httpSettings(config: CoordinatorConfig) {
+  const { VAPFARM_HTTP_ADDRESS: address, VAPFARM_PUBLIC_URL: publicUrl, VAPFARM_CALLERS: callers } = config;
+  return { address, publicUrl, needsCredentials: callers !== undefined, descriptors, maxMessageBytes, version };
 }
 
 function grpcServer(parts: Parts, media: MediaParts) {
@@ -222,9 +223,10 @@ function uploadFolder(path: string): Component {
   };
 }
 
-function dispatch({ config, resources, announcer, metrics }: Parts): Component {
+function dispatch({ config, resources, announcer, metrics, tracing }: Parts): Component {
   return createDispatchService({
-    store: resources.store,
+    store: tracing.dispatchStore,
+    tracer: tracing.tracer,
     broker: resources.broker,
     subjects: subjectsOf(config.VAPFARM_FARM),
     pools: config.VAPFARM_POOLS.map(({ name }) => name),
@@ -235,12 +237,13 @@ function dispatch({ config, resources, announcer, metrics }: Parts): Component {
 }
 
 function farmService(parts: Parts, media: MediaParts) {
-  const { config, resources, logger, metrics, hub, announcer, timings } = parts;
+  const { config, resources, logger, metrics, hub, announcer, timings, tracing } = parts;
   const { store, models, metrics: repositories } = resources;
   return createFarmService({
     ...media,
     callers: createCallerLookup(config.VAPFARM_CALLERS),
     logger,
+    ...tracing,
     onEnd: metrics.onCall,
     store,
     models,
@@ -253,6 +256,7 @@ function farmService(parts: Parts, media: MediaParts) {
     onCommitted: (aftermath: Aftermath): void => announcer.announce([aftermath]),
     watch: { store, hub, pollMs: timings.watchPollMs, watches: createSlots(config.VAPFARM_WATCHES) },
     submits: createSlots(config.VAPFARM_SUBMITS),
+    push: { artifacts: resources.artifacts, chunks: createSlots(modelChunks), temporaryFolder: uploadsOf(config), idleMs: manifestIdleMs },
     manifest: { manifests: createSlots(config.VAPFARM_MANIFESTS), temporaryFolder: uploadsOf(config), idleMs: manifestIdleMs },
   });
 }
@@ -266,8 +270,8 @@ function dutyOf(spec: DutySpec, { resources, logger, metrics, timings, holder }:
   return createDuty(spec, { store: resources.store, holder, holdMs: timings.dutyHoldMs, logger, onRound: metrics.onRound });
 }
 
-function duties(parts: Parts, { sender }: MediaParts): readonly Component[] {
-  const { config, resources, logger, metrics, timings, announcer, holder } = parts;
+function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
+  const { config, resources, logger, metrics, timings, announcer, holder, tracing } = parts;
   const { store, artifacts, broker } = resources;
   const [pool] = config.VAPFARM_POOLS;
   if (pool === undefined) throw new FarmError("CONFIG_INVALID", { message: "a coordinator needs a pool" });
@@ -296,6 +300,7 @@ function duties(parts: Parts, { sender }: MediaParts): readonly Component[] {
     createBudgets({ store, intervalMs: timings.budgetMs, budgetMs: timings.dutyHoldMs / 5, clock, logger, onCommitted }),
     createBooksCheck({ store, intervalMs: timings.booksMs, now: () => new Date(), logger, onUnbalanced: metrics.onUnbalanced }),
     createSetScores({ store, intervalMs: timings.setScoresMs }),
+    createTails(parts, tracing.tracer, timings.tailsMs),
     createWebhookDuty({
       store,
       descriptors,
@@ -306,8 +311,7 @@ function duties(parts: Parts, { sender }: MediaParts): readonly Component[] {
       onTry: metrics.onWebhookTry,
     }),
   ];
-  const scaling = createScalingParts({ ...parts, dutyOf: (spec) => dutyOf(spec, parts) });
-  return [...specs.map((spec) => dutyOf(spec, parts)), ...scaling];
+  return specs.map((spec) => dutyOf(spec, parts));
 }
 
 function expandSpecOf({ config, resources, metrics, timings, announcer }: Parts): Expand {
@@ -324,7 +328,7 @@ function expandSpecOf({ config, resources, metrics, timings, announcer }: Parts)
   });
 }
 
-function relaySpec({ config, resources, metrics, timings }: Parts) {
+function relaySpec({ config, resources, metrics, timings, tracing }: Parts) {
   const subjects = subjectsOf(config.VAPFARM_FARM);
   const openStream = (): Promise<EventStream> =>
     openEventStream(resources.broker, { name: subjects.eventStream, subjects: subjects.allEvents });
@@ -335,6 +339,9 @@ function relaySpec({ config, resources, metrics, timings }: Parts) {
     intervalMs: timings.relayMs,
     maxAgeMs: config.VAPFARM_EVENT_STREAM_DAYS * dayMs,
     onUnsent: metrics.onUnsent,
-    onCopied: metrics.onCopied,
+    onCopied: (events) => {
+      for (const { kind } of events) metrics.onCopied(kind);
+      tracing.traces.onEvents(events);
+    },
   });
 }

@@ -17,6 +17,7 @@ import { allowedAddresses } from "../platform/fetch/address-list.ts";
 import { defaultPreemption as usual } from "../domain/preemption.ts";
 import { accountFolder, scalingSchema } from "./kube/settings.ts";
 import { mediaSettings } from "../platform/media/limits.ts";
+import { tracingSettings } from "../platform/tracing/settings.ts";
 import { roles } from "./rpc/caller.ts";
 import { storeCrashPoints } from "./store/crash-points.ts";
 
@@ -130,6 +131,7 @@ export const coordinatorSchema = z
     VAPFARM_S3_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
     VAPFARM_S3_REGION: z.string().min(1).optional(),
     VAPFARM_WEBHOOK_TARGETS: jsonSetting(allowedAddresses(["https:", "http:"])).optional(),
+    ...tracingSettings,
     VAPFARM_EVENT_STREAM_DAYS: positiveInteger.default(7),
     VAPFARM_SCALING: jsonSetting(scalingSchema).optional(),
     VAPFARM_KUBE_API: z

@@ -2,8 +2,9 @@
  * Opens what a coordinator works with, in an order in which each failure has one cause: settings, schema, store, NATS, artifacts, ffmpeg.
  */
 import { join } from "node:path";
-import packageManifest from "../../package.json" with { type: "json" };
 import type { OpenStore } from "../platform/artifacts/artifact-store.ts";
+import { parseModelReference } from "../domain/model-reference.ts";
+import packageManifest from "../../package.json" with { type: "json" };
 import { openArtifactStore } from "../platform/artifacts/open-store.ts";
 import { s3SettingsOf } from "../platform/artifacts/store-settings.ts";
 import { openPool } from "../platform/database/pool.ts";
@@ -18,10 +19,11 @@ import type { Resources } from "./resources.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { loadCluster } from "./kube/open-cluster.ts";
 import { createModelCatalogue } from "./model-catalogue.ts";
-import { createServing, teachShapes } from "./served-models.ts";
+import { createServing, type Serving, teachShapes } from "./served-models.ts";
 import { withCrashPoint } from "./store/crash-points.ts";
 import { openStore, type StoreOptions } from "./store/store.ts";
 import type { Store } from "./store/store-contract.ts";
+import { withVersions } from "./version-catalogue.ts";
 
 const projectFolder = join(import.meta.dirname, "../..");
 const connections = 10;
@@ -49,16 +51,16 @@ async function openRest(
   logger: Logger,
   artifacts: OpenStore,
 ): Promise<Resources & { readonly closing: Component }> {
-  const catalogue = createModelCatalogue(config.VAPFARM_MODELS, logger);
-  const serving = createServing(catalogue, config.VAPFARM_POOLS);
-  const served = new Map<string, { readonly pool: string }>([...(await serving.models()), ...(await serving.metrics())]);
-  logger.info({ models: [...served].map(([name, { pool }]) => `${name} in ${pool}`) }, "models found");
-  const missing = config.VAPFARM_POOLS.flatMap((pool) => pool.models ?? []).filter((name) => !served.has(name));
-  if (missing.length > 0) logger.warn({ missing }, "pools name models that the repository does not have");
+  const folders = createModelCatalogue(config.VAPFARM_MODELS, logger);
+  // A folder that cannot be read ends the start before anything is opened.
+  await folders.held();
   const media = await openMedia(config);
   const openCluster = await loadCluster(config, packageManifest.version);
   const store = await openCoordinatorStore(config);
   try {
+    const catalogue = withVersions(folders, store, logger);
+    const serving = createServing(catalogue, config.VAPFARM_POOLS);
+    await tellServed(serving, config, logger);
     const broker = await connectBroker({ url: config.NATS_URL, name: "vapfarm-coordinator", logger });
     const closing = closer(async () => {
       await broker.close();
@@ -70,6 +72,14 @@ async function openRest(
     await store.close();
     throw thrown;
   }
+}
+
+async function tellServed(serving: Serving, { VAPFARM_POOLS: pools }: CoordinatorConfig, logger: Logger): Promise<void> {
+  const served = new Map<string, { readonly pool: string }>([...(await serving.models()), ...(await serving.metrics())]);
+  logger.info({ models: [...served].map(([name, { pool }]) => `${name} in ${pool}`) }, "models found");
+  const names = new Set([...served.keys()].map((reference) => parseModelReference(reference)?.name));
+  const missing = pools.flatMap((pool) => pool.models ?? []).filter((name) => !names.has(name));
+  if (missing.length > 0) logger.warn({ missing }, "pools name models that the farm does not have");
 }
 
 async function openMedia(config: CoordinatorConfig) {

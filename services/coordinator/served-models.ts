@@ -9,8 +9,9 @@ import { type PoolOfModels, poolOfModel } from "../domain/pool-of-model.ts";
 import { planRender } from "../domain/stage-graph.ts";
 import type { ModelManifest } from "../platform/models/manifest.ts";
 import { factsOf, plannedModelOf } from "../platform/models/model-facts.ts";
-import type { ModelCatalogue } from "./model-catalogue.ts";
+import type { HeldModels, ModelCatalogue, Referenced } from "./model-catalogue.ts";
 import { computableMetrics, metricDigests, type MetricsManifest } from "../platform/models/metrics-manifest.ts";
+import type { HeldManifest } from "../platform/models/repository.ts";
 import type { RenderSpec } from "../domain/render-spec.ts";
 import { shapeOf } from "../domain/stage.ts";
 import { metricShapes } from "./dispatch/shapes.ts";
@@ -27,51 +28,61 @@ export type ServingPool = PoolOfModels & {
 /** What a farm serves, as it is at each call; what no pool serves is not the farm's. */
 export type Serving = { readonly models: ServedModels; readonly metrics: MetricRepositories };
 
-/** The models and metric repositories of a catalogue. */
+/** The models and metric repositories of a catalogue, under everything that names them. */
 export function createServing(catalogue: ModelCatalogue, pools: readonly ServingPool[]): Serving {
-  const metricsOf = (held: Held): ReadonlyMap<string, ServedMetrics> =>
-    inPools(held.metrics, pools, (manifest, pool) => servedMetrics(manifest, pool));
+  const metricsOf = (held: HeldModels): ReadonlyMap<string, ServedMetrics> => inPools(held.metrics, pools, servedMetrics);
   return {
     metrics: async () => metricsOf(await catalogue.held()),
     models: async () => {
       const held = await catalogue.held();
       const metrics = metricsOf(held);
-      return inPools(held.models, pools, (manifest, pool) => servedModel(manifest, pool, metrics));
+      return inPools(held.models, pools, (referenced, pool) => servedModel(referenced, pool, metrics));
     },
   };
 }
 
-type Held = Awaited<ReturnType<ModelCatalogue["held"]>>;
-
-function inPools<Manifest, Served>(
-  held: ReadonlyMap<string, Manifest>,
+/** What several names mean is served once. */
+function inPools<Manifest extends HeldManifest, Served>(
+  held: ReadonlyMap<string, Referenced<Manifest>>,
   pools: readonly ServingPool[],
-  serve: (manifest: Manifest, pool: ServingPool) => Served,
+  serve: (referenced: Referenced<Manifest>, pool: ServingPool) => Served,
 ): ReadonlyMap<string, Served> {
   const served = new Map<string, Served>();
-  for (const [name, manifest] of held) {
-    const pool = poolOfModel(name, pools);
-    if (pool !== undefined) served.set(name, serve(manifest, pool));
+  const known = new Map<Referenced<Manifest>, Served>();
+  for (const [name, referenced] of held) {
+    const pool = poolOfModel(referenced.manifest.name, pools);
+    if (pool === undefined) continue;
+    const one = known.get(referenced) ?? serve(referenced, pool);
+    known.set(referenced, one);
+    served.set(name, one);
   }
   return served;
 }
 
-function servedMetrics(manifest: MetricsManifest, { name: pool, profile }: ServingPool): ServedMetrics {
+function servedMetrics({ manifest, reference, aliases }: Referenced<MetricsManifest>, { name: pool, profile }: ServingPool): ServedMetrics {
   const engineDigests = metricDigests(manifest);
   const { name, weights } = manifest;
-  return { name, weights, engineDigests, digest: hashOf(engineDigests), pool, profile, metrics: computableMetrics(manifest) };
+  const known = { name, reference, aliases, weights, engineDigests };
+  return { ...known, digest: hashOf(engineDigests), pool, profile, metrics: computableMetrics(manifest) };
 }
 
 /** A manifest as a served model. */
-function servedModel(manifest: ModelManifest, pool: ServingPool, metrics: ReadonlyMap<string, ServedMetrics>): ServedModel {
+function servedModel(
+  { manifest, reference, aliases }: Referenced<ModelManifest>,
+  pool: ServingPool,
+  metrics: ReadonlyMap<string, ServedMetrics>,
+): ServedModel {
   const model = plannedModelOf(manifest);
-  const digest = hashOf(model);
+  const digest = digestOf(manifest);
   const at = { model, pool: pool.name, profile: pool.profile, sha256 };
   const measuring = ({ scores }: RenderSpec): ServedMetrics | undefined =>
     scores === undefined ? undefined : metrics.get(scores.metricsModel);
   return {
-    facts: factsOf(manifest),
+    // A render that was completed names what it is pinned to.
+    facts: { ...factsOf(manifest), name: reference },
     manifest,
+    reference,
+    aliases,
     digest,
     pool: pool.name,
     tooLarge: tooLarge(manifest, pool),
@@ -79,6 +90,15 @@ function servedModel(manifest: ModelManifest, pool: ServingPool, metrics: Readon
     digestFor: (render) => (render.scores === undefined ? digest : hashOf([digest, render.scores, measuring(render)?.digest ?? null])),
     plan: (render, owner) => planRender({ ...at, render, ...owner, metrics: measuring(render) }),
   };
+}
+
+const digests = new WeakMap<ModelManifest, string>();
+
+/** Of what plans are made from; computed once for each manifest. */
+function digestOf(manifest: ModelManifest): string {
+  const known = digests.get(manifest) ?? hashOf(plannedModelOf(manifest));
+  digests.set(manifest, known);
+  return known;
 }
 
 function hashOf(value: unknown): string {
@@ -97,7 +117,10 @@ export function teachShapes(serving: Serving, catalogue: ModelCatalogue, store: 
   const taught = new Map<string, number>();
   const teach = async (): Promise<void> => {
     const { models, metrics } = await catalogue.held();
-    const needs = [...[...models.values()].flatMap(memoryOfShapes), ...[...metrics.values()].flatMap(memoryOfMetrics)];
+    const needs = [
+      ...[...models.values()].flatMap(({ manifest }) => memoryOfShapes(manifest)),
+      ...[...metrics.values()].flatMap(({ manifest }) => memoryOfMetrics(manifest)),
+    ];
     const news = needs.filter(([shape, bytes]) => (taught.get(shape) ?? -1) < bytes);
     if (news.length > 0) await store.learnShapes(Object.fromEntries(news));
     for (const [shape, bytes] of news) taught.set(shape, bytes);

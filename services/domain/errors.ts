@@ -6,35 +6,10 @@
  * deploy/RUNBOOK.md; a test checks that. Expected outcomes are unions, not exceptions.
  */
 
-/** How a failed attempt is charged (design §4.7). */
-export type ErrorClass = "input" | "transient" | "capacity" | "engine" | "artifact" | "infrastructure" | "unexplained" | "worker";
+import { type ErrorRow, row } from "./error-row.ts";
+import { modelErrors } from "./model-errors.ts";
 
-/** Names of gRPC statuses, as google.rpc.Code spells them. */
-export type StatusName =
-  | "INVALID_ARGUMENT"
-  | "NOT_FOUND"
-  | "PERMISSION_DENIED"
-  | "UNAUTHENTICATED"
-  | "RESOURCE_EXHAUSTED"
-  | "FAILED_PRECONDITION"
-  | "ABORTED"
-  | "CANCELLED"
-  | "DEADLINE_EXCEEDED"
-  | "UNAVAILABLE"
-  | "DATA_LOSS"
-  | "UNIMPLEMENTED"
-  | "INTERNAL";
-
-export type ErrorRow = {
-  readonly status: StatusName;
-  readonly errorClass: ErrorClass;
-  readonly message: string;
-  readonly remedy: string;
-};
-
-function row(status: StatusName, errorClass: ErrorClass, texts: readonly [string, string]): ErrorRow {
-  return { status, errorClass, message: texts[0], remedy: texts[1] };
-}
+export type { ErrorClass, ErrorRow, StatusName } from "./error-row.ts";
 
 /** Code → what it means to client, scheduler and operator. */
 export const errorTable = {
@@ -162,6 +137,7 @@ export const errorTable = {
   ]),
   CALLER_UNKNOWN: row("UNAUTHENTICATED", "input", ["the caller is not known", "send credentials that the farm knows"]),
   CALLER_NOT_ALLOWED: row("PERMISSION_DENIED", "input", ["the caller's role does not allow this", "ask the operator for the role"]),
+  ...modelErrors,
   // Models and engines.
   MODEL_INVALID: row("FAILED_PRECONDITION", "engine", ["the model's folder is incomplete or damaged", "export the model again"]),
   MODEL_CHANGED: row("FAILED_PRECONDITION", "input", [

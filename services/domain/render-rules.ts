@@ -17,6 +17,7 @@ import {
 } from "./field-rules.ts";
 import { isSha256 } from "./ids.ts";
 import { mediaFormRule } from "./media-source.ts";
+import { parseModelReference } from "./model-reference.ts";
 import type { JobRequest, MediaSource, ModelFacts, RenderRequest, SubmitRequest } from "./render-request.ts";
 import { type KnownMetrics, scoreViolations } from "./score-rules.ts";
 import { webhookRule } from "./webhook-rules.ts";
@@ -97,7 +98,11 @@ export function comingRule(deadline: Date | undefined, now: Date): Violations {
 
 function modelViolations(render: RenderRequest, models: RuleFacts["models"]): RuleViolation[] {
   if (models.has(render.model)) return [];
-  const known = [...models.keys()].sort().join(", ");
+  // Versions are many, and aliases and bare names say the same.
+  const known = [...models.keys()]
+    .filter((name) => parseModelReference(name)?.kind !== "version")
+    .sort()
+    .join(", ");
   const reason = render.model === "" ? "is missing" : `"${render.model.slice(0, 80)}" is no model of this farm`;
   return [{ ...violation("model", reason, known === "" ? "add a model to the farm" : `choose one of: ${known}`), code: "MODEL_UNKNOWN" }];
 }

@@ -1,16 +1,17 @@
 /**
  * What is wrong with the scores and panels that a render asks for, and what an unsaid choice of theirs is.
  *
- * Pure: the metric repositories are arguments. A repository that is not named is the only one that there is.
+ * Pure: the metric repositories are arguments. A repository that is not named is the only one that a bare name names.
  */
 import { type RuleViolation, unknownValue, violation, type Violations } from "./field-rules.ts";
+import { isModelName } from "./model-reference.ts";
 import type { RenderRequest, ScoreRequest } from "./render-request.ts";
 import type { MetricName } from "./vbench/metric.ts";
 
-/** A repository of metric networks, by what it can compute. */
+/** A repository of metric networks, by what it can compute; `name` is what a render that asks for it is pinned to. */
 export type MetricsFacts = { readonly name: string; readonly metrics: readonly MetricName[] };
 
-/** Metric repositories by name. */
+/** Metric repositories by everything that names them. */
 export type KnownMetrics = ReadonlyMap<string, MetricsFacts>;
 
 /** Everything that is wrong with them; fields as a RenderSpec's. */
@@ -34,8 +35,8 @@ function requestViolations({ metricsModel, metrics }: ScoreRequest, known: Known
 
 function repositoryOf(name: string, known: KnownMetrics): MetricsFacts | undefined {
   if (name !== "") return known.get(name);
-  const [only, ...others] = known.values();
-  return others.length === 0 ? only : undefined;
+  const [only, ...others] = [...known].filter(([each]) => isModelName(each));
+  return others.length === 0 ? only?.[1] : undefined;
 }
 
 function repositoryViolation(name: string, known: KnownMetrics): RuleViolation {

@@ -17,6 +17,7 @@ import type { MediaFacts } from "../../services/coordinator/rpc/upload-media.ts"
 import { createServing, teachShapes } from "../../services/coordinator/served-models.ts";
 import { openStore } from "../../services/coordinator/store/store.ts";
 import type { Store } from "../../services/coordinator/store/store-contract.ts";
+import { withVersions } from "../../services/coordinator/version-catalogue.ts";
 import { FarmError } from "../../services/domain/errors.ts";
 import { FarmServiceClient } from "../../services/gen/proto/vapfarm/v1/farm.ts";
 import type { ArtifactStore } from "../../services/platform/artifacts/artifact-store.ts";
@@ -136,7 +137,7 @@ async function openTestResources({ databaseUrl, natsUrl, artifacts }: Place, con
   const { VAPFARM_LEASE_MS: leaseMs, VAPFARM_POOLS: pools } = config;
   const openTestPool = (connections: number) => openPool({ url: databaseUrl, applicationName: "test", connections });
   const store = await openStore({ pool: openTestPool(6), beatPool: openTestPool(2), farm: "local", leaseMs, pools, ...keepingOf(config) });
-  const catalogue = createModelCatalogue(modelsFolder, logger);
+  const catalogue = withVersions(createModelCatalogue(modelsFolder, logger), store, logger);
   return {
     store,
     broker: await connectBroker({ url: natsUrl, name: "coordinator", logger }),

@@ -23,6 +23,7 @@ import {
   Tenant,
 } from "../../services/gen/proto/vapfarm/v1/operator.ts";
 import { benchHandlers } from "./bench-handlers.ts";
+import { modelHandlers } from "./model-handlers.ts";
 import { type Handlers, scriptedDownload, scriptedJob, scriptedUploads } from "./scripted-farm.ts";
 
 /** When its jobs were created. */
@@ -102,6 +103,7 @@ export function answersInOrder(): Handlers {
   let looks = 0;
   return {
     ...scriptedUploads([]),
+    ...modelHandlers(),
     ...scriptedDownload(bytes, { chunkBytes: 5, cutAfter: [] }),
     submitRender: () => ({ job }),
     submitRenders: () => ({ job, outcomes: [{ index: 0, outcome: { $case: "position", value: 0 } }] }),

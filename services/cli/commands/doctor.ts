@@ -7,6 +7,7 @@ import { toFarmError } from "../../domain/errors.ts";
 import { describeCommand, type Finish, runBody, withFarmOptions } from "../command-line.ts";
 import type { CliContext } from "../context.ts";
 import { dataFolderOf, layoutOf, readFarmFile } from "../data-folder.ts";
+import { artifactsCheck } from "../doctor/checks/artifacts.ts";
 import { clockCheck } from "../doctor/checks/clock.ts";
 import { farmCheck } from "../doctor/checks/farm.ts";
 import { installCheck } from "../doctor/checks/install.ts";
@@ -27,8 +28,9 @@ const text = {
   name: "doctor",
   group: "machine",
   summary: "check this machine and its farm, and say how to mend what is wrong",
-  description: `Checks Node, the installation, ffmpeg, execution providers, models, disk, memory, clock, NATS, Postgres and the farm. Looks at the farm
-of the data folder, or at DATABASE_URL and NATS_URL; what is not there is skipped and said. Changes nothing. Ends with 1 when something does not work.`,
+  description: `Checks Node, the installation, ffmpeg, execution providers, models, disk, memory, clock, NATS, Postgres, the artifact store and the farm. Looks at the
+farm of the data folder, or at DATABASE_URL, NATS_URL and VAPFARM_ARTIFACTS; what is not there is skipped and said. Changes nothing: what it writes to see
+whether that can be, it removes. Ends with 1 when something does not work.`,
   examples: ["vapfarm doctor", "vapfarm doctor --deep", "vapfarm doctor --json | jq '.checks[] | select(.status == \"fail\")'"],
 } as const;
 
@@ -43,7 +45,7 @@ export function doctorCommand(context: CliContext, finish: Finish): Command {
 async function doctor(context: CliContext, options: DoctorOptions): Promise<ExitCode> {
   const patient = await patientOf(context, options);
   const local = [nodeCheck, installCheck, mediaCheck, providersCheck, modelsCheck, machineCheck, clockCheck];
-  const checks = [...local, natsCheck, postgresCheck, farmCheck(options)];
+  const checks = [...local, natsCheck, postgresCheck, artifactsCheck, farmCheck(options)];
   // Side by side, told in their order.
   const running = checks.map((check) => runCheck(check, patient));
   const verdicts: Verdict[] = [];
@@ -79,6 +81,7 @@ async function patientOf(context: CliContext, options: DoctorOptions): Promise<P
     databaseUrl: setting("DATABASE_URL") ?? farm?.databaseUrl,
     natsUrl: setting("NATS_URL") ?? farm?.natsUrl,
     modelsFolder: resolve(workingFolder, options.models ?? setting("VAPFARM_MODELS") ?? farm?.models ?? resolve(projectFolder, "models")),
+    artifacts,
     artifactsFolder: artifacts?.startsWith("folder:") === true ? artifacts.slice("folder:".length) : undefined,
     cacheFolder: resolve(workingFolder, setting("VAPFARM_CACHE") ?? resolve(projectFolder, ".cache")),
     isDeep: options.deep === true,

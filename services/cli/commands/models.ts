@@ -1,5 +1,5 @@
 /**
- * `vapfarm models` and `vapfarm model`: what renders can name.
+ * `vapfarm models` and `vapfarm model`: what renders can name; the commands of versions below it.
  */
 import type { Command } from "commander";
 import { present } from "../../client/farm-client.ts";
@@ -12,15 +12,21 @@ import { eachOf, showList } from "../json-list.ts";
 import type { Output } from "../output.ts";
 import { type Column, plainText, renderTable } from "../table.ts";
 import { bytesText } from "../../domain/bytes-text.ts";
+import { aliasCommand } from "./models/alias.ts";
+import { gcCommand } from "./models/gc.ts";
+import { pullCommand } from "./models/pull.ts";
+import { pushCommand } from "./models/push.ts";
+import { verifyCommand } from "./models/verify.ts";
+import { versionsCommand } from "./models/versions.ts";
 
 type ModelsOptions = FarmOptions & JsonOption;
 
 const listText = {
   name: "models",
   group: "operate",
-  summary: "list the farm's models",
+  summary: "list the farm's models; push, pull and name versions",
   description: "Lists the models that renders can name, and how many live workers hold each.",
-  examples: ["vapfarm models", "vapfarm models --json | jq -r '.models[].name'"],
+  examples: ["vapfarm models", "vapfarm models --json | jq -r '.models[].name'", "vapfarm models push models/vap-cogvideox --alias prod"],
 } as const;
 const oneText = {
   name: "model",
@@ -32,7 +38,12 @@ const oneText = {
 
 /** Adds the command. */
 export function modelsCommand(context: CliContext, finish: Finish): Command {
-  return withFarmOptions(describeCommand(listText)).action(onFarm<ModelsOptions>(context, finish, listModels));
+  const command = withFarmOptions(describeCommand(listText))
+    .action(onFarm<ModelsOptions>(context, finish, listModels))
+    .enablePositionalOptions();
+  for (const add of [versionsCommand, aliasCommand, pushCommand, pullCommand, verifyCommand, gcCommand])
+    command.addCommand(add(context, finish));
+  return command;
 }
 
 /** Adds the command. */
@@ -52,7 +63,7 @@ async function listModels(call: FarmCall<ModelsOptions>): Promise<ExitCode> {
 
 const modelColumns: readonly Column<Model>[] = [
   { title: "model", cell: ({ name }) => name, weight: 9 },
-  { title: "version", cell: ({ version }) => version, weight: 4 },
+  { title: "version", cell: versionText, weight: 4 },
   { title: "variant", cell: ({ variant }) => variant, weight: 3 },
   { title: "weights", cell: ({ weights }) => weights, weight: 6 },
   { title: "size", cell: ({ width, height }) => `${width}x${height}`, weight: 7 },
@@ -63,6 +74,13 @@ const modelColumns: readonly Column<Model>[] = [
   { title: "workers", cell: ({ workers }) => String(workers), weight: 8, align: "right" },
 ];
 
+/** Of a plain folder what its export says; of what was pushed the version that is named now. */
+function versionText({ name, version, reference, aliases }: Model): string {
+  if (reference === "" || reference === name) return version;
+  const pinned = reference.slice(name.length + 1);
+  return aliases.length === 0 ? pinned : `${pinned} (${aliases.join(", ")})`;
+}
+
 async function showModel({ context, client, options, args: [name = ""] }: FarmCall<ModelsOptions>): Promise<undefined> {
   const model = present((await client.calls.getModel({ name })).model, "model");
   if (options.json === true) context.output.json(context.toJson(Model, model));
@@ -71,7 +89,7 @@ async function showModel({ context, client, options, args: [name = ""] }: FarmCa
 
 function printModel(output: Output, model: Model): void {
   output.line(
-    plainText(`model ${model.name} ${model.version} (${model.variant}), ${model.weights} weights, on ${model.workers} live workers`),
+    plainText(`model ${model.name} ${versionText(model)} (${model.variant}), ${model.weights} weights, on ${model.workers} live workers`),
   );
   const references = model.maxReferences === 1 ? "exactly 1 reference" : `1 to ${model.maxReferences} references`;
   output.line(`${model.width}x${model.height}, ${model.frames} frames at ${model.fps} fps, ${references}, pool ${model.pool}`);

@@ -22,6 +22,7 @@ restart. With DATABASE_URL, NATS_URL or VAPFARM_ARTIFACTS set, those are used in
     "vapfarm up",
     "vapfarm up --ephemeral --workers 4",
     "vapfarm up --pool cog=demo:2 --pool wan=demo-wan:1",
+    "vapfarm up --artifacts jetstream:artifacts",
     "vapfarm up --data /srv/vapfarm --grpc-address 127.0.0.1:7443 --http-address 127.0.0.1:7480",
   ],
 } as const;
@@ -40,6 +41,10 @@ export function upCommand(context: CliContext, finish: Finish): Command {
     )
     .option("--threads <number>", "threads of each worker's runtime", "1")
     .option("--models <folder>", "model repository (else VAPFARM_MODELS, else the project's models)")
+    .option(
+      "--artifacts <address>",
+      "artifact store: folder:/path, s3://bucket/prefix or jetstream:bucket (else VAPFARM_ARTIFACTS, else in the data folder)",
+    )
     .option("--grpc-address <host:port>", "where the farm answers (else 127.0.0.1 and a free port)")
     .option("--http-address <host:port>", "where its pages and its JSON are served (else 127.0.0.1 and a free port)")
     .action(async (options: UpOptions) => finish(await runBody(context, () => up(context, options), options)));

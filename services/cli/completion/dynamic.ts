@@ -44,7 +44,10 @@ async function fromFarm(kind: Exclude<DynamicKind, "contexts">, { calls }: FarmC
     }
     case "models": {
       const { models } = await calls.listModels({}, control);
-      return models.map(({ name, variant }) => ({ value: name, description: variant }));
+      const named = models.flatMap(({ name, aliases, variant }) =>
+        [name, ...aliases.map((alias) => `${name}@${alias}`)].map((value) => ({ value, description: variant })),
+      );
+      return [...new Map(named.map((one) => [one.value, one])).values()];
     }
     case "suites": {
       const { suites } = await calls.listSuites({ pageSize: mostJobs }, control);

@@ -29,6 +29,8 @@ export type Patient = {
   readonly databaseUrl: string | undefined;
   readonly natsUrl: string | undefined;
   readonly modelsFolder: string;
+  /** Address of the store. */
+  readonly artifacts: string | undefined;
   readonly artifactsFolder: string | undefined;
   readonly cacheFolder: string;
   /** Whether files of models are hashed too. */

@@ -7,8 +7,8 @@ import type { OpenStore } from "../../platform/artifacts/artifact-store.ts";
 import type { Environment } from "../../platform/config.ts";
 import { requireMigrations } from "../../platform/database/pending-migrations.ts";
 import { openRecovering, type RecoveringDatabase, type Recovery } from "../../platform/database/recover.ts";
+import { openArtifacts } from "../open-artifacts.ts";
 import { compareStore, findOrphans } from "./compare-store.ts";
-import { openArtifacts } from "./open-artifacts.ts";
 
 export type RecoverRequest = {
   readonly url: string;
@@ -69,6 +69,8 @@ async function recoverFrom(request: Recovering): Promise<RecoverOutcome> {
   }
   const orphans = await findOrphans(request, signal);
   signal.throwIfAborted();
+  // Comparing may have taken long.
+  await database.requireAlone();
   const recovery = await database.recover(missing, { isTrial: !isMeant });
   const areDeleted = isMeant && request.deletesOrphans;
   if (areDeleted) for (const { sha256 } of orphans ?? []) await store.delete(sha256);

@@ -2,7 +2,8 @@
  * What `up` was asked for, from flags and environment: pure, checked before anything starts.
  */
 import { resolve } from "node:path";
-import { FarmError, type FieldViolation } from "../../domain/errors.ts";
+import { FarmError, type FieldViolation, toFarmError } from "../../domain/errors.ts";
+import { parseStoreAddress } from "../../platform/artifacts/store-address.ts";
 import type { Environment } from "../../platform/config.ts";
 
 /** As commander hands them over. */
@@ -13,6 +14,7 @@ export type UpOptions = {
   readonly pool?: readonly string[];
   readonly threads?: string;
   readonly models?: string;
+  readonly artifacts?: string;
   readonly grpcAddress?: string;
   readonly httpAddress?: string;
   readonly json?: boolean;
@@ -69,7 +71,7 @@ export function settingsOf(options: UpOptions, environment: Environment, folders
     httpAddress: addressOf("--http-address", options.httpAddress ?? text("VAPFARM_HTTP_ADDRESS"), violations),
     databaseUrl: text("DATABASE_URL"),
     natsUrl: text("NATS_URL"),
-    artifacts: text("VAPFARM_ARTIFACTS"),
+    artifacts: storeOf(options.artifacts ?? text("VAPFARM_ARTIFACTS"), violations),
     natsServerPath: text("VAPFARM_NATS_SERVER"),
     ffmpegPath: text("VAPFARM_FFMPEG"),
     cacheFolder: inWork(text("VAPFARM_CACHE")) ?? resolve(folders.projectFolder, ".cache"),
@@ -116,6 +118,17 @@ function count(field: string, text: string, violations: FieldViolation[]): numbe
   if (value >= 1 && value <= 256) return value;
   violations.push({ field, reason: `"${text}" is no number from 1 to 256`, remedy: "give a whole number" });
   return 1;
+}
+
+/** Checked here, so that nothing starts for a store that cannot be. */
+function storeOf(address: string | undefined, violations: FieldViolation[]): string | undefined {
+  if (address === undefined) return undefined;
+  try {
+    parseStoreAddress(address);
+  } catch (thrown) {
+    violations.push({ field: "--artifacts", reason: toFarmError(thrown).message, remedy: "correct it, or leave it out for a folder" });
+  }
+  return address;
 }
 
 function addressOf(field: string, given: string | undefined, violations: FieldViolation[]): string {

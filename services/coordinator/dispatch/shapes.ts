@@ -19,8 +19,8 @@ export function shapesOfWorker(models: readonly Digests[], knownStages: readonly
   return [...new Set([...without, ...models.flatMap(shapesOfEngines)])];
 }
 
-/** Shapes that a model's engines make. An engine that this release does not know makes one of its own, which nobody asks for. */
-function shapesOfEngines(digests: Digests): readonly string[] {
+/** Shapes that a model's engines make, of engine name → digest. An engine that this release does not know makes one of its own, which nobody asks for. */
+export function shapesOfEngines(digests: Digests): readonly string[] {
   const rendering = Object.entries(digests).filter(([name]) => !isMetricEngine(name));
   return [
     ...rendering.map(([name, digest]) => (stages[name] === undefined ? `${name}/${digest}` : shapeOf(stages[name], [digest]))),

@@ -55,7 +55,7 @@ export async function checkRenders(dependencies: CheckDependencies, asked: Rende
   const facts: Facts = {
     served,
     models: new Map([...served].map(([name, model]) => [name, model.facts])),
-    metrics: await dependencies.metrics(),
+    metrics: new Map([...(await dependencies.metrics())].map(([name, { reference, metrics }]) => [name, { name: reference, metrics }])),
     uploads: new Map(uploads.map((upload) => [upload.sha256, upload])),
     now: asked.now,
   };

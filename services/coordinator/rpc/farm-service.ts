@@ -5,6 +5,7 @@
  * method's own to refuse.
  */
 import { FarmServiceService, type FarmServiceServer } from "../../gen/proto/vapfarm/v1/farm.ts";
+import type { PoolOfModels } from "../../domain/pool-of-model.ts";
 import type { GrpcService } from "../../platform/grpc/server.ts";
 import { createWatchJob, type WatchDependencies } from "../events/watch-job.ts";
 import type { Aftermath, Store } from "../store/store-contract.ts";
@@ -18,6 +19,7 @@ import { createListHolds, createPlaceHold, createReleaseHold } from "./holds.ts"
 import { createListJobs } from "./list-jobs.ts";
 import { createListRenders } from "./list-renders.ts";
 import { type Call, createMethods, type MethodOptions, type Methods } from "./method.ts";
+import { modelMethods, type ModelMethodOptions } from "./model-methods.ts";
 import { createGetModel, createListModels } from "./models.ts";
 import { createGetFarm, createGetUsage } from "./overview.ts";
 import { createListPrices, createSetPrice } from "./prices.ts";
@@ -44,12 +46,13 @@ import {
 
 /** What methods work with; each takes of it what it needs. */
 export type FarmServiceOptions = MethodOptions &
-  Pick<SubmitDependencies, "newJobId" | "drawSeed" | "checkWebhook"> & {
+  Pick<SubmitDependencies, "newJobId" | "drawSeed" | "checkWebhook" | "submitSpans"> & {
     readonly store: Store;
     readonly models: ServedModels;
     readonly metrics: MetricRepositories;
     readonly media: MediaResolver;
-    readonly pools: readonly { readonly name: string; readonly profile: string }[];
+    readonly pools: readonly (PoolOfModels & { readonly profile: string })[];
+    readonly push: ModelMethodOptions["push"];
     readonly version: string;
     readonly now: () => Date;
     /** Called after each commit that others should hear of. */
@@ -75,6 +78,7 @@ export function createFarmService(options: FarmServiceOptions): GrpcService {
     ...transferring(methods, options),
     ...operating(methods, options),
     ...overviewing(methods, options),
+    ...modelMethods(methods, options),
     ...accounting(methods, options),
     ...benchmarkMethods(methods, { ...options, ...options.manifest }),
   };

@@ -1,6 +1,7 @@
 /**
  * ListMetricModels.
  */
+import { parseModelReference } from "../../domain/model-reference.ts";
 import type { ListMetricModelsResponse } from "../../gen/proto/vapfarm/v1/bench.ts";
 import type { OverviewStore } from "../store/store-contract.ts";
 import type { MetricRepositories } from "./served-model.ts";
@@ -14,11 +15,12 @@ export type MetricModelDependencies = { readonly store: Pick<OverviewStore, "lis
 export function createListMetricModels({ store, metrics }: MetricModelDependencies) {
   return async (): Promise<ListMetricModelsResponse> => {
     const [served, workers] = await Promise.all([metrics(), store.listWorkers(undefined)]);
-    const sorted = [...served.values()].sort((left, right) => (left.name < right.name ? -1 : 1));
+    const named = [...served].filter(([name]) => parseModelReference(name)?.kind !== "version").map(([, model]) => model);
+    const sorted = [...new Set(named)].sort((left, right) => (left.reference < right.reference ? -1 : 1));
     const live = workers.filter(isLive);
     return {
-      models: sorted.map(({ name, weights, metrics: computable, pool, digest }) => ({
-        name,
+      models: sorted.map(({ name, reference, weights, metrics: computable, pool, digest }) => ({
+        name: reference,
         weights,
         metrics: computable.map((metric) => metricNumbers[metric]),
         pool,

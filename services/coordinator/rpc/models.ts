@@ -1,7 +1,8 @@
 /**
- * ListModels and GetModel.
+ * ListModels and GetModel: plain folders' models, and of those that were pushed what an alias names.
  */
 import { FarmError } from "../../domain/errors.ts";
+import { isModelName, parseModelReference } from "../../domain/model-reference.ts";
 import type { GetModelRequest, GetModelResponse, ListModelsResponse } from "../../gen/proto/vapfarm/v1/operator.ts";
 import type { OverviewStore } from "../store/store-contract.ts";
 import { modelToProto } from "./model-mapping.ts";
@@ -14,7 +15,8 @@ export type ModelDependencies = { readonly store: Pick<OverviewStore, "listWorke
 export function createListModels({ store, models }: ModelDependencies) {
   return async (): Promise<ListModelsResponse> => {
     const [served, workers] = await Promise.all([models(), store.listWorkers(undefined)]);
-    const sorted = [...served.values()].sort((left, right) => (left.manifest.name < right.manifest.name ? -1 : 1));
+    const named = [...served].filter(([name]) => parseModelReference(name)?.kind !== "version").map(([, model]) => model);
+    const sorted = [...new Set(named)].sort((left, right) => (left.reference < right.reference ? -1 : 1));
     return { models: sorted.map((model) => modelToProto(model, workers)) };
   };
 }
@@ -24,7 +26,7 @@ export function createGetModel({ store, models }: ModelDependencies) {
   return async ({ name }: GetModelRequest): Promise<GetModelResponse> => {
     const served = await models();
     const model = served.get(name);
-    if (model === undefined) throw modelNotFound(name, [...served.keys()]);
+    if (model === undefined) throw modelNotFound(name, [...served.keys()].filter(isModelName));
     return { model: modelToProto(model, await store.listWorkers(undefined)) };
   };
 }

@@ -134,7 +134,7 @@ export function runDigest(request: StartRunRequest, { suite, model, metrics, spe
     rows: rows.length === suite.rowCount ? null : rows,
     model: spec.model,
     modelDigest: model.digest,
-    metricsModel: metrics?.name ?? "",
+    metricsModel: metrics?.reference ?? "",
     metricsDigest: metrics?.digest ?? "",
     metrics: spec.scores?.metrics.toSorted() ?? [],
     seeds: seedsOf(request),

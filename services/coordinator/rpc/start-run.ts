@@ -35,6 +35,7 @@ import {
   violationOfRow,
 } from "./run-request.ts";
 import { runUnknown } from "./runs.ts";
+import { withModelsOfNow } from "./served-model.ts";
 import { conflict, findSubmittedJob, jobViolationsOf, missingUpload, settle } from "./submission.ts";
 import type { ManifestDependencies } from "./submit-manifest.ts";
 import { suiteOf } from "./suites.ts";
@@ -63,7 +64,7 @@ export function createStartRun(dependencies: StartRunDependencies) {
         return await answer(dependencies, tenant, { runId: first.jobId, existed: true });
       }
       refuseAny([...runViolations(request, suite), ...jobViolationsOf(dependencies, job)]);
-      return await checkAndStore(dependencies, { request, suite, call });
+      return await checkAndStore(await withModelsOfNow(dependencies), { request, suite, call });
     });
 }
 
@@ -94,7 +95,10 @@ async function checkAndStore(dependencies: StartRunDependencies, start: Start): 
     const job = jobToStore(dependencies, jobRequestOf(request, key), { tenant, bodyDigest });
     const run = runToStore(request, parts);
     const renderTotal = run.rows.length * run.seeds;
-    const stored = settle(dependencies, await dependencies.store.submitManifest({ ...job, renderTotal, parts: () => file.parts(), run }));
+    const { store, submitSpans } = dependencies;
+    const submit = { jobId: job.jobId, renders: renderTotal, caller: call.trace, sinceMs: submitSpans.now() };
+    const manifest = { ...job, renderTotal, parts: () => file.parts(), run };
+    const stored = settle(dependencies, await submitSpans.around(submit, (kept) => store.submitManifest({ ...manifest, ...kept })));
     if (stored.kind === "invalid") throw refusalOf(stored.missing.map((missing) => missingUpload(missing, `renders[${missing.position}]`)));
     return await answer(dependencies, tenant, { runId: stored.job.jobId, existed: stored.kind === "repeated" });
   } finally {
@@ -160,7 +164,7 @@ function runToStore(request: StartRunRequest, parts: RunParts): RunToStore {
     model: spec.model,
     modelDigest: model.digest,
     hasTrainedWeights: model.manifest.weights === "trained",
-    metricsModel: metrics?.name ?? "",
+    metricsModel: metrics?.reference ?? "",
     hasTrainedMetrics: metrics?.weights === "trained",
     metrics: metricNames.filter((metric) => asked.includes(metric)),
     seeds: seedsOf(request),

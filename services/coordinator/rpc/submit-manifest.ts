@@ -26,6 +26,7 @@ import type { Call } from "./method.ts";
 import { jobToStore, manifestRenderOf } from "./plan-job.ts";
 import { openRowFile, type RowFile } from "./row-file.ts";
 import type { Slots } from "../../platform/slots.ts";
+import { withModelsOfNow } from "./served-model.ts";
 import { conflict, findSubmittedJob, jobViolationsOf, missingUpload, settle, type SubmitDependencies, withChecked } from "./submission.ts";
 import { jobRequestFromProto, renderRequestFromProto } from "./submit-mapping.ts";
 
@@ -61,7 +62,7 @@ export function createSubmitManifest(dependencies: ManifestDependencies) {
       refuseAny(jobViolationsOf(dependencies, request));
       const file = await openRowFile<ManifestRender>(join(dependencies.temporaryFolder, `manifest-${randomUUID()}`));
       try {
-        return await checkAndStore(dependencies, { stream, file, call });
+        return await checkAndStore(await withModelsOfNow(dependencies), { stream, file, call });
       } finally {
         await file.remove();
       }
@@ -105,10 +106,10 @@ async function checkAndStore(dependencies: ManifestDependencies, receiving: Rece
   call.signal.throwIfAborted();
   const body = { tenant: call.caller.tenant, bodyDigest: stream.digest() };
   const job = jobToStore(dependencies, jobRequestFromProto(stream.header), body);
-  const stored = settle(
-    dependencies,
-    await dependencies.store.submitManifest({ ...job, renderTotal: renderCount, parts: () => file.parts() }),
-  );
+  const { store, submitSpans } = dependencies;
+  const submit = { jobId: job.jobId, renders: renderCount, caller: call.trace, sinceMs: submitSpans.now() };
+  const manifest = { ...job, renderTotal: renderCount, parts: () => file.parts() };
+  const stored = settle(dependencies, await submitSpans.around(submit, (kept) => store.submitManifest({ ...manifest, ...kept })));
   if (stored.kind === "invalid") return told(stored.missing.map(goneUpload));
   return SubmitManifestResponse.create({ job: jobToProto(stored.job), renderCount });
 }

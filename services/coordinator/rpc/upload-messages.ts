@@ -1,8 +1,7 @@
 /**
- * The messages of UploadMedia: one header, then chunks of a bounded size, each within a wait.
+ * The messages of an upload: one header, then chunks of a bounded size, each within a wait.
  */
 import { FarmError } from "../../domain/errors.ts";
-import type { UploadMediaHeader, UploadMediaRequest } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { withDeadline } from "../../platform/deadline.ts";
 
 const maxChunkBytes = 256 * 1024;
@@ -13,13 +12,18 @@ export type ChunkReader = {
   next(): Promise<Buffer | undefined>;
 };
 
+/** A message of UploadMedia, or of another method of its form. */
+type UploadMessage<Header> = {
+  readonly part?: { readonly $case: "header"; readonly value: Header } | { readonly $case: "chunk"; readonly value: Buffer } | undefined;
+};
+
 /** Reads the header; UPLOAD_PROTOCOL when something else comes first. */
-export async function readUpload(
-  messages: AsyncIterable<UploadMediaRequest>,
+export async function readUpload<Header>(
+  messages: AsyncIterable<UploadMessage<Header>>,
   idleMs: number,
-): Promise<{ readonly header: UploadMediaHeader; readonly chunks: ChunkReader }> {
+): Promise<{ readonly header: Header; readonly chunks: ChunkReader }> {
   const iterator = messages[Symbol.asyncIterator]();
-  const next = (): Promise<IteratorResult<UploadMediaRequest>> =>
+  const next = (): Promise<IteratorResult<UploadMessage<Header>>> =>
     withDeadline(iterator.next(), { ms: idleMs, what: "the wait for the upload's next message" });
   const first = await next();
   if (first.done === true || first.value.part?.$case !== "header") {
@@ -34,7 +38,7 @@ export async function readUpload(
   return { header: first.value.part.value, chunks };
 }
 
-function chunkOf({ part }: UploadMediaRequest): Buffer {
+function chunkOf({ part }: UploadMessage<unknown>): Buffer {
   if (part?.$case !== "chunk") throw new FarmError("UPLOAD_PROTOCOL", { message: "after the header come chunks only" });
   if (part.value.length <= maxChunkBytes) return part.value;
   throw new FarmError("UPLOAD_PROTOCOL", { message: `a chunk of ${part.value.length} bytes; at most ${maxChunkBytes} are allowed` });

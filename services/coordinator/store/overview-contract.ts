@@ -55,6 +55,8 @@ export type WorkerView = {
   readonly state: WorkerState;
   readonly lastBeatAt: Date | undefined;
   readonly models: readonly string[];
+  /** What it can run. */
+  readonly shapes: readonly string[];
   readonly softwareVersion: string;
   readonly memoryBytes: number;
   readonly cordon: CordonView | undefined;

@@ -18,6 +18,7 @@ import { createHealth } from "./health.ts";
 import { createJobs } from "./jobs.ts";
 import { createMeasures } from "./measures.ts";
 import { createMedia } from "./media.ts";
+import { createModels } from "./models.ts";
 import { createOverview } from "./overview.ts";
 import { createPreemption } from "./preemption.ts";
 import { createRuns } from "./runs.ts";
@@ -26,7 +27,9 @@ import { claimFarmStatement } from "./sql/overview.ts";
 import type { Limits, OrderSettings, Retention, Room, StoreContext, StoreSettings } from "./store-context.ts";
 import type { Store } from "./store-contract.ts";
 import { createSuites } from "./suites.ts";
+import { createTails } from "./tails.ts";
 import { createTenants } from "./tenants.ts";
+import { createTraces } from "./traces.ts";
 import { createWebhooks } from "./webhooks.ts";
 
 export type StoreOptions = {
@@ -94,6 +97,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return {
     ...createJobs(context),
     ...createMedia(context),
+    ...createModels(context),
     ...createDispatch(context),
     ...createDuties(context),
     ...createExpansion(context),
@@ -110,6 +114,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createBenchImports(context),
     ...createScalingStore(context),
     ...createWebhooks(context),
+    ...createTraces(context),
+    ...createTails(context),
     async close() {
       await prisma.$disconnect();
       await Promise.all([...new Set([pool, beatPool])].map((open) => open.end()));

@@ -7,7 +7,7 @@ import type { RunningView, TenantScope, WorkerHealthView, WorkerView } from "./s
 
 type ProgressRow = { readonly attemptId: string; readonly phase: string; readonly step: number; readonly steps: number };
 
-type WorkerRow = Pick<WorkerView, "name" | "host" | "pool" | "provider" | "profile" | "device" | "models"> & {
+type WorkerRow = Pick<WorkerView, "name" | "host" | "pool" | "provider" | "profile" | "device" | "models" | "shapes"> & {
   readonly id: string;
   readonly software_version: string;
   readonly memory_bytes: number;
@@ -83,7 +83,7 @@ function runningOf({ progress, running }: WorkerRow): readonly RunningView[] {
 }
 
 function workerFromRow(row: WorkerRow): WorkerView {
-  const { name, host, pool, provider, profile, device, models } = row;
+  const { name, host, pool, provider, profile, device, models, shapes } = row;
   return {
     workerId: row.id,
     name,
@@ -95,6 +95,7 @@ function workerFromRow(row: WorkerRow): WorkerView {
     state: stateOf(row),
     lastBeatAt: row.last_heard_at ?? undefined,
     models,
+    shapes,
     softwareVersion: row.software_version,
     memoryBytes: row.memory_bytes,
     cordon: cordonOf(row),

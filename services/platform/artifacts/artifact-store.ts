@@ -24,6 +24,8 @@ export type PresignedLink = {
 export type ArtifactStore = {
   /** What it is, for metrics and messages: `folder`, `s3`, `jetstream`. */
   readonly backend: string;
+  /** Largest artifact that it takes, where it has a limit: a put of more is ARTIFACT_TOO_LARGE. */
+  readonly mostBytes?: number;
   /** Stores a file's bytes under its hash; ARTIFACT_CORRUPT when they have another. Bytes that are there already are replaced. */
   put(sha256: string, path: string, signal?: AbortSignal): Promise<void>;
   /** Reads all or a range, which ends where the artifact does; ARTIFACT_MISSING when it is not there. The signal ends the reading too. */

@@ -41,6 +41,7 @@ export async function openJetStreamStore(address: JetStreamAddress, { broker, sw
   const lines = new Map<string, { readonly slots: Slots; users: number }>();
   return {
     backend: "jetstream",
+    mostBytes: address.maxObjectBytes,
     put: (sha256, path, signal) => {
       checkName(sha256);
       const work = (): Promise<void> => puts.use(signal, () => putFile(bucket, { sha256, path, address }, signal));

@@ -12,7 +12,7 @@ export type ArtifactOperation = "put" | "get" | "stat" | "delete";
 export type ObserveArtifact = (done: {
   readonly operation: ArtifactOperation;
   readonly backend: string;
-  /** `OK`, `ABANDONED` for a get that was not read to its end, else the error's. */
+  /** `OK` or the error's; `STAGE_CANCELLED` for a get that was not read to its end. */
   readonly code: string;
   readonly seconds: number;
 }) => void;
@@ -81,7 +81,7 @@ function startWatch(): Watch {
 
 async function* readTimed(pieces: AsyncIterable<Uint8Array>, watch: Watch, end: (code: string) => void): AsyncGenerator<Uint8Array> {
   const reading = pieces[Symbol.asyncIterator]();
-  let code = "ABANDONED";
+  let code = "STAGE_CANCELLED";
   try {
     for (;;) {
       const next = await watch.during(() => reading.next());

@@ -86,6 +86,8 @@ function toDatabaseError(thrown: unknown): FarmError {
   const state = sqlState(thrown);
   // Raised by the triggers that guard the moves of tasks and attempts.
   if (state === "VF001") return toFarmError(thrown, "TRANSITION_ILLEGAL");
+  // Raised where a job would be pinned to a version of a model that was removed.
+  if (state === "VF020") return toFarmError(thrown, "MODEL_VERSION_GONE");
   const isUnavailable = state === "" ? !(thrown instanceof TypeError) : /^(08|53|57)/.test(state) || state === "55P03";
   return toFarmError(thrown, isUnavailable ? "DATABASE_UNAVAILABLE" : "INTERNAL");
 }

@@ -1,12 +1,13 @@
 /**
  * The model repository: a folder of models, each a folder that `vapfarm-export` wrote.
  *
- * Opening reads only the manifest. Files are hashed when an engine is about to be used, once for as long as their size and time of change
+ * A folder named `<name>@<version>` is a version that was pulled: of those there are several of one name. Opening reads only the manifest. Files are hashed when an engine is about to be used, once for as long as their size and time of change
  * stay the same, because hashing 20 GB before every task would cost more than the task.
  */
 import { readdir, readFile, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
+import { versionOfFolder } from "../../domain/model-reference.ts";
 import { hashFile } from "../artifacts/fetch.ts";
 import { type Engine, type EngineFile, type ModelManifest, parseJson, parseManifest } from "./manifest.ts";
 import { isMetricsManifest, type MetricsManifest, parseMetricsManifest } from "./metrics-manifest.ts";
@@ -45,14 +46,24 @@ export async function openManifest(folder: string): Promise<HeldManifest> {
   const text = await readFile(join(absolute, manifestName), "utf8").catch((cause: unknown) => {
     throw new FarmError("MODEL_INVALID", { message: `model ${absolute}: ${manifestName} cannot be read`, cause });
   });
-  return isMetricsManifest(parseJson(text, absolute)) ? parseMetricsManifest(text, absolute) : parseManifest(text, absolute);
+  return parseHeldManifest(text, absolute);
 }
+
+/** The text of a manifest of either kind, checked; MODEL_INVALID names folder and reason. */
+export function parseHeldManifest(text: string, folder: string): HeldManifest {
+  return isMetricsManifest(parseJson(text, folder)) ? parseMetricsManifest(text, folder) : parseManifest(text, folder);
+}
+
+/** A version that was pulled. */
+export type PulledVersion = { readonly version: string; readonly manifest: HeldManifest };
 
 export type FoundModels = {
   /** Those that render, by name. */
   readonly models: ReadonlyMap<string, ModelManifest>;
   /** Repositories of metric networks, by name; no name is in both. */
   readonly metrics: ReadonlyMap<string, MetricsManifest>;
+  /** Versions that were pulled, by name of their folders; any number of one name, beside a plain folder's. */
+  readonly versions: readonly PulledVersion[];
   /** MODEL_INVALID for each folder that holds no sound model, or one of a name that another folder has too. */
   readonly faults: readonly FarmError[];
 };
@@ -63,10 +74,14 @@ export type FoundModels = {
  */
 export async function findModels(repositoryFolder: string, open: typeof openManifest = openManifest): Promise<FoundModels> {
   const opened: HeldManifest[] = [];
+  const versions: PulledVersion[] = [];
   const faults: FarmError[] = [];
   for (const folder of await modelFolders(repositoryFolder)) {
     try {
-      opened.push(await open(folder));
+      const manifest = await open(folder);
+      const version = pulledAs(folder, manifest);
+      if (version === undefined) opened.push(manifest);
+      else versions.push({ version, manifest });
     } catch (thrown) {
       faults.push(toFarmError(thrown, "MODEL_INVALID"));
     }
@@ -79,7 +94,14 @@ export async function findModels(repositoryFolder: string, open: typeof openMani
     else if (isMetrics(model)) metrics.set(name, model);
     else models.set(name, model);
   }
-  return { models, metrics, faults };
+  return { models, metrics, versions, faults };
+}
+
+/** The version that a folder's name says; a folder of another model is MODEL_INVALID. */
+function pulledAs(folder: string, manifest: HeldManifest): string | undefined {
+  const named = versionOfFolder(basename(folder));
+  if (named === undefined || named.name === manifest.name) return named?.version;
+  throw new FarmError("MODEL_INVALID", { message: `model ${folder} holds ${manifest.name}, not what its folder says` });
 }
 
 function severalOf(name: string, models: readonly HeldManifest[]): FarmError {
@@ -88,8 +110,10 @@ function severalOf(name: string, models: readonly HeldManifest[]): FarmError {
 }
 
 /** Which of the named models a repository folder does not have, and what is wrong with what it has; undefined where it has all of them. */
-export function lackOf(names: readonly string[], { models, metrics, faults }: FoundModels, folder: string): string | undefined {
-  const missing = names.filter((name) => !models.has(name) && !metrics.has(name));
+export function lackOf(names: readonly string[], found: FoundModels, folder: string): string | undefined {
+  const { models, metrics, versions, faults } = found;
+  const pulled = new Set(versions.map(({ manifest }) => manifest.name));
+  const missing = names.filter((name) => !models.has(name) && !metrics.has(name) && !pulled.has(name));
   if (missing.length === 0) return undefined;
   return [`${folder} has no sound model ${missing.join(", ")}`, ...faults.map(({ message }) => message)].join("; ");
 }

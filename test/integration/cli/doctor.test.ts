@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Verdict } from "../../../services/cli/doctor/verdict.ts";
 import { openPool } from "../../../services/platform/database/pool.ts";
+import { motoSettings } from "../../support/artifact-stores.ts";
+import { motoCredentials } from "../../support/moto.ts";
 import { runCli } from "../../support/cli.ts";
 import { startTestNats, type TestNats } from "../../support/nats.ts";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres.ts";
@@ -63,6 +65,21 @@ describe("vapfarm doctor with Postgres and NATS", () => {
     }
     expect(statusOf(report, "fsync")).toBe("warn");
     expect(report.code).toBe(0);
+  });
+
+  it("puts, reads and deletes a probe in an artifact store that is no folder, and says what is wrong with one", async () => {
+    const good = await doctor([], { NATS_URL: nats.url, VAPFARM_ARTIFACTS: "jetstream:probed" });
+    expect([statusOf(good, "artifact store"), good.code]).toEqual(["ok", 0]);
+    const settings = { ...motoSettings("http://127.0.0.1:1"), VAPFARM_ARTIFACTS: "s3://bucket" };
+    const bad = await doctor([], settings);
+    expect(bad.checks).toContainEqual(
+      expect.objectContaining({ name: "artifact store", status: "fail", found: expect.stringContaining("ECONNREFUSED") as string }),
+    );
+    expect(JSON.stringify(bad)).not.toContain(motoCredentials.AWS_SECRET_ACCESS_KEY);
+    const none = await doctor([], { VAPFARM_ARTIFACTS: "bucket" });
+    expect(none.checks).toContainEqual(
+      expect.objectContaining({ name: "artifact store", status: "fail", found: expect.stringContaining("is no artifact store") as string }),
+    );
   });
 
   it("tells an empty database, and a column that somebody dropped", async () => {

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ArtifactLink, signLink } from "../../../services/coordinator/http/artifact-link.ts";
 import { createFail } from "../../../services/coordinator/http/failure.ts";
 import { createSignedArtifactRoute } from "../../../services/coordinator/http/signed-artifact.ts";
+import type { ArtifactStore, PresignedLink } from "../../../services/platform/artifacts/artifact-store.ts";
 import { openFolderStore } from "../../../services/platform/artifacts/folder-store.ts";
 import { createHttpServer, type HttpServer } from "../../../services/platform/http.ts";
 import { createLogger } from "../../../services/platform/logging.ts";
@@ -27,6 +28,9 @@ const store = createMemoryMediaStore();
 const read = { opened: 0, ended: 0 };
 let folder: string;
 let server: HttpServer;
+/** What the store of `presigning` was asked for. */
+const presigned: (readonly [string, PresignedLink])[] = [];
+let presigning: HttpServer;
 
 /** Bytes that nobody can take whole, to see that the read ends when the client goes. */
 async function* endless(): AsyncGenerator<Uint8Array> {
@@ -49,26 +53,33 @@ beforeAll(async () => {
   const corrupt = "c".repeat(64);
   store.artifacts.set("frames", { name: "frames", sha256: corrupt, sizeBytes: bytes.length, mediaType: "application/zip" });
   const map = loadServiceMap(readFileSync(join(import.meta.dirname, "../../../services/gen/farm.binpb")), "vapfarm.v1.FarmService");
-  const route = createSignedArtifactRoute({
-    store,
-    artifacts: {
-      get: (hash, range) =>
-        hash === corrupt ? artifacts.get(sha256, range) : hash === sha256 ? artifacts.get(hash, range) : Promise.resolve(endless()),
-    },
-    signingKey: () => Promise.resolve(key),
-    now: () => new Date(now * 1000),
-    logger: createLogger({ name: "test", level: "silent" }),
-    fail: createFail(map),
-  });
-  server = createHttpServer({ address: "127.0.0.1:0", ready: () => Promise.resolve(), metrics: createMetrics(), routes: [route] });
-  await server.start();
+  const get: ArtifactStore["get"] = (hash, range) =>
+    hash === corrupt ? artifacts.get(sha256, range) : hash === sha256 ? artifacts.get(hash, range) : Promise.resolve(endless());
+  const presignedGet: NonNullable<ArtifactStore["presignedGet"]> = (hash, asked) => {
+    presigned.push([hash, asked]);
+    return Promise.resolve(`https://s3.example/${hash}`);
+  };
+  const serve = (served: Pick<ArtifactStore, "get" | "presignedGet">): HttpServer => {
+    const route = createSignedArtifactRoute({
+      store,
+      artifacts: served,
+      signingKey: () => Promise.resolve(key),
+      now: () => new Date(now * 1000),
+      logger: createLogger({ name: "test", level: "silent" }),
+      fail: createFail(map),
+    });
+    return createHttpServer({ address: "127.0.0.1:0", ready: () => Promise.resolve(), metrics: createMetrics(), routes: [route] });
+  };
+  server = serve({ get });
+  presigning = serve({ get, presignedGet });
+  await Promise.all([server.start(), presigning.start()]);
 });
 afterAll(async () => {
-  await server.stop();
+  await Promise.all([server.stop(), presigning.stop()]);
   await rm(folder, { recursive: true, force: true });
 });
 
-const at = (change: Partial<ArtifactLink> = {}): string => `http://${server.address()}${signLink({ ...link, ...change }, key)}`;
+const at = (change: Partial<ArtifactLink> = {}, on = server): string => `http://${on.address()}${signLink({ ...link, ...change }, key)}`;
 const bytesOf = async (response: Response): Promise<Buffer> => Buffer.from(await response.arrayBuffer());
 
 describe("a signed address", () => {
@@ -147,5 +158,41 @@ describe("a signed address", () => {
     client.on("error", () => undefined);
     client.end();
     await expect.poll(() => read.ended).toBe(ended + 1);
+  });
+});
+
+describe("a signed address of a store that presigns", () => {
+  const get = (address: string, more: RequestInit = {}): Promise<Response> => fetch(address, { redirect: "manual", ...more });
+
+  it("leads on to the store for as long as it lasts itself, and is not kept", async () => {
+    presigned.length = 0;
+    const response = await get(at({}, presigning), { headers: { range: "bytes=0-9" } });
+    expect([response.status, response.headers.get("location")]).toEqual([307, `https://s3.example/${sha256}`]);
+    expect(response.headers.get("cache-control")).toBe("private, no-store");
+    expect(presigned).toEqual([
+      [sha256, { expiresMs: 60_000, fileName: `${link.jobId}-0-mp4.mp4`, mediaType: "video/mp4", isShown: true }],
+    ]);
+  });
+
+  it("is held to the same rules: nothing is presigned for an address that is refused", async () => {
+    presigned.length = 0;
+    const refused = [
+      at({ expiresAt: now }, presigning),
+      at({}, presigning).replace("/0/mp4", "/1/mp4"),
+      at({ sha256: "d".repeat(64) }, presigning),
+    ];
+    for (const address of refused) expect((await get(address)).status).toBeGreaterThanOrEqual(403);
+    expect((await get(at({}, presigning), { method: "POST" })).status).toBe(405);
+    expect(presigned).toEqual([]);
+  });
+
+  it("answers HEAD, what the client has, and the farm's own pages itself", async () => {
+    presigned.length = 0;
+    const head = await get(at({}, presigning), { method: "HEAD" });
+    expect([head.status, head.headers.get("content-length")]).toEqual([200, String(bytes.length)]);
+    expect((await get(at({}, presigning), { headers: { "if-none-match": `"${sha256}"` } })).status).toBe(304);
+    const page = await get(`${at({}, presigning)}&via=farm`);
+    expect([page.status, (await bytesOf(page)).equals(bytes)]).toEqual([200, true]);
+    expect(presigned).toEqual([]);
   });
 });

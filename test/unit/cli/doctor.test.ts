@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { judgeClock, judgeNtp } from "../../../services/cli/doctor/checks/clock.ts";
 import { type FarmFindings, judgeFarm } from "../../../services/cli/doctor/checks/farm.ts";
 import { judgeInstall } from "../../../services/cli/doctor/checks/install.ts";
+import { judgeArtifacts } from "../../../services/cli/doctor/checks/artifacts.ts";
 import { judgeDisk, judgeMemory, judgePorts } from "../../../services/cli/doctor/checks/machine.ts";
 import { judgeMedia } from "../../../services/cli/doctor/checks/media.ts";
 import { judgeModels } from "../../../services/cli/doctor/checks/models.ts";
@@ -78,6 +79,9 @@ describe("what doctor says of", () => {
       judgeModels({ ...models, models: [{ name: "demo", weights: "trained", files: 5, faults: ["x is missing"] }] }),
       ["model demo fail"],
     ],
+    ["a store that answers", judgeArtifacts({ address: "s3://b", probe: { tookMs: 12 } }), []],
+    ["a store that is slow", judgeArtifacts({ address: "s3://b", probe: { tookMs: 9_000 } }), ["artifact store warn"]],
+    ["a store that fails", judgeArtifacts({ address: "s3://b", probe: { reason: "x", remedy: "y" } }), ["artifact store fail"]],
     ["a good disk", [judgeDisk(disk)], []],
     ["a disk that is getting full", [judgeDisk({ ...disk, freeBytes: 1024 ** 3 })], ["data folder warn"]],
     ["a full disk", [judgeDisk({ ...disk, freeBytes: 1024 })], ["data folder fail"]],

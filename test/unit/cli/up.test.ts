@@ -31,6 +31,14 @@ describe("the settings of up", () => {
     expect(settings).toMatchObject({ databaseUrl: undefined, natsUrl: "nats://x:1", dataFolder: "/here/data", modelsFolder: "/here/mine" });
   });
 
+  it("take an artifact store from the command line before that of the environment, and refuse one that cannot be", () => {
+    const artifacts = (option: string | undefined, variable: string) =>
+      settingsOf(option === undefined ? {} : { artifacts: option }, { VAPFARM_ARTIFACTS: variable }, folders).artifacts;
+    expect(artifacts("jetstream:a", "folder:/a")).toBe("jetstream:a");
+    expect(artifacts(undefined, "s3://bucket/x")).toBe("s3://bucket/x");
+    expect(() => artifacts("bucket", "")).toThrow(/--artifacts .*is no artifact store/);
+  });
+
   it("are refused as a whole, each violation named", () => {
     const start = () =>
       settingsOf({ workers: "0", threads: "x", grpcAddress: "here", httpAddress: "there:", ephemeral: true, data: "d" }, {}, folders);

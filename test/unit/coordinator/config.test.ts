@@ -107,6 +107,13 @@ describe("the coordinator's settings", () => {
     expect(low({ VAPFARM_ARTIFACT_BYTES_LOW: "10" })).toThrow(/VAPFARM_ARTIFACT_BYTES_LOW/);
   });
 
+  it("give presigned addresses of S3 only", () => {
+    const presigning = (artifacts: string) => () =>
+      readCoordinatorConfig({ ...least, VAPFARM_ARTIFACTS: artifacts, VAPFARM_ARTIFACTS_S3_PRESIGN: "1" });
+    expect(presigning("s3://bucket/prefix")).not.toThrow();
+    expect(presigning("folder:/artifacts")).toThrow(/VAPFARM_ARTIFACTS_S3_PRESIGN: needs artifacts on S3/);
+  });
+
   it("refuse pools of one name and short tokens", () => {
     const pools = '[{"name":"a","profile":"x"},{"name":"a","profile":"y"}]';
     expect(() => readCoordinatorConfig({ ...least, VAPFARM_POOLS: pools })).toThrow(/distinct/);

@@ -13,6 +13,9 @@ const steering = "one statement of a person, who sees that it failed and says it
 const uploading =
   "its client asks how far it came and goes on there; what is left over is collected (test/fault/interrupted-streams.test.ts)";
 
+const pushing =
+  "its client pushes again: what is there is not sent, and finishing twice is finishing once (test/integration/models/versions.test.ts)";
+
 /** Calls that commit. */
 const excused = {
   placeHold: steering,
@@ -36,10 +39,17 @@ const excused = {
   appendUploadPart: uploading,
   finishUpload: uploading,
   dropUpload: uploading,
+  beginPush: pushing,
+  chunkStored: pushing,
+  chunksLost: pushing,
+  finishPush: pushing,
+  moveAlias: steering,
+  removeVersions: steering,
   tendOrder: "upkeep of sums: claims work without it, and the next round does what this one did not",
   learnShapes: "each coordinator says it at its start, and the larger of two stays",
   holdDuty: "every other point of a duty leaves it held by the dead",
   releaseDuty: "dying before it is dying while the duty is held; after it nothing is left to do",
+  keepTail: "one statement on an attempt that is over, once; the next round of the duty does what this one did not",
   applyScale: "the next round decides from what was kept, and asks the cluster for what this one did not (test/integration/kube)",
   disrupt: "a round takes every pod as it is: the next one tells what this one did not, and beats tell workers their levels",
   signingKey: "made by the first that asks, read by all others: one insert that does nothing where there is one",
@@ -57,7 +67,18 @@ const reading = [
   "artifactOfRender",
   "getUpload",
   "listUploadParts",
+  "chunkBytes",
+  "servedVersions",
+  "farmJsons",
+  "listVersions",
+  "versionFiles",
+  "listAliases",
+  "aliasMoves",
   "idleWorkers",
+  "tailNeeds",
+  "attemptOwners",
+  "renderOwner",
+  "tracedRender",
   "unsentEvents",
   "expansionFacts",
   "waitingRenders",

@@ -39,6 +39,23 @@ describe("the worker's configuration", () => {
     expect(Object.keys(environment)).not.toEqual(expect.arrayContaining(["NODE_CHANNEL_FD"]));
   });
 
+  it("keeps where artifacts lie, and the keys to it, from the runtime", () => {
+    const given = {
+      ...least,
+      VAPFARM_ARTIFACTS: "s3://bucket/prefix",
+      VAPFARM_ARTIFACTS_S3_ENDPOINT: "http://minio:9000",
+      AWS_ACCESS_KEY_ID: "key",
+      AWS_SECRET_ACCESS_KEY: "secret",
+      AWS_WEB_IDENTITY_TOKEN_FILE: "/var/run/token",
+    };
+    const config = readWorkerConfig(given);
+    expect(config).toMatchObject({
+      artifacts: "s3://bucket/prefix",
+      s3: { endpoint: "http://minio:9000", region: undefined, pathStyle: false },
+    });
+    expect(Object.keys(runtimeEnvironment(config, given)).filter((name) => /AWS|ARTIFACTS/.test(name))).toEqual([]);
+  });
+
   it("has checkpoints every 5 steps or 30 s, within 1 % of a run's time; each may be switched off", () => {
     expect(readWorkerConfig(least).checkpoints).toEqual({ everySteps: 5, everyMs: 30_000, mostShare: 0.01 });
     const off = readWorkerConfig({ ...least, VAPFARM_CHECKPOINT_STEPS: "0", VAPFARM_CHECKPOINT_SECONDS: "0.5" });

@@ -7,7 +7,7 @@ import type { NamedStatement } from "../../../platform/database/pool.ts";
  * Each with its newest session, its cordon, its health and what it runs; for a task that several renders want, the first of them that the scope may
  * see: a job of another tenant is not named. $1: tenant, null: anyone's.
  */
-const workers = `select w.id, w.name, w.host, w.pool, w.provider, w.profile, w.device, w.models, w.software_version,
+const workers = `select w.id, w.name, w.host, w.pool, w.provider, w.profile, w.device, w.models, w.shapes, w.software_version,
     w.memory_bytes::double precision as memory_bytes, s.last_heard_at, s.end_reason,
     coalesce(s.is_live and s.lease_until > clock_timestamp(), false) as is_live, coalesce(s.progress, '[]') as progress,
     c.reason as cordon_reason, c.placed_by as cordon_placed_by, c.placed_at as cordon_placed_at, c.drain_at,

@@ -73,7 +73,7 @@ function refusalOf(thrown: unknown): string | undefined {
       return "refuses these credentials (s3:ListBucket)";
     case 301:
     case 400:
-      return "is in another region, or the endpoint takes no such request; set VAPFARM_ARTIFACTS_S3_REGION";
+      return "is in another region (set VAPFARM_ARTIFACTS_S3_REGION), or the credentials have expired";
     default:
       break;
   }

@@ -1,0 +1,108 @@
+/**
+ * What the commands of versions share: sizes, progress, and where chunks come from.
+ */
+import { bytesText } from "../../../domain/bytes-text.ts";
+import type { FarmCalls } from "../../../client/calls.ts";
+import { FarmError } from "../../../domain/errors.ts";
+import { pinnedReference } from "../../../domain/model-reference.ts";
+import { fileViolations, type VersionFile, versionDigest, versionOf } from "../../../domain/model-version.ts";
+import type { GetModelVersionResponse, ModelVersion } from "../../../gen/proto/vapfarm/v1/models.ts";
+import { present } from "../../../client/farm-client.ts";
+import { invalidOption, parseSpan } from "../../ages.ts";
+import { type FarmCall, type JsonOption, wholeOf } from "../../command-line.ts";
+import type { CliContext } from "../../context.ts";
+import type { FarmOptions } from "../../farm-address.ts";
+import { type ChunkSource, farmSource, storeSource } from "../../models/chunk-source.ts";
+import { sha256Of } from "../../models/file-chunks.ts";
+import { openArtifacts } from "../../open-artifacts.ts";
+import type { VersionOnDisk } from "../../models/node-folder.ts";
+import { type LockOptions, type NodeLock, takeNodeLock } from "../../models/node-lock.ts";
+
+/** Of commands that move bytes. */
+export type TransferOptions = FarmOptions & JsonOption & { readonly artifacts?: string; readonly parallel: string; readonly wait: string };
+
+const mostParallel = 64;
+const units: Readonly<Record<string, number>> = { "": 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 };
+
+/** "200GiB" as bytes; FIELD_INVALID naming the option for anything else. */
+export function parseBytes(option: string, text: string): number {
+  const { amount = "", unit = "?" } = /^(?<amount>\d{1,15}(?:\.\d+)?)(?<unit>[KMGT]iB|B|)$/.exec(text)?.groups ?? {};
+  const bytes = Math.floor(Number(amount) * (units[unit] ?? Number.NaN));
+  if (amount !== "" && Number.isSafeInteger(bytes)) return bytes;
+  throw invalidOption(option, `"${text}" is no number of bytes`, "give one such as 500MiB or 200GiB");
+}
+
+/** How many chunks at a time. */
+export function parallelOf(text: string): number {
+  const parallel = wholeOf("--parallel", text, 1);
+  if (parallel <= mostParallel) return parallel;
+  throw invalidOption("--parallel", `${parallel} is more than ${mostParallel}`, `choose 1 to ${mostParallel}`);
+}
+
+export type Progress = { (done: number, total: number): void; end(): void };
+
+/** How far something is, on a terminal only. */
+export function progressOf({ output }: CliContext, what: string, asJson: boolean): Progress {
+  let shown = -1;
+  const tell = (done: number, total: number): void => {
+    const percent = total === 0 ? 100 : Math.floor((done * 100) / total);
+    if (asJson || !output.isTty || percent === shown) return;
+    shown = percent;
+    const bar = "#".repeat(Math.floor(percent / 5)).padEnd(20, ".");
+    output.errorStream.write(`\r${what} [${bar}] ${percent}% of ${bytesText(total)}\u001b[K`);
+  };
+  const end = (): void => {
+    if (shown >= 0) output.errorStream.write("\r\u001b[K");
+    shown = -1;
+  };
+  return Object.assign(tell, { end });
+}
+
+/** Works with a source of chunks: the artifact store where one is named, else the farm. */
+export async function withSource<T>(call: FarmCall<TransferOptions>, work: (source: ChunkSource) => Promise<T>): Promise<T> {
+  const { context, client, options } = call;
+  const address = options.artifacts ?? context.environment["VAPFARM_ARTIFACTS"];
+  const { signal } = context.interrupts;
+  const onOutage = (): void => {
+    if (options.json !== true) context.output.note("the source of chunks does not answer; the pull goes on when it does");
+  };
+  if (address === undefined || address === "") return await work(farmSource(client.calls, { signal, onOutage }));
+  const store = await openArtifacts(address, context.environment);
+  try {
+    return await work(storeSource(store, { signal, onOutage }));
+  } finally {
+    await store.close();
+  }
+}
+
+/** Runs work while this process alone changes the folder. */
+export async function withNodeLock<T>(call: FarmCall<TransferOptions>, root: string, work: (lock: NodeLock) => Promise<T>): Promise<T> {
+  const { output, interrupts } = call.context;
+  const onWait: LockOptions["onWait"] = ({ host, processId, since }) => {
+    if (call.options.json !== true) output.note(`waiting for process ${processId} on ${host}, which changes ${root} since ${since}`);
+  };
+  const lock = await takeNodeLock(root, { signal: interrupts.signal, waitMs: parseSpan("--wait", call.options.wait), onWait });
+  try {
+    return await work(lock);
+  } finally {
+    await lock.release();
+  }
+}
+
+/** A version as the farm tells it, checked as far as a node needs it. */
+export async function versionToPull(calls: Pick<FarmCalls, "getModelVersion">, reference: string): Promise<VersionOnDisk & { readonly told: ModelVersion }> {
+  const answer: GetModelVersionResponse = await calls.getModelVersion({ reference });
+  const told = present(answer.version, "version");
+  const files = answer.files.map(({ path, sizeBytes, sha256, chunks }) => ({ path, bytes: Number(sizeBytes), sha256, chunks }));
+  requireSound(told, files);
+  return { name: told.name, version: told.version, digest: told.digest, files, told };
+}
+
+/** What is written to a node comes from the farm's word: its files stay in their folder, and are those of the digest. */
+function requireSound({ name, version, digest }: ModelVersion, files: readonly VersionFile[]): void {
+  const [wrong] = fileViolations(files);
+  const isOwn = versionOf(digest) === version && versionDigest(files, sha256Of) === digest;
+  if (wrong === undefined && isOwn) return;
+  const reason = wrong === undefined ? "its files are not those of its digest" : `${wrong.field} ${wrong.reason}`;
+  throw new FarmError("PROTOCOL_UNSUPPORTED", { message: `what the farm says of ${pinnedReference(name, version)} is not sound: ${reason}` });
+}

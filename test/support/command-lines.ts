@@ -1,0 +1,78 @@
+/**
+ * A command line for every RPC of the farm.
+ */
+import { randomUUID } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { MethodName } from "./scripted-farm.ts";
+
+/** Folders of nodes that they pull to. */
+export const nodes = join(tmpdir(), `vapfarm-commands-nodes-${randomUUID()}`);
+
+/** Every RPC, and a command line that makes it. */
+export const commandOf: Readonly<Record<MethodName, readonly string[]>> = {
+  submitRender: ["render", "--model", "demo", "--image", "demo/image.png", "--prompt", "p", "--detach"],
+  submitRenders: ["render", "--file", "demo/renders.yaml", "--dry-run"],
+  submitManifest: ["render", "--file", "test/fixtures/batch/many.yaml", "--dry-run"],
+  getJob: ["job", "job-1"],
+  listJobs: ["jobs"],
+  getRender: ["job", "job-1", "--render", "2"],
+  listRenders: ["renders", "job-1"],
+  listEvents: ["events", "job-1"],
+  watchJob: ["watch", "job-1", "--json"],
+  cancelJob: ["cancel", "job-1"],
+  cancelRender: ["cancel", "job-1", "--render", "2"],
+  retryJob: ["retry", "job-1"],
+  retryRender: ["retry", "job-1", "--render", "2"],
+  listFailures: ["failures", "--code", "SUSPECTED_POISON"],
+  retryTask: ["failures", "retry", "12"],
+  updateJob: ["update", "job-1", "--priority", "5"],
+  explainJob: ["explain", "job-1"],
+  placeHold: ["hold", "pool", "gpu", "--reason", "repair"],
+  releaseHold: ["release", "farm"],
+  listHolds: ["holds"],
+  beginUpload: ["upload", "demo/image.png"],
+  getUpload: ["upload", "demo/image.png"],
+  uploadMedia: ["upload", "demo/image.png"],
+  downloadArtifact: ["download", "job-1", "mp4", "--out", "-"],
+  getArtifactUrl: ["url", "job-1", "mp4", "--lifetime", "10m"],
+  listWorkers: ["workers"],
+  getWorker: ["workers", "show", "worker-1"],
+  cordonWorker: ["workers", "cordon", "worker-1"],
+  uncordonWorker: ["workers", "uncordon", "worker-1"],
+  drainWorker: ["workers", "drain", "worker-1", "--grace", "5m"],
+  clearWorker: ["workers", "clear", "worker-1"],
+  getFarm: ["farm"],
+  listModels: ["models"],
+  getModel: ["model", "demo"],
+  beginModelPush: ["models", "push", "models/demo"],
+  uploadModelChunk: ["models", "push", "models/demo"],
+  finishModelPush: ["models", "push", "models/demo"],
+  listModelVersions: ["models", "versions", "demo"],
+  getModelVersion: ["models", "pull", "demo@prod", "--to", join(nodes, "first")],
+  downloadModelChunk: ["models", "pull", "demo@prod", "--to", join(nodes, "second")],
+  setModelAlias: ["models", "alias", "demo@prod", "0123456789ab"],
+  listModelAliases: ["models", "alias"],
+  removeModelVersions: ["models", "gc", "--dry-run"],
+  listTenants: ["tenants"],
+  updateTenant: ["tenants", "set", "studio", "--weight", "2", "--max-running", "4"],
+  getUsage: ["usage", "--by", "tenant,stage"],
+  setPrice: ["prices", "set", "gpu", "2.50", "--currency", "EUR"],
+  listPrices: ["prices"],
+  setBudget: ["budgets", "set", "tenant", "studio-a", "--money", "500", "--currency", "EUR", "--period", "month"],
+  listBudgets: ["budgets"],
+  deleteBudget: ["budgets", "delete", "tenant", "studio-a", "--unit", "money", "--period", "month"],
+  importSuite: ["bench", "import", "test/fixtures/bench/benchmark.csv", "--root", "demo"],
+  listSuites: ["bench", "suites"],
+  getSuite: ["bench", "suite", "benchmark", "--rows"],
+  startRun: ["bench", "run", "benchmark", "--model", "demo"],
+  getRun: ["bench", "report", "0199a3f2"],
+  listRuns: ["bench", "runs"],
+  listRunItems: ["bench", "report", "0199a3f2", "--compare", "0199b771"],
+  importResults: ["bench", "import-results", "test/fixtures/bench/kling_eval_results.json"],
+  listResults: ["bench", "results"],
+  getResults: ["bench", "report", "0199a3f2", "--compare", "imported:kling"],
+  importVotes: ["bench", "import-votes", "test/fixtures/bench/votes.csv"],
+  getPreference: ["bench", "votes", "spring-study"],
+  listMetricModels: ["bench", "metrics"],
+};
