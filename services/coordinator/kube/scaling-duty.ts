@@ -26,6 +26,8 @@ export type ScalingOptions = {
   readonly pods: Pick<Informer<ClusterPod>, "items" | "silentMs"> | undefined;
   readonly unknownTaskMs: number;
   readonly intervalMs: number;
+  /** How long a round may ask the cluster; well under the duty's hold. */
+  readonly budgetMs: number;
   readonly now: () => number;
   readonly logger: Logger;
   readonly onCommitted: (aftermath: Aftermath) => void;
@@ -49,7 +51,8 @@ export function createScaling(options: ScalingOptions): DutySpec {
   return {
     name: "scaling",
     intervalMs: options.intervalMs,
-    async run(epoch, signal) {
+    async run(epoch, stopped) {
+      const signal = AbortSignal.any([stopped, AbortSignal.timeout(options.budgetMs)]);
       const names = options.pools.map(({ name }) => name);
       const facts = await options.store.scalingFacts(names, { mostTasks, unknownTaskMs: options.unknownTaskMs });
       await runEach(
