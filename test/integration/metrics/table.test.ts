@@ -7,6 +7,7 @@ import { stageNames } from "../../../services/domain/stage.ts";
 import { pause } from "../../../services/platform/deadline.ts";
 import { type Family, type Sample, ownFamilies, scrape } from "../../support/exposition.ts";
 import { type TestFarm, startTestFarm } from "../../support/farm.ts";
+import { type KubeApi, namespace, startKubeApi } from "../../support/kube/api-server.ts";
 import { endOf, submitLong } from "../../support/long-render.ts";
 import { type MetricRow, readMetricTable } from "../../support/metric-table.ts";
 import { plantScoredRun } from "../../support/planted-scores.ts";
@@ -28,6 +29,7 @@ const sets: Readonly<Record<string, readonly string[]>> = {
 };
 
 type Process = "coordinator" | "worker";
+let api: KubeApi;
 let farm: TestFarm;
 /** Samples of all scrapes by process and family: some are only there while something runs. */
 const families: Record<Process, Map<string, Family>> = { coordinator: new Map(), worker: new Map() };
@@ -51,7 +53,13 @@ const unseen = (): readonly string[] =>
   rows.flatMap((row) => row.processes.filter((process) => samplesOf(row, process).length === 0).map((process) => `${process} ${row.name}`));
 
 beforeAll(async () => {
-  farm = await startTestFarm({ args: ["--ephemeral", "--workers", "1"] });
+  api = await startKubeApi();
+  const environment = {
+    VAPFARM_SCALING: JSON.stringify({ namespace, pools: [{ name: "local", max: 1 }] }),
+    VAPFARM_KUBE_API: api.address,
+    VAPFARM_KUBE_ACCOUNT: api.accountFolder,
+  };
+  farm = await startTestFarm({ args: ["--ephemeral", "--workers", "1"], environment });
   await endOf(farm, await submitLong(farm, { steps: 4 }));
   const endedAt = new Date().toISOString();
   await plantScoredRun((query, values) => farm.sql(query, values), {
@@ -69,7 +77,10 @@ beforeAll(async () => {
   }
   await farm.client.cancel(jobId);
 });
-afterAll(() => farm.stop());
+afterAll(async () => {
+  await farm.stop();
+  await api.stop();
+});
 
 describe("the table of metrics", () => {
   it("has each metric once, with a unit, a process and a meaning", () => {
