@@ -52,13 +52,13 @@ export function createScaling(options: ScalingOptions): DutySpec {
     name: "scaling",
     intervalMs: options.intervalMs,
     async run(epoch, stopped) {
-      const signal = AbortSignal.any([stopped, AbortSignal.timeout(options.budgetMs)]);
       const names = options.pools.map(({ name }) => name);
       const facts = await options.store.scalingFacts(names, { mostTasks, unknownTaskMs: options.unknownTaskMs });
+      const signal = AbortSignal.any([stopped, AbortSignal.timeout(options.budgetMs)]);
       await runEach(
         options.pools.map((pool) => async () => {
           const found = facts.find((each) => each.pool === pool.name);
-          if (found === undefined || signal.aborted) return;
+          if (found === undefined || stopped.aborted) return;
           const decision = await scalePool(options, { pool, facts: found, round: { epoch, signal } });
           if (decision !== undefined) tell(options, { told, pool: pool.name, decision });
         }),
