@@ -20,7 +20,7 @@ export type ScalingPartsOptions = {
   readonly resources: Pick<Resources, "store" | "openCluster">;
   readonly registry: Metrics;
   readonly logger: Logger;
-  readonly timings: { readonly scalingMs: number };
+  readonly timings: { readonly scalingMs: number; readonly dutyHoldMs: number };
   readonly announcer: Pick<Announcer, "announce">;
   readonly dutyOf: (spec: DutySpec) => Duty;
 };
@@ -34,7 +34,7 @@ export function createScalingParts(options: ScalingPartsOptions): readonly Compo
   const { config, resources, registry, logger, timings, announcer, dutyOf } = options;
   const { VAPFARM_SCALING: settings } = config;
   const { store, openCluster } = resources;
-  const { scalingMs: intervalMs } = timings;
+  const { scalingMs: intervalMs, dutyHoldMs } = timings;
   if (settings === undefined) return [];
   const { pools, unknownTaskMs } = settings;
   const names = pools.map(({ name }) => name);
@@ -51,7 +51,9 @@ export function createScalingParts(options: ScalingPartsOptions): readonly Compo
   const nodes = cluster && settings.watchNodes ? watch<ClusterNode>("nodes", cluster.nodes) : undefined;
   const now = (): number => Date.now();
   const { onScaled, onDisrupted } = metrics;
-  const scaling = dutyOf(createScaling({ store, pools, cluster, pods, unknownTaskMs, intervalMs, now, logger, onCommitted, onScaled }));
+  const scaling = dutyOf(
+    createScaling({ store, pools, cluster, pods, unknownTaskMs, intervalMs, budgetMs: dutyHoldMs / 2, now, logger, onCommitted, onScaled }),
+  );
   if (pods === undefined) return [scaling];
   const disruptions = dutyOf(createDisruptions({ store, pools: names, pods, nodes, intervalMs, now, logger, onCommitted, onDisrupted }));
   nudges.push(() => disruptions.nudge());

@@ -68,16 +68,11 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
   const temporaryFolder = uploadsOf(config);
   const media = createMediaParts({ ...options, temporaryFolder, httpAddress: () => http.address() });
   const http = createHttpSide({
-    address: config.VAPFARM_HTTP_ADDRESS,
+    ...httpSettings(config),
     ready: () => readiness(resources),
     metrics: registry,
     onEnd: metrics.onRequest,
-    descriptors,
     grpcAddress,
-    maxMessageBytes,
-    version,
-    publicUrl: config.VAPFARM_PUBLIC_URL,
-    needsCredentials: config.VAPFARM_CALLERS !== undefined,
     links: (fail) => createSignedArtifactRoute({ ...media.signed, fail }),
     pages: pages.route,
   });
@@ -95,6 +90,11 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
     hub,
   ]);
   return { ...component, grpcAddress, httpAddress: () => http.address() };
+}
+
+function httpSettings(config: CoordinatorConfig) {
+  const { VAPFARM_HTTP_ADDRESS: address, VAPFARM_PUBLIC_URL: publicUrl, VAPFARM_CALLERS: callers } = config;
+  return { address, publicUrl, needsCredentials: callers !== undefined, descriptors, maxMessageBytes, version };
 }
 
 function grpcServer(parts: Parts, media: MediaParts) {

@@ -102,6 +102,18 @@ export type ExplainFacts = {
   readonly deadline?: "at_risk" | "missed" | undefined;
   /** Renders that have no tasks yet, by pool; absent: none. */
   readonly waiting?: readonly WaitingPool[];
+  /** Pools whose workers come and go by what the farm decides; absent: none. */
+  readonly scaled?: readonly ScaledPoolFacts[];
+};
+
+/** What was decided of a pool last. */
+export type ScaledPoolFacts = {
+  readonly pool: string;
+  /** Workers that it should have. */
+  readonly desired: number;
+  /** How long one takes to serve. */
+  readonly loadMs: number;
+  readonly reason: string;
 };
 
 export type ConstraintKind =

@@ -53,10 +53,13 @@ export function fleetOf({ pool: name, shape, avoid, memoryBytes: need }: OpenTas
   };
 }
 
+/** Which pools there are, and how many workers they should have. */
+export type FarmFacts = Pick<ExplainFacts, "pools" | "scaled">;
+
 /** What keeps every worker from it until somebody does something about it, or for a longer time. */
-export function noneCanRun(task: OpenTask, fleet: Fleet, pools: ExplainFacts["pools"]): readonly Constraint[] {
-  if (!pools.includes(task.pool)) return [poolGone(task)];
-  if (fleet.live.length === 0) return [noWorker(task, fleet)];
+export function noneCanRun(task: OpenTask, fleet: Fleet, facts: FarmFacts): readonly Constraint[] {
+  if (!facts.pools.includes(task.pool)) return [poolGone(task)];
+  if (fleet.live.length === 0) return [noWorker(task, fleet, facts)];
   if (fleet.sized.length === 0) return [engineMissing(task, fleet)];
   if (fleet.holders.length === 0) return [memoryMissing(task, fleet)];
   return fleet.busy.length + fleet.free.length === 0 ? shut(task, fleet) : [];
@@ -73,8 +76,8 @@ function shut(task: OpenTask, fleet: Fleet): readonly Constraint[] {
 }
 
 /** Why a ready task does not start; empty when a free worker takes it next. */
-export function whyNoneStarts(task: OpenTask, fleet: Fleet, pools: ExplainFacts["pools"]): readonly Constraint[] {
-  const none = noneCanRun(task, fleet, pools);
+export function whyNoneStarts(task: OpenTask, fleet: Fleet, facts: FarmFacts): readonly Constraint[] {
+  const none = noneCanRun(task, fleet, facts);
   const ahead = countAhead(task.ahead);
   if (none.length > 0 || ahead < fleet.free.length) return none;
   return [
@@ -89,9 +92,15 @@ function poolGone({ pool }: OpenTask): Constraint {
   return { kind: "pool_gone", message, remedy: "configure the pool again (VAPFARM_POOLS), or cancel the job and submit it anew" };
 }
 
-function noWorker({ pool: name }: OpenTask, { pool }: Fleet): Constraint {
+function noWorker({ pool: name }: OpenTask, { pool }: Fleet, { scaled = [] }: FarmFacts): Constraint {
   const known = pool.length === 0 ? "" : `; ${countOf(pool.length, "is", "are")} known and not live: ${namesOf(pool)}`;
-  return { kind: "no_worker", message: `no worker of pool ${name} is live${known}`, remedy: `start a worker of pool ${name}` };
+  const decided = scaled.find((one) => one.pool === name);
+  if (decided === undefined)
+    return { kind: "no_worker", message: `no worker of pool ${name} is live${known}`, remedy: `start a worker of pool ${name}` };
+  const { desired, loadMs, reason } = decided;
+  const message = `no worker of pool ${name} is live, ${desired === 0 ? `and none is asked for: ${reason}` : `${desired} ${desired === 1 ? "is" : "are"} asked for`}`;
+  const wait = `wait: a worker of pool ${name} takes about ${Math.round(loadMs / 1000)} s to serve`;
+  return { kind: "no_worker", message, remedy: desired === 0 ? "" : wait };
 }
 
 function engineMissing({ shape, model, pool }: OpenTask, { live }: Fleet): Constraint {

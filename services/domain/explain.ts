@@ -28,7 +28,7 @@ export function explainTask(task: OpenTask, facts: ExplainFacts): readonly Const
     ...holdsOf(task, facts.holds),
     ...overBudget(task),
     ...limitsOf(task, facts.limits),
-    ...(own.length > 0 ? noneCanRun(task, fleet, facts.pools) : whyNoneStarts(task, fleet, facts.pools)),
+    ...(own.length > 0 ? noneCanRun(task, fleet, facts) : whyNoneStarts(task, fleet, facts)),
   ];
   return binding.length > 0 ? binding : [aboutToStart(fleet)];
 }

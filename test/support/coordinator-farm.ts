@@ -12,6 +12,7 @@ import type { Timings } from "../../services/coordinator/app-parts.ts";
 import type { Resources } from "../../services/coordinator/resources.ts";
 import { keepingOf } from "../../services/coordinator/open-resources.ts";
 import { type CoordinatorConfig, readCoordinatorConfig } from "../../services/coordinator/config.ts";
+import { loadCluster } from "../../services/coordinator/kube/open-cluster.ts";
 import { createModelCatalogue } from "../../services/coordinator/model-catalogue.ts";
 import type { MediaFacts } from "../../services/coordinator/rpc/upload-media.ts";
 import { createServing, teachShapes } from "../../services/coordinator/served-models.ts";
@@ -144,6 +145,7 @@ async function openTestResources({ databaseUrl, natsUrl, artifacts }: Place, con
     artifacts,
     media: { inspect: inspectPlayed },
     ...teachShapes(createServing(catalogue, pools), catalogue, store),
+    openCluster: await loadCluster(config, "test"),
   };
 }
 

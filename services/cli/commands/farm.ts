@@ -56,8 +56,17 @@ function farmText({ screen, paint }: Output, farm: Farm): string {
     const what = name === "" ? holdScopeWord(scope) : `${holdScopeWord(scope)} ${name}`;
     lines.push(paint("yellow", plainText(`held: ${what}${reason === "" ? "" : ` (${reason})`}`)));
   }
+  lines.push(...farm.pools.flatMap(scalingText));
   const rows = farm.pools.flatMap(rowsOf);
   return [...lines, renderTable(rows, poolColumns, { width: screen.columns(), paint })].join("\n");
+}
+
+/** Of a pool that the farm decides about: how many workers it should have, and why. */
+function scalingText({ name, scaling }: Pool): readonly string[] {
+  if (scaling === undefined) return [];
+  const { desired, asked, starting, reason } = scaling;
+  const onTheWay = [...(asked === desired ? [] : [`${asked} asked for`]), ...(starting > 0 ? [`${starting} starting`] : [])];
+  return [plainText(`pool ${name} should have ${desired} workers${onTheWay.length > 0 ? ` (${onTheWay.join(", ")})` : ""}: ${reason}`)];
 }
 
 type PoolRow = { readonly pool: Pool | undefined; readonly queue: StageQueue | undefined };

@@ -3,10 +3,15 @@
  */
 import { type Disruption, disruptionCauses } from "../../domain/disruption.ts";
 import type { Logger } from "../../platform/logging.ts";
-import { type Metrics, seriesOf, startAtZero } from "../../platform/metrics.ts";
+import { knownOr, type Metrics, seriesOf, startAtZero } from "../../platform/metrics.ts";
 import { createSampler, type Sample } from "../../platform/sample.ts";
 import { createStoreGauge } from "../metrics/store-gauges.ts";
 import type { ScaleRecord, ScalingStore } from "../store/store-contract.ts";
+
+/** What an API server answers; 0: nothing. */
+const codes: ReadonlySet<string> = new Set(
+  [0, 200, 201, 400, 401, 403, 404, 409, 410, 422, 429, 500, 502, 503, 504].map((code) => String(code)),
+);
 
 export type ScalingMetrics = {
   readonly onAnswer: (answer: { readonly verb: string; readonly code: number }) => void;
@@ -43,7 +48,7 @@ export function createScalingMetrics(metrics: Metrics, options: ScalingMetricsOp
   const disruptions = metrics.counter("vapfarm_disruptions_total", "Workers that the cluster took or was about to, by cause", ["cause"]);
   startAtZero(disruptions, seriesOf("cause", disruptionCauses));
   return {
-    onAnswer: ({ verb, code }) => requests.inc({ verb, code: String(code) }),
+    onAnswer: ({ verb, code }) => requests.inc({ verb, code: knownOr(codes, String(code)) }),
     onScaled: ({ pool, direction }) => changes.inc({ pool, direction }),
     onDisrupted: (cause) => disruptions.inc({ cause }),
   };

@@ -26,6 +26,8 @@ export type ScalingOptions = {
   readonly pods: Pick<Informer<ClusterPod>, "items" | "silentMs"> | undefined;
   readonly unknownTaskMs: number;
   readonly intervalMs: number;
+  /** How long a round may ask the cluster; well under the duty's hold. */
+  readonly budgetMs: number;
   readonly now: () => number;
   readonly logger: Logger;
   readonly onCommitted: (aftermath: Aftermath) => void;
@@ -49,13 +51,14 @@ export function createScaling(options: ScalingOptions): DutySpec {
   return {
     name: "scaling",
     intervalMs: options.intervalMs,
-    async run(epoch, signal) {
+    async run(epoch, stopped) {
       const names = options.pools.map(({ name }) => name);
       const facts = await options.store.scalingFacts(names, { mostTasks, unknownTaskMs: options.unknownTaskMs });
+      const signal = AbortSignal.any([stopped, AbortSignal.timeout(options.budgetMs)]);
       await runEach(
         options.pools.map((pool) => async () => {
           const found = facts.find((each) => each.pool === pool.name);
-          if (found === undefined || signal.aborted) return;
+          if (found === undefined || stopped.aborted) return;
           const decision = await scalePool(options, { pool, facts: found, round: { epoch, signal } });
           if (decision !== undefined) tell(options, { told, pool: pool.name, decision });
         }),

@@ -9,7 +9,7 @@ import {
   type GetUsageRequest,
   type GetUsageResponse,
 } from "../../gen/proto/vapfarm/v1/operator.ts";
-import type { ControlStore, JobStore, OverviewStore } from "../store/store-contract.ts";
+import type { ControlStore, JobStore, OverviewStore, ScalingStore } from "../store/store-contract.ts";
 import { requestedScope, scopeOf } from "./caller.ts";
 import { visibleHolds } from "./holds.ts";
 import { jobOfCaller } from "./jobs.ts";
@@ -21,6 +21,7 @@ import { namesOf, usageKeys } from "./wire-names.ts";
 export type OverviewDependencies = {
   readonly store: Pick<OverviewStore, "farmOverview" | "listWorkers" | "sumUsage"> &
     Pick<ControlStore, "listHolds"> &
+    Pick<ScalingStore, "scaleRecords"> &
     Pick<JobStore, "getJob">;
   /** Every pool of the farm and the profile that its workers must have. */
   readonly pools: readonly { readonly name: string; readonly profile: string }[];
@@ -35,10 +36,11 @@ const maxUsageRows = 10_000;
 /** The handler of GetFarm. */
 export function createGetFarm({ store, pools, version }: OverviewDependencies) {
   return async (_request: GetFarmRequest, { caller }: Call): Promise<GetFarmResponse> => {
-    const [farm, workers, holds] = await Promise.all([
+    const [farm, workers, holds, scaled] = await Promise.all([
       store.farmOverview(scopeOf(caller)),
       store.listWorkers(scopeOf(caller)),
       store.listHolds(),
+      store.scaleRecords(),
     ]);
     const profiles = new Map(pools.map(({ name, profile }) => [name, profile]));
     const names = new Set([...profiles.keys(), ...workers.map(({ pool }) => pool), ...farm.queues.map(({ pool }) => pool)]);
@@ -47,7 +49,7 @@ export function createGetFarm({ store, pools, version }: OverviewDependencies) {
         name: farm.name,
         version,
         epoch: BigInt(farm.epoch),
-        pools: [...names].sort().map((name) => poolToProto({ name, profile: profiles.get(name) ?? "" }, farm, workers)),
+        pools: [...names].sort().map((name) => poolToProto({ name, profile: profiles.get(name) ?? "" }, { farm, workers, scaled })),
         holds: visibleHolds(holds, caller),
         openJobs: farm.openJobs,
         time: farm.at,

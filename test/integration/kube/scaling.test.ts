@@ -164,6 +164,15 @@ test("nothing is taken while nobody knows which pods there are", async () => {
   expect(its().replicas()).toBe(0);
 });
 
+test("a round gives up before the duty's time is over when the cluster does not answer", async () => {
+  await its().submit("a");
+  its().api.fail("get", "hang");
+  await expect(its().round({ budgetMs: 30 })).rejects.toMatchObject({ code: "KUBERNETES_UNAVAILABLE" });
+  expect(its().replicas()).toBe(0);
+  await its().round();
+  expect(its().replicas()).toBe(1);
+});
+
 test("one pool's missing object keeps no other from its round", async () => {
   await its().submit("a");
   const broken: ScaledPool = { name: "other", rule, target: { kind: "Deployment", name: "missing" } };

@@ -7,6 +7,7 @@ import { stageNames } from "../../../services/domain/stage.ts";
 import { pause } from "../../../services/platform/deadline.ts";
 import { type Family, type Sample, ownFamilies, scrape } from "../../support/exposition.ts";
 import { type TestFarm, startTestFarm } from "../../support/farm.ts";
+import { type KubeApi, namespace, startKubeApi } from "../../support/kube/api-server.ts";
 import { endOf, submitLong } from "../../support/long-render.ts";
 import { type MetricRow, readMetricTable } from "../../support/metric-table.ts";
 import { plantScoredRun } from "../../support/planted-scores.ts";
@@ -27,14 +28,8 @@ const sets: Readonly<Record<string, readonly string[]>> = {
   model: [...models, "other"],
 };
 
-/** What the farm is started with, of the settings that the table names. */
-const settings: Readonly<Record<string, string>> = {
-  VAPFARM_SCALING: JSON.stringify({ namespace: "default", pools: [{ name: "local", min: 0, max: 1 }] }),
-};
-const named = new Set(rows.flatMap(({ setting }) => (setting === undefined ? [] : [setting])));
-const environment = Object.fromEntries(Object.entries(settings).filter(([name]) => named.has(name)));
-
 type Process = "coordinator" | "worker";
+let api: KubeApi;
 let farm: TestFarm;
 /** Samples of all scrapes by process and family: some are only there while something runs. */
 const families: Record<Process, Map<string, Family>> = { coordinator: new Map(), worker: new Map() };
@@ -61,6 +56,12 @@ const unseen = (): readonly string[] =>
   rows.flatMap((row) => row.processes.filter((process) => !isSeen(row, process)).map((process) => `${process} ${row.name}`));
 
 beforeAll(async () => {
+  api = await startKubeApi();
+  const environment = {
+    VAPFARM_SCALING: JSON.stringify({ namespace, pools: [{ name: "local", max: 1 }] }),
+    VAPFARM_KUBE_API: api.address,
+    VAPFARM_KUBE_ACCOUNT: api.accountFolder,
+  };
   farm = await startTestFarm({ args: ["--ephemeral", "--workers", "1"], environment });
   await endOf(farm, await submitLong(farm, { steps: 4 }));
   const endedAt = new Date().toISOString();
@@ -79,7 +80,10 @@ beforeAll(async () => {
   }
   await farm.client.cancel(jobId);
 });
-afterAll(() => farm.stop());
+afterAll(async () => {
+  await farm.stop();
+  await api.stop();
+});
 
 describe("the table of metrics", () => {
   it("has each metric once, with a unit, a process and a meaning", () => {

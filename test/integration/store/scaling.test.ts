@@ -207,6 +207,14 @@ test("cordons of workers that are gone go with them, but for a person's", async 
   expect(await sql("select worker_id from cordon")).toEqual([{ worker_id: "w2" }]);
 });
 
+test("what was decided of a job's pools is told when its waiting is explained", async () => {
+  const { store } = world();
+  const jobId = await local(["a"]);
+  await store.applyScale(await epochOf(world(), "scaling"), change());
+  const told = { pool: "pool", desired: 3, loadMs: 6, reason: "why" };
+  expect((await store.explainFacts(undefined, jobId, undefined))?.scaled).toEqual([told]);
+});
+
 test("nothing is decided under an epoch that is over", async () => {
   const { store, sql } = world();
   await live("w1");

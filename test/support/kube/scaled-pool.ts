@@ -47,6 +47,7 @@ export class ScaledPoolWorld {
       pods: this.pods,
       unknownTaskMs: 30_000,
       intervalMs: 1,
+      budgetMs: 30_000,
       now: () => Date.now(),
       logger,
       onCommitted: () => undefined,

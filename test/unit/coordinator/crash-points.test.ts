@@ -50,6 +50,8 @@ const excused = {
   holdDuty: "every other point of a duty leaves it held by the dead",
   releaseDuty: "dying before it is dying while the duty is held; after it nothing is left to do",
   keepTail: "one statement on an attempt that is over, once; the next round of the duty does what this one did not",
+  applyScale: "the next round decides from what was kept, and asks the cluster for what this one did not (test/integration/kube)",
+  disrupt: "a round takes every pod as it is: the next one tells what this one did not, and beats tell workers their levels",
   signingKey: "made by the first that asks, read by all others: one insert that does nothing where there is one",
 } as const satisfies Partial<Record<Uncrashed, string>>;
 
@@ -116,6 +118,8 @@ const reading = [
   "listResults",
   "getResults",
   "listVotes",
+  "scalingFacts",
+  "scaleRecords",
   "close",
 ] as const satisfies readonly Uncrashed[];
 

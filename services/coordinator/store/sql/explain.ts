@@ -92,7 +92,11 @@ export const explainFactsStatement: NamedStatement = {
             select count(*) from render o where o.pool = w.pool and o.state in ('queued', 'running') and not o.is_waiting)
             - coalesce((select sum(i.renders) from vf_idle_renders(w.pool, $5::integer) i), 0)) order by w.pool)
         from (select r.pool, count(*) as renders from render r
-              where r.job_id = j.id and r.is_waiting and ($3::integer is null or r.position = $3) group by r.pool) w), '[]') as waiting
+              where r.job_id = j.id and r.is_waiting and ($3::integer is null or r.position = $3) group by r.pool) w), '[]') as waiting,
+      coalesce((
+        select jsonb_agg(jsonb_build_object('pool', p.pool, 'desired', p.desired, 'loadMs', p.load_ms, 'reason', p.reason) order by p.pool)
+        from pool_scale p where p.decided_at > clock_timestamp() - interval '10 minutes'
+          and p.pool in (select s.pool from shown s)), '[]') as scaled
     from job j where j.id = $1 and j.removed_at is null and ($2::text is null or j.tenant_id = $2)
       and ($3::integer is null or exists (select 1 from render r where r.job_id = j.id and r.position = $3))`,
 };
