@@ -32,6 +32,8 @@ module.exports = {
     heavy("protobuf-in-protojson", "@bufbuild/protobuf", "^services/platform/protojson/"),
     heavy("nats-in-platform", "@nats-io/[^/]+", "^services/platform/nats/"),
     heavy("aws-in-fetch-and-artifacts", "@aws-sdk/[^/]+", "^services/platform/(fetch|artifacts/s3)/"),
+    heavy("kubernetes-in-kube", "@kubernetes/client-node", "^services/coordinator/kube/"),
+    heavy("opentelemetry-in-tracing", "@opentelemetry/[^/]+", "^services/platform/tracing/"),
     heavy("onnxruntime-in-engines", "onnxruntime-node", "^services/worker/runtime/engines/"),
     heavy("postgres-driver-in-database", "pg", "^services/(platform/database/|platform/programs/postgres\\.ts|coordinator/store/)"),
     {

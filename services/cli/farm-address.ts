@@ -4,12 +4,20 @@
  */
 import { connectFarm, type FarmClient, type FarmEndpoint } from "../client/farm-client.ts";
 import { FarmError } from "../domain/errors.ts";
+import { traceparentOf } from "../platform/tracing/trace-context.ts";
+import { callersTrace } from "./command-trace.ts";
 import type { CliContext } from "./context.ts";
 import { configPath, contextOf, readConfig, tokenOf } from "./contexts/config-file.ts";
 import { dataFolderOf, layoutOf, readFarmFile } from "./data-folder.ts";
 
 /** Which farm a command asks. */
-export type FarmOptions = { readonly address?: string; readonly context?: string; readonly data?: string };
+export type FarmOptions = {
+  readonly address?: string;
+  readonly context?: string;
+  readonly data?: string;
+  /** What the command's calls are a part of, instead of the caller's own trace. */
+  readonly traceparent?: string;
+};
 
 const remedy = "start a farm with `vapfarm up`, or name one with --address, VAPFARM_ADDRESS or a context (`vapfarm config --help`)";
 
@@ -56,7 +64,9 @@ async function fromContext(context: CliContext, options: FarmOptions): Promise<F
 
 /** A client of the farm that the options name; whoever opens it closes it. */
 export async function openFarm(context: CliContext, options: FarmOptions): Promise<FarmClient> {
-  return connectFarm(await findFarm(context, options));
+  const caller = callersTrace(context);
+  const traceparent = options.traceparent ?? (caller === undefined ? undefined : traceparentOf(caller));
+  return connectFarm({ ...(await findFarm(context, options)), traceparent });
 }
 
 /** Runs with a client and closes it afterwards. */

@@ -18,12 +18,15 @@ import {
   type ServerStreamMethod,
   type UnaryMethod,
 } from "../platform/grpc/client.ts";
+import { traceparentHeader } from "../platform/tracing/trace-context.ts";
 
 /** What a caller decides about one call. */
 export type CallControl = {
   readonly signal?: AbortSignal | undefined;
   /** Else 30 seconds for one answer, an hour for a stream. */
   readonly deadlineMs?: number | undefined;
+  /** Of this call, instead of the client's. */
+  readonly traceparent?: string | undefined;
 };
 
 type Methods = typeof FarmServiceService;
@@ -107,6 +110,7 @@ function explained(defaults: CallDefaults, thrown: unknown): Error {
 }
 
 function optionsOf({ headers }: CallDefaults, control: CallControl | undefined, deadlineMs: number): CallOptions {
-  const options = { deadlineMs: control?.deadlineMs ?? deadlineMs, headers };
+  const own = control?.traceparent === undefined ? {} : { [traceparentHeader]: control.traceparent };
+  const options = { deadlineMs: control?.deadlineMs ?? deadlineMs, headers: { ...headers, ...own } };
   return control?.signal === undefined ? options : { ...options, signal: control.signal };
 }

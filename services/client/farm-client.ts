@@ -36,6 +36,7 @@ import type {
 } from "../gen/proto/vapfarm/v1/bench.ts";
 import type { FailedTask } from "../gen/proto/vapfarm/v1/operator.ts";
 import { connectClient } from "../platform/grpc/client.ts";
+import { traceparentHeader } from "../platform/tracing/trace-context.ts";
 import { untilTaken } from "./back-pressure.ts";
 import { type CallControl, type FarmCalls, farmCalls } from "./calls.ts";
 import { type ArtifactAddress, download, type DownloadOptions, readArtifact } from "./download.ts";
@@ -63,6 +64,8 @@ export type FarmEndpoint = {
   readonly address: string;
   /** Sent as `authorization: Bearer …`. */
   readonly token?: string | undefined;
+  /** Sent with every call that has none of its own: the W3C `traceparent` of what this client is a part of. */
+  readonly traceparent?: string | undefined;
   /** Where the address came from, for messages; else "as asked for". */
   readonly origin?: string | undefined;
   /** What to do when nobody answers there, for messages. */
@@ -119,7 +122,10 @@ const maxMessageBytes = 4 * 1024 ** 2;
 /** Connects with the first call. `around` may put something of the caller's between the client and each of its calls. */
 export function connectFarm(endpoint: FarmEndpoint, around: (calls: FarmCalls) => FarmCalls = (calls) => calls): FarmClient {
   const wire = connectClient(FarmServiceClient, endpoint.address, maxMessageBytes);
-  const headers = endpoint.token === undefined ? {} : { authorization: `Bearer ${endpoint.token}` };
+  const headers = {
+    ...(endpoint.token === undefined ? {} : { authorization: `Bearer ${endpoint.token}` }),
+    ...(endpoint.traceparent === undefined ? {} : { [traceparentHeader]: endpoint.traceparent }),
+  };
   const calls = around(farmCalls(wire, { headers, explain: (thrown) => nameEndpoint(thrown, endpoint) }));
   const jobOf = async (answer: Promise<{ job?: Job | undefined }>): Promise<Job> => present((await answer).job, "job");
   return {

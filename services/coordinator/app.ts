@@ -18,7 +18,9 @@ import { type EventStream, openEventStream } from "../platform/nats/event-stream
 import { subjectsOf } from "../platform/nats/subjects.ts";
 import { createSlots } from "../platform/slots.ts";
 import { createMetricParts } from "./app-metrics.ts";
+import { createScalingParts } from "./app-scaling.ts";
 import { createMediaParts, createWebhookDuty, type MediaParts } from "./app-media.ts";
+import { createTails, createTracing, type Tracing } from "./app-tracing.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import { type Announcer, createAnnouncer } from "./dispatch/announcer.ts";
 import { createDispatchService } from "./dispatch/dispatch-service.ts";
@@ -70,6 +72,8 @@ export type Timings = {
   readonly setScoresMs: number;
   /** What metrics read of the store is at least so old before it is read again. */
   readonly sampleMs: number;
+  readonly scalingMs: number;
+  readonly tailsMs: number;
 };
 
 const defaultTimings: Timings = {
@@ -92,6 +96,8 @@ const defaultTimings: Timings = {
   booksMs: 300_000,
   setScoresMs: 10_000,
   sampleMs: 5_000,
+  scalingMs: 5_000,
+  tailsMs: 2_000,
 };
 
 export type Coordinator = Component & {
@@ -122,6 +128,7 @@ const descriptors = join(import.meta.dirname, "../gen/farm.binpb");
 
 type Parts = Omit<CoordinatorOptions, "timings"> & {
   readonly timings: Timings;
+  readonly tracing: Tracing;
   readonly metrics: CoordinatorMetrics;
   readonly hub: WatchHub;
   readonly announcer: Announcer;
@@ -145,7 +152,8 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
   const onWaiting = (): void => expand.nudge();
   const { onAftermath } = metrics;
   const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting, onAftermath });
-  const parts: Parts = { ...options, timings, metrics, hub, announcer, holder: randomUUID() };
+  const tracing = createTracing(options, registry);
+  const parts: Parts = { ...options, tracing, timings, metrics, hub, announcer, holder: randomUUID() };
   const relay = dutyOf(relaySpec(parts), parts);
   const expandSpec = expandSpecOf(parts);
   const expand = dutyOf(expandSpec, parts);
@@ -169,9 +177,11 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
   });
   const grpc = grpcServer(parts, media);
   const component = sequence([
+    tracing.component,
     uploadFolder(temporaryFolder),
     dispatch(parts),
     ...duties(parts, media),
+    ...scaling(parts, registry),
     expand,
     relay,
     pages,
@@ -185,6 +195,21 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
 /** What every part moves artifacts with is timed. */
 function measured(resources: Resources, registry: Metrics): Resources {
   return { ...resources, artifacts: measureStore(resources.artifacts, createArtifactMetrics(registry)) };
+}
+
+function scaling(parts: Parts, registry: Metrics): readonly Component[] {
+  const { config, resources, logger, timings, announcer } = parts;
+  return createScalingParts({
+    settings: config.VAPFARM_SCALING,
+    openCluster: resources.openCluster,
+    store: resources.store,
+    registry,
+    logger,
+    intervalMs: timings.scalingMs,
+    watchWaitMs: { firstMs: Math.min(timings.scalingMs, 500), mostMs: 6 * timings.scalingMs },
+    onCommitted: (aftermath) => announcer.announce([aftermath]),
+    dutyOf: (spec) => dutyOf(spec, parts),
+  });
 }
 
 function grpcServer(parts: Parts, media: MediaParts) {
@@ -221,9 +246,10 @@ function uploadFolder(path: string): Component {
   };
 }
 
-function dispatch({ config, resources, announcer, metrics }: Parts): Component {
+function dispatch({ config, resources, announcer, metrics, tracing }: Parts): Component {
   return createDispatchService({
-    store: resources.store,
+    store: tracing.dispatchStore,
+    tracer: tracing.tracer,
     broker: resources.broker,
     subjects: subjectsOf(config.VAPFARM_FARM),
     pools: config.VAPFARM_POOLS.map(({ name }) => name),
@@ -234,12 +260,13 @@ function dispatch({ config, resources, announcer, metrics }: Parts): Component {
 }
 
 function farmService(parts: Parts, media: MediaParts) {
-  const { config, resources, logger, metrics, hub, announcer, timings } = parts;
+  const { config, resources, logger, metrics, hub, announcer, timings, tracing } = parts;
   const { store, models, metrics: repositories } = resources;
   return createFarmService({
     ...media,
     callers: createCallerLookup(config.VAPFARM_CALLERS),
     logger,
+    ...tracing,
     onEnd: metrics.onCall,
     store,
     models,
@@ -267,7 +294,7 @@ function dutyOf(spec: DutySpec, { resources, logger, metrics, timings, holder }:
 }
 
 function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
-  const { config, resources, logger, metrics, timings, announcer, holder } = parts;
+  const { config, resources, logger, metrics, timings, announcer, holder, tracing } = parts;
   const { store, artifacts, broker } = resources;
   const [pool] = config.VAPFARM_POOLS;
   if (pool === undefined) throw new FarmError("CONFIG_INVALID", { message: "a coordinator needs a pool" });
@@ -296,6 +323,7 @@ function duties(parts: Parts, { sender }: MediaParts): readonly Duty[] {
     createBudgets({ store, intervalMs: timings.budgetMs, budgetMs: timings.dutyHoldMs / 5, clock, logger, onCommitted }),
     createBooksCheck({ store, intervalMs: timings.booksMs, now: () => new Date(), logger, onUnbalanced: metrics.onUnbalanced }),
     createSetScores({ store, intervalMs: timings.setScoresMs }),
+    createTails(parts, tracing.tracer, timings.tailsMs),
     createWebhookDuty({
       store,
       descriptors,
@@ -323,7 +351,7 @@ function expandSpecOf({ config, resources, metrics, timings, announcer }: Parts)
   });
 }
 
-function relaySpec({ config, resources, metrics, timings }: Parts) {
+function relaySpec({ config, resources, metrics, timings, tracing }: Parts) {
   const subjects = subjectsOf(config.VAPFARM_FARM);
   const openStream = (): Promise<EventStream> =>
     openEventStream(resources.broker, { name: subjects.eventStream, subjects: subjects.allEvents });
@@ -334,6 +362,9 @@ function relaySpec({ config, resources, metrics, timings }: Parts) {
     intervalMs: timings.relayMs,
     maxAgeMs: config.VAPFARM_EVENT_STREAM_DAYS * dayMs,
     onUnsent: metrics.onUnsent,
-    onCopied: metrics.onCopied,
+    onCopied: (events) => {
+      for (const { kind } of events) metrics.onCopied(kind);
+      tracing.traces.onEvents(events);
+    },
   });
 }

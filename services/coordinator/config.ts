@@ -15,7 +15,9 @@ import {
 import { artifactSettings, presignSettings } from "../platform/artifacts/store-settings.ts";
 import { allowedAddresses } from "../platform/fetch/address-list.ts";
 import { defaultPreemption as usual } from "../domain/preemption.ts";
+import { accountFolder, scalingSchema } from "./kube/settings.ts";
 import { mediaSettings } from "../platform/media/limits.ts";
+import { tracingSettings } from "../platform/tracing/settings.ts";
 import { roles } from "./rpc/caller.ts";
 import { storeCrashPoints } from "./store/crash-points.ts";
 
@@ -129,7 +131,16 @@ export const coordinatorSchema = z
     VAPFARM_S3_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
     VAPFARM_S3_REGION: z.string().min(1).optional(),
     VAPFARM_WEBHOOK_TARGETS: jsonSetting(allowedAddresses(["https:", "http:"])).optional(),
+    ...tracingSettings,
     VAPFARM_EVENT_STREAM_DAYS: positiveInteger.default(7),
+    VAPFARM_SCALING: jsonSetting(scalingSchema).optional(),
+    VAPFARM_KUBE_API: z
+      .url({ protocol: /^https?$/ })
+      .transform((text) => new URL(text).origin)
+      .optional(),
+    VAPFARM_KUBE_ACCOUNT: z.string().min(1).default(accountFolder),
+    KUBERNETES_SERVICE_HOST: z.string().min(1).optional(),
+    KUBERNETES_SERVICE_PORT: z.string().min(1).optional(),
     VAPFARM_EXIT_WITH_PARENT: switchFlag.default(false),
     VAPFARM_CRASH_AT: z.enum(storeCrashPoints).optional(),
   })
@@ -140,7 +151,15 @@ export const coordinatorSchema = z
   .refine(({ VAPFARM_ARTIFACT_BYTES: high, VAPFARM_ARTIFACT_BYTES_LOW: low }) => low === undefined || (high !== undefined && low <= high), {
     path: ["VAPFARM_ARTIFACT_BYTES_LOW"],
     message: "must be at most VAPFARM_ARTIFACT_BYTES, which must be set",
-  });
+  })
+  .refine(
+    ({ VAPFARM_SCALING: scaling, VAPFARM_POOLS: pools }) =>
+      scaling?.pools.every((one) => pools.some(({ name: own }) => own === one.name)) ?? true,
+    {
+      path: ["VAPFARM_SCALING"],
+      message: "names a pool that VAPFARM_POOLS does not have",
+    },
+  );
 
 export type CoordinatorConfig = Readonly<z.output<typeof coordinatorSchema>>;
 

@@ -4,6 +4,7 @@
 import { join } from "node:path";
 import type { OpenStore } from "../platform/artifacts/artifact-store.ts";
 import { parseModelReference } from "../domain/model-reference.ts";
+import packageManifest from "../../package.json" with { type: "json" };
 import { openArtifactStore } from "../platform/artifacts/open-store.ts";
 import { s3SettingsOf } from "../platform/artifacts/store-settings.ts";
 import { openPool } from "../platform/database/pool.ts";
@@ -16,6 +17,7 @@ import { connectBroker } from "../platform/nats/broker.ts";
 import { findFfmpeg } from "../platform/programs/ffmpeg.ts";
 import type { Resources } from "./resources.ts";
 import type { CoordinatorConfig } from "./config.ts";
+import { loadCluster } from "./kube/open-cluster.ts";
 import { createModelCatalogue } from "./model-catalogue.ts";
 import { createServing, type Serving, teachShapes } from "./served-models.ts";
 import { withCrashPoint } from "./store/crash-points.ts";
@@ -53,6 +55,7 @@ async function openRest(
   // A folder that cannot be read ends the start before anything is opened.
   await folders.held();
   const media = await openMedia(config);
+  const openCluster = await loadCluster(config, packageManifest.version);
   const store = await openCoordinatorStore(config);
   try {
     const catalogue = withVersions(folders, store, logger);
@@ -64,7 +67,7 @@ async function openRest(
       await store.close();
       await artifacts.close();
     });
-    return { store, broker, artifacts, media, ...teachShapes(serving, catalogue, store), closing };
+    return { store, broker, artifacts, media, ...teachShapes(serving, catalogue, store), openCluster, closing };
   } catch (thrown) {
     await store.close();
     throw thrown;

@@ -4,6 +4,7 @@
 import type { ArtifactStore } from "../platform/artifacts/artifact-store.ts";
 import type { MediaReader } from "../platform/media/media-reader.ts";
 import type { Broker } from "../platform/nats/broker.ts";
+import type { OpenCluster } from "./kube/open-cluster.ts";
 import type { MetricRepositories, ServedModels } from "./rpc/served-model.ts";
 import type { Store } from "./store/store-contract.ts";
 
@@ -15,4 +16,6 @@ export type Resources = {
   readonly media: Pick<MediaReader, "inspect">;
   readonly models: ServedModels;
   readonly metrics: MetricRepositories;
+  /** Absent: no cluster is asked for workers. */
+  readonly openCluster?: OpenCluster | undefined;
 };

@@ -196,6 +196,10 @@ export const errorTable = {
   ]),
   POOL_UNKNOWN: row("FAILED_PRECONDITION", "worker", ["the farm has no such pool", "configure the pool at the coordinator"]),
   LEASE_LAPSED: row("ABORTED", "unexplained", ["the lease ran out and another attempt was made", "nothing to do"]),
+  WORKER_DISRUPTED: row("UNAVAILABLE", "infrastructure", [
+    "the cluster took the worker away",
+    "nothing to do: its tasks run again, at no cost",
+  ]),
   SUSPECTED_POISON: row("FAILED_PRECONDITION", "unexplained", [
     "the task ended several workers without a known cause",
     "look at its attempts before trying it again",
@@ -236,6 +240,14 @@ export const errorTable = {
     "install it and name its path",
   ]),
   PROCESS_START_FAILED: row("FAILED_PRECONDITION", "worker", ["a child process did not start", "read its log"]),
+  KUBERNETES_UNAVAILABLE: row("UNAVAILABLE", "infrastructure", [
+    "the Kubernetes API does not answer",
+    "check the API server and the network policy; scaling goes on by itself",
+  ]),
+  KUBERNETES_REFUSED: row("FAILED_PRECONDITION", "infrastructure", [
+    "the Kubernetes API refused a request",
+    "check the coordinator's service account, its role, and the objects that VAPFARM_SCALING names",
+  ]),
   DEADLINE_PASSED: row("DEADLINE_EXCEEDED", "transient", ["the call took longer than its deadline", "try again with more time"]),
   TRANSITION_ILLEGAL: row("INTERNAL", "unexplained", ["a state change was refused", "report this as a bug"]),
   INTERNAL: row("INTERNAL", "unexplained", ["an unexpected error", "report this as a bug, with the log"]),

@@ -21,6 +21,9 @@ import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import { findModels, type HeldManifest, lackOf } from "../platform/models/repository.ts";
 import { type Broker, connectBroker } from "../platform/nats/broker.ts";
 import { subjectsOf } from "../platform/nats/subjects.ts";
+import { createTracer } from "../platform/tracing/create-tracer.ts";
+import { countDroppedSpans } from "../platform/tracing/dropped-spans.ts";
+import type { Tracer } from "../platform/tracing/tracer.ts";
 import type { WorkerConfig } from "./config.ts";
 import { describeWorker, startIdentity, type WorkerFacts, type WorkerIdentity } from "./identity.ts";
 import { type Agent, createAgent } from "./session/agent.ts";
@@ -35,6 +38,7 @@ import { secretsOf } from "./supervise/log-tail.ts";
 import { openPidFile } from "./supervise/pid-file.ts";
 import { type LostRun, openRuntimeLog, readLostRuns, type RuntimeLog } from "./supervise/runtime-log.ts";
 import { createRuntimeSupervisor, type RuntimeSupervisor } from "./supervise/runtime-supervisor.ts";
+import { createTailTeller, type TailTeller } from "./supervise/tail-teller.ts";
 import { openArtifactCache } from "./transfer/artifact-cache.ts";
 import { openScratch } from "./transfer/scratch.ts";
 import { createTransfer } from "./transfer/workspace.ts";
@@ -57,6 +61,8 @@ export type WorkerAppOptions = {
   readonly runtimeEntry?: string;
   /** Other intervals than the farm's, for tests. */
   readonly timings?: Partial<AgentTimings>;
+  /** When the agent's start began, as `performance.now` counts; when it was built, where that is not told. */
+  readonly startedAtMs?: number;
 };
 
 const runtimeEntry = fileURLToPath(new URL("runtime/main.ts", import.meta.url));
@@ -85,15 +91,20 @@ export function stopDeadlineMs(config: WorkerConfig): number {
 
 /** Nothing runs before `start`. */
 export function createWorkerApp(options: WorkerAppOptions): WorkerApp {
-  const metrics = createMetrics({ pool: options.config.pool });
-  const worker = new Worker(options, metrics);
+  const { config, logger } = options;
+  const metrics = createMetrics({ pool: config.pool });
+  const resource = { "vapfarm.farm": config.farm, "vapfarm.pool": config.pool, "vapfarm.worker": config.name };
+  const onDropped = countDroppedSpans(metrics);
+  const tracer = createTracer({ config: config.tracing, service: "worker", resource, logger, onDropped });
+  const worker = new Worker(options, metrics, tracer);
   const http: HttpServer = createHttpServer({ address: options.config.httpAddress, metrics, ready: () => worker.ready() });
-  return { ...sequence([http, worker]), httpAddress: () => http.address(), kill: () => worker.kill(), ended: worker.ended.promise };
+  return { ...sequence([http, tracer, worker]), httpAddress: () => http.address(), kill: () => worker.kill(), ended: worker.ended.promise };
 }
 
 /** What must be opened before the agent can be built. */
 type Opened = {
   readonly identity: WorkerIdentity;
+  readonly facts: WorkerFacts;
   readonly models: readonly HeldManifest[];
   readonly transfer: TransferPort;
   readonly broker: Broker;
@@ -104,7 +115,10 @@ class Worker implements Component {
   private readonly options: WorkerAppOptions;
   private readonly agentMetrics: AgentMetrics;
   private readonly metrics: WorkerMetrics;
+  private readonly tracer: Tracer;
+  private readonly tails: TailTeller;
   private readonly clock: Clock = systemClock();
+  private readonly startedAtMs: number;
   private socketFolder: string | undefined;
   private broker: Broker | undefined;
   private supervisor: RuntimeSupervisor | undefined;
@@ -113,8 +127,10 @@ class Worker implements Component {
   private agent: Agent | undefined;
   private artifacts: OpenStore | undefined;
 
-  constructor(options: WorkerAppOptions, metrics: Metrics) {
+  constructor(options: WorkerAppOptions, metrics: Metrics, tracer: Tracer) {
     this.options = options;
+    this.startedAtMs = options.startedAtMs ?? performance.now();
+    this.tracer = tracer;
     this.agentMetrics = createAgentMetrics(metrics, this.clock);
     this.metrics = createWorkerMetrics(metrics, {
       version: packageManifest.version,
@@ -122,10 +138,16 @@ class Worker implements Component {
       ready: () => this.ready(),
       runtimeProcessId: () => this.supervisor?.processId(),
     });
+    const subjects = subjectsOf(options.config.farm);
+    this.tails = createTailTeller({
+      clock: this.clock,
+      grown: () => this.runtimeLog?.grown() ?? [],
+      publish: (subject, payload) => this.broker?.publish(subject, payload),
+      subjectOf: subjects.tail,
+    });
   }
 
   async start(): Promise<void> {
-    const startedAtMs = this.clock.nowMs();
     const { config, logger } = this.options;
     const identity = await startIdentity(config.folder);
     const models = await heldModels(this.options);
@@ -135,19 +157,19 @@ class Worker implements Component {
     await this.supervisor.start();
     this.broker = await connectBroker({ url: config.natsUrl, name: `worker ${config.name}`, logger });
     this.metrics.onConnected(this.broker);
-    this.agent = this.createAgent({ identity, models, transfer, broker: this.broker }, this.supervisor);
+    await this.tails.start();
+    const facts = this.factsOf(identity, models);
+    this.agent = this.createAgent({ identity, facts, models, transfer, broker: this.broker }, this.supervisor);
     void this.agent.ended.then((error) => this.ended.resolve(error));
     await this.agent.start();
-    this.metrics.onStarted(
-      describeWorker(this.factsOf(identity, models), this.supervisor.description()),
-      (this.clock.nowMs() - startedAtMs) / 1_000,
-    );
+    this.metrics.onStarted(describeWorker(facts, this.supervisor.description()), facts.startupMs / 1_000);
     logger.info({ workerId: identity.workerId, pool: config.pool, models: models.map(({ name }) => name) }, "worker ready");
   }
 
   async stop(): Promise<void> {
     await this.agent?.stop();
     await this.supervisor?.stop();
+    await this.tails.stop();
     this.runtimeLog?.close();
     await this.broker?.close();
     await this.artifacts?.close();
@@ -184,7 +206,7 @@ class Worker implements Component {
     const secrets = secretsOf(runtimeEnvironment);
     this.lostRuns = await readLostRuns(path, secrets);
     const forward = (chunk: Buffer): void => void process.stderr.write(chunk);
-    this.runtimeLog = openRuntimeLog({ path, secrets, logger, forward });
+    this.runtimeLog = openRuntimeLog({ path, secrets, logger, forward, onWritten: () => this.tails.onWritten() });
     return this.runtimeLog;
   }
 
@@ -210,9 +232,11 @@ class Worker implements Component {
     });
   }
 
+  /** As of now: it can work. */
   private factsOf({ workerId }: WorkerIdentity, models: readonly HeldManifest[]): WorkerFacts {
     const { name, pool, memoryBytes } = this.options.config;
-    return { workerId, name, pool, models, memoryBytes };
+    const startupMs = Math.round(performance.now() - this.startedAtMs);
+    return { workerId, name, pool, models, memoryBytes, startupMs };
   }
 
   /** The broker as the agent uses it, each request observed. */
@@ -225,9 +249,8 @@ class Worker implements Component {
 
   private createAgent(opened: Opened, runtime: RuntimeSupervisor): Agent {
     const { config, logger, timings } = this.options;
-    const { models, transfer, broker } = opened;
+    const { facts, models, transfer, broker } = opened;
     const { workerId, firstLife } = opened.identity;
-    const facts = this.factsOf(opened.identity, models);
     const limits = {
       stallMs: config.stallMs,
       loadMs: config.loadLimitMs,
@@ -251,6 +274,7 @@ class Worker implements Component {
       workerName: config.name,
       timings: { ...farmTimings, outageLimitMs: config.outageLimitMs, drainMs: config.drainMs, ...timings },
       metrics: this.agentMetrics,
+      tracer: this.tracer,
       runtime,
       lostAttempts: this.lostRuns,
       crash: crashPoint(config.crashAt),

@@ -9,6 +9,7 @@ import type { S3Settings } from "../platform/artifacts/s3/s3-client.ts";
 import { artifactSettings, s3SettingsOf } from "../platform/artifacts/store-settings.ts";
 import { type Environment, listenAddress, parseConfig, positiveInteger, switchFlag } from "../platform/config.ts";
 import type { LogLevel } from "../platform/logging.ts";
+import { type TracingConfig, tracingOf, tracingSettings } from "../platform/tracing/settings.ts";
 import { type WorkerCrashPoint, workerCrashPoints } from "./session/crash-points.ts";
 
 const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const satisfies readonly LogLevel[];
@@ -56,6 +57,7 @@ export const workerSettings = z.object({
   VAPFARM_CHECKPOINT_SECONDS: z.coerce.number().nonnegative().max(1_000_000).default(30),
   VAPFARM_RUN_JOURNAL: absolutePath.optional(),
   VAPFARM_HTTP_ADDRESS: listenAddress.default("127.0.0.1:0"),
+  ...tracingSettings,
   VAPFARM_LOG_LEVEL: z.enum(levels).default("info"),
   VAPFARM_EXIT_WITH_PARENT: switchFlag.default(false),
   VAPFARM_CRASH_AT: z.enum(workerCrashPoints).optional(),
@@ -95,6 +97,7 @@ export type WorkerConfig = {
   /** Folder of journals; undefined: none is kept. */
   readonly journalFolder: string | undefined;
   readonly httpAddress: string;
+  readonly tracing: TracingConfig;
   readonly logLevel: LogLevel;
   readonly exitWithParent: boolean;
   /** For tests. */
@@ -133,6 +136,7 @@ export function readWorkerConfig(environment: Environment): WorkerConfig {
     },
     journalFolder: settings.VAPFARM_RUN_JOURNAL,
     httpAddress: settings.VAPFARM_HTTP_ADDRESS,
+    tracing: tracingOf(settings),
     logLevel: settings.VAPFARM_LOG_LEVEL,
     exitWithParent: settings.VAPFARM_EXIT_WITH_PARENT,
     crashAt: settings.VAPFARM_CRASH_AT,

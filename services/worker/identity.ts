@@ -62,6 +62,8 @@ export type WorkerFacts = {
   readonly models: readonly HeldManifest[];
   /** What its tasks may use; the machine's when undefined. */
   readonly memoryBytes: number | undefined;
+  /** From the agent's start until it could work. */
+  readonly startupMs: number;
 };
 
 /** All but the life, which is the session's. */
@@ -82,5 +84,6 @@ export function describeWorker(facts: WorkerFacts, runtime: DescribeRuntimeRespo
     residentEngineDigests: runtime?.residentEngineDigests ?? [],
     softwareVersion: packageManifest.version,
     stagesWithoutEngine: [...stagesWithoutEngine],
+    startupMs: facts.startupMs,
   };
 }

@@ -11,7 +11,7 @@ import { readWorkerConfig, runtimeEnvironment } from "./config.ts";
 async function main(): Promise<void> {
   const config = readWorkerConfig(process.env);
   const logger = createLogger({ name: "worker", level: config.logLevel }).child({ worker: config.name });
-  const app = createWorkerApp({ config, logger, runtimeEnvironment: runtimeEnvironment(config, process.env) });
+  const app = createWorkerApp({ config, logger, runtimeEnvironment: runtimeEnvironment(config, process.env), startedAtMs: 0 });
   await runMain({
     component: app,
     logger,

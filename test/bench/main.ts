@@ -10,6 +10,7 @@ import { numerics } from "./numerics.ts";
 import { order } from "./order.ts";
 import { recovery } from "./recovery.ts";
 import { type Bench, printFigures } from "./report.ts";
+import { scaling } from "./scaling.ts";
 import { suite } from "./suite.ts";
 
 const benches: Readonly<Record<string, Bench>> = {
@@ -21,6 +22,7 @@ const benches: Readonly<Record<string, Bench>> = {
   manifests,
   farm: wholeFarm,
   recovery,
+  scaling,
   suite,
 };
 const short = process.argv.includes("--short");

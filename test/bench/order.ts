@@ -35,7 +35,7 @@ export const order: Bench = {
 async function claimMs(url: string, waiting: number): Promise<number> {
   const world = await openWorld(url);
   try {
-    await fill(world, waiting);
+    await fillReady(world, waiting);
     const worker = createWorker(world.store, { shapes: [shape, "prepare/-"] });
     let reports: AttemptReport[] = [];
     const turn = async (): Promise<void> => {
@@ -56,7 +56,7 @@ async function claimNext(worker: Worker, reports: readonly AttemptReport[]): Pro
 }
 
 /** Ready tasks without renders, spread evenly over tenants and shapes. */
-async function fill({ sql }: World, waiting: number): Promise<void> {
+export async function fillReady({ sql }: World, waiting: number): Promise<void> {
   await sql("insert into tenant select 'tenant ' || t from generate_series(0, $1 - 1) t", [tenants]);
   const step = 1_000;
   for (let from = 0; from < waiting; from += step) {

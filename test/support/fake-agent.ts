@@ -14,6 +14,7 @@ import { type RunStageRequest, StageProgress, StageResult } from "../../services
 import { noJournal } from "../../services/platform/journal.ts";
 import { createLogger } from "../../services/platform/logging.ts";
 import { createMetrics, type Metrics } from "../../services/platform/metrics.ts";
+import { noTracer } from "../../services/platform/tracing/tracer.ts";
 import { subjectsOf } from "../../services/platform/nats/subjects.ts";
 import { type Agent, createAgent } from "../../services/worker/session/agent.ts";
 import { createAgentMetrics } from "../../services/worker/session/agent-metrics.ts";
@@ -199,14 +200,14 @@ export function createFakeAgent({ leaveAtOnce = false }: { readonly leaveAtOnce?
       subscribers.add(onMessage);
       return () => subscribers.delete(onMessage);
     },
-    request: (subject, payload, timeoutMs) =>
+    request: (subject, payload, options) =>
       new Promise((resolve, reject) => {
         const kind = subject.endsWith(".next") ? "next" : subject.endsWith(".beat") ? "beat" : "report";
         const answered = connected ? coordinator.answer(kind, payload) : undefined;
         const held = kind === "beat" ? beatsHeld : undefined;
         if (answered?.fate === "deliver" && held === undefined) resolve(answered.reply);
         else if (answered?.fate === "deliver") void held?.then(() => resolve(answered.reply));
-        else clock.after(timeoutMs, () => reject(new FarmError("DEADLINE_PASSED")));
+        else clock.after(typeof options === "number" ? options : options.timeoutMs, () => reject(new FarmError("DEADLINE_PASSED")));
       }),
   };
   const agentMetrics = createAgentMetrics(metrics, clock);
@@ -234,6 +235,7 @@ export function createFakeAgent({ leaveAtOnce = false }: { readonly leaveAtOnce?
       retry: { firstMs: 100, mostMs: 1_000 },
     },
     metrics: agentMetrics,
+    tracer: noTracer,
     runtime,
     crash: () => undefined,
     attempt: {

@@ -66,6 +66,8 @@ export type TestRuntime = {
   readonly child: ChildProcess;
   readonly client: StageServiceClient;
   readonly folder: string;
+  /** What it wrote to stderr so far. */
+  log(): string;
   run(call: StageCall): Promise<StageAnswer>;
   stop(): Promise<void>;
 };
@@ -77,8 +79,11 @@ export async function startTestRuntime(settings: Readonly<Record<string, string>
   const { address } = await readyMessage(child);
   const client = connectClient(StageServiceClient, address, 16 * 1024 ** 2);
   let runs = 0;
+  let log = "";
+  child.stderr?.on("data", (chunk: Buffer) => (log += chunk.toString()));
   return {
     child,
+    log: () => log,
     client,
     folder,
     run: (call) => {
@@ -108,7 +113,7 @@ async function spawnRuntime(settings: Readonly<Record<string, string>>): Promise
   return spawn(process.execPath, ["services/worker/runtime/main.ts"], {
     cwd: projectRoot,
     env: environment,
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    stdio: ["ignore", "inherit", "pipe", "ipc"],
   });
 }
 

@@ -29,12 +29,13 @@ class Farm:
     `stub` has every method of FarmService, for what has no method here.
     """
 
-    def __init__(self, address: str, *, token: str | None = None, timeout: float = 30.0, patience: float = 120.0) -> None:
+    def __init__(self, address: str, *, token: str | None = None, timeout: float = 30.0, patience: float = 120.0, traceparent: str | None = None) -> None:
         """`timeout`: seconds for a call; `patience`: seconds for which transfers and watches wait for a farm that is away."""
         limits = [("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES), ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES)]
         self._channel = grpc.insecure_channel(address, options=limits)
         self.stub = farm_pb2_grpc.FarmServiceStub(self._channel)
-        self._metadata = () if token is None else (("authorization", f"Bearer {token}"),)
+        credentials = () if token is None else (("authorization", f"Bearer {token}"),)
+        self._metadata = credentials + (() if traceparent is None else (("traceparent", traceparent),))
         self._timeout = timeout
         self._patience = patience
 

@@ -8,7 +8,8 @@ import { batchOptionsOf, withBatchOptions } from "../batch/option.ts";
 import { renderBatch } from "../batch/run.ts";
 import type { CliContext } from "../context.ts";
 import type { ExitCode } from "../exit-codes.ts";
-import { withFarm } from "../farm-address.ts";
+import { underCommandSpan } from "../command-trace.ts";
+import { type FarmOptions, withFarm } from "../farm-address.ts";
 import { requireFile } from "../../client/upload.ts";
 import { renderAndPrint } from "../render/on-farm.ts";
 import { checkOptions, isMediaAddress, type RenderOptions } from "../render/render-options.ts";
@@ -70,13 +71,19 @@ export function renderCommand(context: CliContext, finish: Finish): Command {
 
 async function render(context: CliContext, given: RenderOptions, command: Command): Promise<ExitCode> {
   const batch = batchOptionsOf(command, given);
-  if (batch !== undefined) return renderBatch(context, batch);
+  if (batch !== undefined) return underCommandSpan(context, "render", (traceparent) => renderBatch(context, traced(batch, traceparent)));
   const options = await withSecret(given);
   checkOptions(options);
   await requireMedia("--image", options.image, options);
   for (const media of options.reference) await requireMedia("--reference", media, options);
   if (options.local === true) return renderLocally(context, options);
-  return withFarm(context, options, (client) => renderAndPrint(context, options, client));
+  return underCommandSpan(context, "render", (traceparent) =>
+    withFarm(context, traced(options, traceparent), (client) => renderAndPrint(context, traced(options, traceparent), client)),
+  );
+}
+
+function traced<O extends FarmOptions>(options: O, traceparent: string | undefined): O {
+  return traceparent === undefined ? options : { ...options, traceparent };
 }
 
 async function requireMedia(option: string, media: string, { local }: RenderOptions): Promise<void> {

@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { type Job, JobState } from "../../gen/proto/vapfarm/v1/farm.ts";
 import { FrameSelection } from "../../gen/proto/vapfarm/v1/stage.ts";
 import { hashFile } from "../../platform/artifacts/fetch.ts";
+import { parseTraceparent } from "../../platform/tracing/trace-context.ts";
 import type { CliContext } from "../context.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { renderOutputPath } from "./output-path.ts";
@@ -22,7 +23,9 @@ export async function renderOnFarm(context: CliContext, options: RenderOptions, 
   const { signal } = context.interrupts;
   const media = await uploadAll(context, options, client);
   const submitted = await client.submit(submitRequestToProto(requestOf(options, media)), { signal });
-  if (!asJson) context.output.note(`job ${submitted.jobId} on ${client.endpoint.address}`);
+  const { address, traceparent } = client.endpoint;
+  const trace = parseTraceparent(traceparent);
+  if (!asJson) context.output.note(`job ${submitted.jobId} on ${address}${trace === undefined ? "" : `, trace ${trace.traceId}`}`);
   if (options.detach === true) return reportOf(submitted, {});
   const outcome = await watchToEnd(context, { client, job: submitted, asJson });
   if (outcome.kind === "left") return undefined;

@@ -67,7 +67,7 @@ export function nextAskFromProto(request: NextRequest, pool: string): NextAsk {
     leaving: request.leaving,
     lostAttempts: request.lostAttempts
       .slice(0, mostLost)
-      .map((lost) => ({ attemptId: attemptId(lost.attemptId), logTail: tail(lost.logTail) })),
+      .map((lost) => ({ attemptId: attemptId(lost.attemptId), logTail: tailText(lost.logTail) })),
   };
 }
 
@@ -99,6 +99,7 @@ function workerFromProto(worker: WireWorker, pool: string): WorkerDescription {
     residentEngineDigests: worker.residentEngineDigests.map(clean),
     softwareVersion: clean(worker.softwareVersion),
     life: lifeFromProto(worker.life),
+    ...(quantity(worker.startupMs) > 0 ? { startupMs: quantity(worker.startupMs) } : {}),
   };
 }
 
@@ -124,7 +125,7 @@ function outcomeFromProto(outcome: WireReport["outcome"]): AttemptReport["outcom
   if (outcome.$case === "failure") {
     const { code, message, abandoned, badInputSha256, logTail } = outcome.value;
     const badInputs = badInputSha256.map(hash);
-    return { kind: "failure", code: clean(code), message: clean(message), abandoned, badInputs, logTail: tail(logTail) };
+    return { kind: "failure", code: clean(code), message: clean(message), abandoned, badInputs, logTail: tailText(logTail) };
   }
   const { outputs, provider, profile, warnings, score } = outcome.value;
   const read = score === undefined ? undefined : scoreFromProto(score);
@@ -197,7 +198,8 @@ function clean(text: string): string {
 }
 
 /** The end of it says why. */
-function tail(text: string): string {
+/** The end of a log, as the column takes it. */
+export function tailText(text: string): string {
   return text.replaceAll("\0", "").toWellFormed().slice(-maxTail).toWellFormed();
 }
 

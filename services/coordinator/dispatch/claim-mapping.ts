@@ -77,6 +77,7 @@ function claimToProto(claim: store.ClaimView): TaskClaim {
     expectedMs: claim.expectedMs,
     jobIds: [...claim.jobIds],
     isReserved: claim.isReserved ?? false,
+    traceparent: claim.traceparent ?? "",
   };
 }
 

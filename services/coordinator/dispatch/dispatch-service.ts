@@ -18,6 +18,8 @@ import {
 import type { Component } from "../../platform/lifecycle.ts";
 import type { Broker, Endpoint, RequestHandler } from "../../platform/nats/broker.ts";
 import { coordinatorGroup, type Subjects } from "../../platform/nats/subjects.ts";
+import { parseTraceparent, traceparentHeader } from "../../platform/tracing/trace-context.ts";
+import type { Tracer } from "../../platform/tracing/tracer.ts";
 import type {
   Aftermath,
   BeatAnswer,
@@ -43,6 +45,8 @@ export type DispatchOptions = {
   readonly onCommitted: (aftermaths: readonly Aftermath[]) => void;
   /** Told of each ask, for counting. */
   readonly observer: DispatchObserver;
+  /** Reports whose worker traces have spans of their commit. */
+  readonly tracer: Tracer;
 };
 
 /** One ask that is over. */
@@ -91,11 +95,11 @@ export function createDispatchService(options: DispatchOptions): Component {
 
 function endpointsOf(pool: string, options: DispatchOptions): readonly Endpoint[] {
   const answering = { ...options, batchers: batchersOf(options) };
-  const { subjects } = options;
+  const { subjects, observer, tracer } = options;
   const endpoint = (kind: "next" | "report" | "beat", answer: (payload: Uint8Array) => Promise<Reply>): Endpoint => ({
     name: `${kind}-${pool}`,
     subject: subjects[kind](pool),
-    handler: observed({ subject: kind, pool }, options.observer, answer),
+    handler: observed({ subject: kind, pool }, { observer, tracer }, answer),
   });
   return [
     endpoint("next", (payload) => answerNext(payload, pool, answering)),
@@ -109,19 +113,24 @@ type Reply = { readonly bytes: Uint8Array; readonly code: string; readonly isCan
 
 function observed(
   where: Pick<EndedAsk, "subject" | "pool">,
-  observer: Pick<DispatchObserver, "onAsk">,
+  { observer, tracer }: Pick<DispatchOptions, "observer" | "tracer">,
   answer: (payload: Uint8Array) => Promise<Reply>,
 ): RequestHandler {
-  return async (payload) => {
+  return async (payload, header) => {
     const begunAtMs = performance.now();
+    const parent = tracer.isOn ? parseTraceparent(header(traceparentHeader)) : undefined;
+    const span = tracer.begin("commit", { parent, kind: "server", attributes: { "vapfarm.pool": where.pool } });
     const end = (code: string, subject = where.subject): void =>
       observer.onAsk({ ...where, subject, code, seconds: (performance.now() - begunAtMs) / 1_000 });
     try {
       const { bytes, code, isCanary = false } = await answer(payload);
       end(code, isCanary ? "canary" : where.subject);
+      span.end();
       return bytes;
     } catch (thrown) {
-      end(toFarmError(thrown).code);
+      const { code } = toFarmError(thrown);
+      end(code);
+      span.end(code);
       throw thrown;
     }
   };

@@ -22,8 +22,8 @@ export type RelayOptions = {
   readonly maxAgeMs: number;
   /** Told how many rows a round found unsent. */
   readonly onUnsent: (rows: number) => void;
-  /** Told of each event whose copy is there. */
-  readonly onCopied: (kind: string) => void;
+  /** Told of events once they are copied and marked: each once, but for those of a relay that died in between, which nobody is told of. */
+  readonly onCopied: (events: readonly EventView[]) => void;
 };
 
 const pageSize = 500;
@@ -76,18 +76,22 @@ async function copyAll(copying: Copying, signal: AbortSignal): Promise<void> {
 }
 
 async function copyJob(copying: Copying, jobId: string, events: readonly EventView[]): Promise<void> {
-  let copied = 0;
+  const copied: EventView[] = [];
   try {
     for (const event of events.toSorted((left, right) => left.number - right.number)) {
       await copyEvent(copying, event);
-      copied = event.number;
+      copied.push(event);
     }
   } finally {
-    if (copied > 0) await copying.store.markEventsSent(jobId, copied);
+    const last = copied.at(-1);
+    if (last !== undefined) {
+      await copying.store.markEventsSent(jobId, last.number);
+      copying.onCopied(copied);
+    }
   }
 }
 
-async function copyEvent({ stream, copies, subjectOf, onCopied }: Copying, event: EventView): Promise<void> {
+async function copyEvent({ stream, copies, subjectOf }: Copying, event: EventView): Promise<void> {
   const subject = subjectOf(event.jobId);
   const payload = JobEvent.encode(eventToProto(event)).finish();
   for (;;) {
@@ -96,7 +100,6 @@ async function copyEvent({ stream, copies, subjectOf, onCopied }: Copying, event
     const outcome = await stream.append({ subject, payload, expectedSequence: copy.sequence });
     if (outcome.kind === "appended") {
       copies.set(subject, { sequence: outcome.sequence, number: event.number });
-      onCopied(event.kind);
       return;
     }
     copies.set(subject, await readCopy(stream, subject));

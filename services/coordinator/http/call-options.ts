@@ -6,6 +6,7 @@
 import type { IncomingMessage } from "node:http";
 import { FarmError } from "../../domain/errors.ts";
 import type { CallOptions } from "../../platform/grpc/client.ts";
+import { parseTraceparent, traceHeaders, traceparentHeader } from "../../platform/tracing/trace-context.ts";
 
 /** Name of the cookie that holds a visitor's token. */
 export const tokenCookie = "vapfarm_token";
@@ -17,11 +18,12 @@ const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 };
 /** The call's options, given the signal that aborts when the client goes; `X-Request-Timeout: 5s` sets the deadline. */
 export function callOptionsOf(request: IncomingMessage, signal: AbortSignal): CallOptions {
   const authorization = authorizationOf(request);
-  return {
-    deadlineMs: deadlineOf(request),
-    signal,
-    ...(authorization === undefined ? {} : { headers: { authorization } }),
-  };
+  const trace = traceHeaders(parseTraceparent(firstOf(request.headers[traceparentHeader])));
+  return { deadlineMs: deadlineOf(request), signal, headers: { ...trace, ...(authorization === undefined ? {} : { authorization }) } };
+}
+
+function firstOf(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === "string" ? value : value?.[0];
 }
 
 /** The authorization header, or for reading the cookie as one. */

@@ -46,7 +46,7 @@ import {
 
 /** What methods work with; each takes of it what it needs. */
 export type FarmServiceOptions = MethodOptions &
-  Pick<SubmitDependencies, "newJobId" | "drawSeed" | "checkWebhook"> & {
+  Pick<SubmitDependencies, "newJobId" | "drawSeed" | "checkWebhook" | "submitSpans"> & {
     readonly store: Store;
     readonly models: ServedModels;
     readonly metrics: MetricRepositories;

@@ -95,7 +95,10 @@ async function checkAndStore(dependencies: StartRunDependencies, start: Start): 
     const job = jobToStore(dependencies, jobRequestOf(request, key), { tenant, bodyDigest });
     const run = runToStore(request, parts);
     const renderTotal = run.rows.length * run.seeds;
-    const stored = settle(dependencies, await dependencies.store.submitManifest({ ...job, renderTotal, parts: () => file.parts(), run }));
+    const { store, submitSpans } = dependencies;
+    const submit = { jobId: job.jobId, renders: renderTotal, caller: call.trace, sinceMs: submitSpans.now() };
+    const manifest = { ...job, renderTotal, parts: () => file.parts(), run };
+    const stored = settle(dependencies, await submitSpans.around(submit, (kept) => store.submitManifest({ ...manifest, ...kept })));
     if (stored.kind === "invalid") throw refusalOf(stored.missing.map((missing) => missingUpload(missing, `renders[${missing.position}]`)));
     return await answer(dependencies, tenant, { runId: stored.job.jobId, existed: stored.kind === "repeated" });
   } finally {

@@ -12,6 +12,7 @@ import type { Aftermath, BooksStore, Full, JobStore, JobView, MissingUpload, Sub
 import { refuseSpent } from "./budgets.ts";
 import { type CheckDependencies, type CheckedRenders } from "./check-renders.ts";
 import type { Call } from "./method.ts";
+import type { SubmitSpans } from "../tracing/submit-span.ts";
 import { type JobToPlan, planJob, type PlanDependencies, type Body } from "./plan-job.ts";
 
 /** How long a full farm asks to be left alone: renders take minutes. */
@@ -23,6 +24,8 @@ export type SubmitDependencies = CheckDependencies &
     readonly store: Pick<JobStore, "submitJob" | "submitManifest" | "findSubmitted" | "getJob"> & Pick<BooksStore, "usedUpBudget">;
     /** Whether the operator allows to tell this address. */
     readonly checkWebhook: (url: string) => FieldViolation | undefined;
+    /** Spans of what is stored. */
+    readonly submitSpans: SubmitSpans;
     /** Called after the commit. */
     readonly onCommitted: (aftermath: Aftermath) => void;
     readonly now: () => Date;
@@ -65,6 +68,7 @@ export type Stored =
  * used up (BUDGET_USED_UP).
  */
 export async function store(dependencies: SubmitDependencies, toPlan: JobToPlan, call: Call): Promise<Stored> {
+  const sinceMs = dependencies.submitSpans.now();
   await refuseSpent(dependencies.store, call.caller.tenant);
   const job = await planJob(dependencies, toPlan, call);
   call.signal.throwIfAborted();
@@ -75,7 +79,8 @@ export async function store(dependencies: SubmitDependencies, toPlan: JobToPlan,
     committed.add(media.upload.sha256);
   }
   call.signal.throwIfAborted();
-  return settle(dependencies, await dependencies.store.submitJob(job));
+  const submit = { jobId: job.jobId, renders: job.renders.length, caller: call.trace, sinceMs };
+  return settle(dependencies, await dependencies.submitSpans.around(submit, (kept) => dependencies.store.submitJob({ ...job, ...kept })));
 }
 
 /** Tells others of what was stored; throws IDEMPOTENCY_CONFLICT and FARM_FULL. */

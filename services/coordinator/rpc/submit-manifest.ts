@@ -106,10 +106,10 @@ async function checkAndStore(dependencies: ManifestDependencies, receiving: Rece
   call.signal.throwIfAborted();
   const body = { tenant: call.caller.tenant, bodyDigest: stream.digest() };
   const job = jobToStore(dependencies, jobRequestFromProto(stream.header), body);
-  const stored = settle(
-    dependencies,
-    await dependencies.store.submitManifest({ ...job, renderTotal: renderCount, parts: () => file.parts() }),
-  );
+  const { store, submitSpans } = dependencies;
+  const submit = { jobId: job.jobId, renders: renderCount, caller: call.trace, sinceMs: submitSpans.now() };
+  const manifest = { ...job, renderTotal: renderCount, parts: () => file.parts() };
+  const stored = settle(dependencies, await submitSpans.around(submit, (kept) => store.submitManifest({ ...manifest, ...kept })));
   if (stored.kind === "invalid") return told(stored.missing.map(goneUpload));
   return SubmitManifestResponse.create({ job: jobToProto(stored.job), renderCount });
 }

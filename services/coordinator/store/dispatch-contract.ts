@@ -24,6 +24,8 @@ export type WorkerDescription = {
   readonly softwareVersion: string;
   /** Grows with each session of the worker; one that is not above the newest known is refused. */
   readonly life: number;
+  /** From its agent's start until it could work; absent: not told. */
+  readonly startupMs?: number | undefined;
 };
 
 export type ProducedArtifact = ArtifactView;
@@ -66,6 +68,14 @@ export type AttemptReport = {
 /** What a worker found of an attempt that an earlier life of it lost. */
 export type LostAttempt = { readonly attemptId: string; readonly logTail: string };
 
+/** Log tails of attempts that ended without a report. */
+export type TailStore = {
+  /** Of these attempts those that run, and those that ended badly and have no log. */
+  tailNeeds(attemptIds: readonly string[]): Promise<readonly { readonly attemptId: string; readonly isRunning: boolean }[]>;
+  /** Keeps the log with an attempt that ended badly and has none; undefined when it was not wanted. */
+  keepTail(attemptId: string, logTail: string): Promise<{ readonly worker: string } | undefined>;
+};
+
 export type NextAsk = {
   readonly sessionId: string;
   readonly sequence: number;
@@ -100,6 +110,8 @@ export type ClaimView = {
   readonly waitedMs: number;
   /** Not begun before the worker says so; until then it may be taken away. */
   readonly isReserved?: boolean | undefined;
+  /** The attempt's place in a trace; absent where the farm does not trace. */
+  readonly traceparent?: string;
 };
 
 export type ReportOutcome = {

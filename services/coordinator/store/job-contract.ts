@@ -45,6 +45,8 @@ export type JobToStore = {
   readonly deadline: Date | undefined;
   readonly reuse: Reuse;
   readonly webhook: WebhookTarget | undefined;
+  /** Where its caller stood in a trace of its own; absent where it said nothing, or the farm does not trace. */
+  readonly traceparent?: string;
 };
 
 export type SubmitJob = JobToStore & {

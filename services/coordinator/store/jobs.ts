@@ -3,10 +3,10 @@
  */
 import { FarmError } from "../../domain/errors.ts";
 import type { RenderSpec } from "../../domain/render-spec.ts";
-import { runStatement } from "../../platform/database/pool.ts";
+import { inTransaction, runStatement } from "../../platform/database/pool.ts";
 import { type EventRow, eventFromRow } from "./event-view.ts";
 import { getJob, getRender, listJobs, listRenders } from "./job-list.ts";
-import { callLongFunction } from "./long-call.ts";
+import { callLongFunction, callWithin } from "./long-call.ts";
 import { missingOfManifest, storeManifest } from "./manifests.ts";
 import { cancelStatement } from "./sql/cancel.ts";
 import { listEventsStatement } from "./sql/events.ts";
@@ -31,6 +31,7 @@ import type {
   UpdateOutcome,
 } from "./store-contract.ts";
 import { missingUploads, submitPayload } from "./submit-payload.ts";
+import { keepJobTrace } from "./traces.ts";
 
 /** Of one statement; the whole is repeated until none is left. */
 const mostCancelled = 5_000;
@@ -92,8 +93,14 @@ export function createJobs(context: StoreContext): JobStore {
 }
 
 async function submitJob(context: StoreContext, job: SubmitJob): Promise<SubmitOutcome> {
-  const values = [toPayload(submitPayload(job)), toPayload(context.settings.limits)];
-  return await outcomeOf(context, await callLongFunction<Submitted>(context.pool, submitStatement, values), (missing) => {
+  const { traceparent, ...asked } = job;
+  const values = [toPayload(submitPayload(asked)), toPayload(context.settings.limits)];
+  const submitted = await inTransaction(context.pool, async (connection) => {
+    const outcome = await callWithin<Submitted>(connection, submitStatement, values);
+    if (outcome.kind === "stored") await keepJobTrace(connection, job.jobId, traceparent);
+    return outcome;
+  });
+  return await outcomeOf(context, submitted, (missing) => {
     const renders = job.renders.map(({ render }, position) => ({ position, spec: render }));
     return Promise.resolve(missingUploads(renders, missing));
   });

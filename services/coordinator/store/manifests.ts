@@ -11,6 +11,7 @@ import { addRendersStatement, beginManifestStatement, finishManifestStatement } 
 import { type StoreContext, toPayload } from "./store-context.ts";
 import type { Aftermath, Full, Manifest, MissingUpload } from "./store-contract.ts";
 import { missingUploads } from "./submit-payload.ts";
+import { keepJobTrace } from "./traces.ts";
 
 type Begun = { readonly kind: "begun" } | { readonly kind: "repeated" | "conflict"; readonly jobId: string } | Full;
 type Finished =
@@ -30,7 +31,7 @@ export async function storeManifest({ pool, settings }: StoreContext, manifest: 
   });
 }
 
-async function storeWithin(connection: Connection, { parts, run, ...job }: Manifest, limits: string): Promise<ManifestStored> {
+async function storeWithin(connection: Connection, { parts, run, traceparent, ...job }: Manifest, limits: string): Promise<ManifestStored> {
   const begun = await callWithin<Begun>(connection, beginManifestStatement, [toPayload(job), limits]);
   if (begun.kind !== "begun") return begun;
   let first = 0;
@@ -40,6 +41,7 @@ async function storeWithin(connection: Connection, { parts, run, ...job }: Manif
     first += part.length;
   }
   const finished = await callWithin<Finished>(connection, finishManifestStatement, [job.jobId]);
+  if (finished.kind === "stored") await keepJobTrace(connection, job.jobId, traceparent);
   if (finished.kind === "stored" && run !== undefined) await callWithin(connection, storeRunStatement, [job.jobId, toPayload(run)]);
   return finished;
 }

@@ -6,7 +6,7 @@
 import type { BenchStore } from "./bench-contract.ts";
 import type { BooksStore } from "./books-contract.ts";
 import type { ControlStore } from "./control-contract.ts";
-import type { DispatchStore } from "./dispatch-contract.ts";
+import type { DispatchStore, TailStore } from "./dispatch-contract.ts";
 import type { DutyStore } from "./duty-contract.ts";
 import type { ExpansionStore } from "./expansion-contract.ts";
 import type { FailureStore, HealthStore } from "./health-contract.ts";
@@ -15,7 +15,9 @@ import type { MeasureStore } from "./measure-contract.ts";
 import type { MediaStore } from "./media-contract.ts";
 import type { ModelStore } from "./model-contract.ts";
 import type { OverviewStore } from "./overview-contract.ts";
+import type { ScalingStore } from "./scaling-contract.ts";
 import type { TenantStore } from "./tenant-contract.ts";
+import type { TraceStore } from "./trace-contract.ts";
 import type { PreemptionStore } from "./preemption-contract.ts";
 import type { WebhookStore } from "./webhook-contract.ts";
 
@@ -33,8 +35,10 @@ export type * from "./health-contract.ts";
 export type * from "./overview-contract.ts";
 export type * from "./control-contract.ts";
 export type * from "./tenant-contract.ts";
+export type * from "./trace-contract.ts";
 export type * from "./preemption-contract.ts";
 export type * from "./run-contract.ts";
+export type * from "./scaling-contract.ts";
 export type * from "./webhook-contract.ts";
 
 export type Store = JobStore &
@@ -52,4 +56,7 @@ export type Store = JobStore &
   BooksStore &
   BenchStore &
   MeasureStore &
+  ScalingStore &
+  TraceStore &
+  TailStore &
   WebhookStore & { close(): Promise<void> };

@@ -22,11 +22,14 @@ import { createModels } from "./models.ts";
 import { createOverview } from "./overview.ts";
 import { createPreemption } from "./preemption.ts";
 import { createRuns } from "./runs.ts";
+import { createScalingStore } from "./scaling.ts";
 import { claimFarmStatement } from "./sql/overview.ts";
 import type { Limits, OrderSettings, Retention, Room, StoreContext, StoreSettings } from "./store-context.ts";
 import type { Store } from "./store-contract.ts";
 import { createSuites } from "./suites.ts";
+import { createTails } from "./tails.ts";
 import { createTenants } from "./tenants.ts";
+import { createTraces } from "./traces.ts";
 import { createWebhooks } from "./webhooks.ts";
 
 export type StoreOptions = {
@@ -109,7 +112,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createSuites(context),
     ...createRuns(context),
     ...createBenchImports(context),
+    ...createScalingStore(context),
     ...createWebhooks(context),
+    ...createTraces(context),
+    ...createTails(context),
     async close() {
       await prisma.$disconnect();
       await Promise.all([...new Set([pool, beatPool])].map((open) => open.end()));

@@ -42,7 +42,7 @@ export function sharedTasks(renders: readonly Planned[]): SharedTasks {
 }
 
 /** A render is counted in the pool of its tasks. */
-export function submitPayload({ renders, ...job }: SubmitJob): object {
+export function submitPayload({ renders, ...job }: Omit<SubmitJob, "traceparent">): object {
   const { tasks, uploads, usesOf } = sharedTasks(renders);
   return {
     ...job,

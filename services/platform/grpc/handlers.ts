@@ -12,6 +12,7 @@ import type {
 } from "@grpc/grpc-js";
 import { once } from "node:events";
 import { FarmError } from "../../domain/errors.ts";
+import type { TraceContext } from "../tracing/trace-context.ts";
 import { allWellFormed, wellFormed } from "./malformed-request.ts";
 import { toServiceError } from "./status.ts";
 
@@ -22,6 +23,8 @@ export type CallContext = {
   /** First value of a metadata key, as text. */
   header(name: string): string | undefined;
   readonly peer: string;
+  /** Where the call stands in a trace, as what stands around its work says. */
+  readonly trace?: TraceContext | undefined;
 };
 
 type AnyCall = ServerUnaryCall<never, never> | ServerReadableStream<never, never> | ServerWritableStream<never, never>;
@@ -53,10 +56,13 @@ function hasPassed(call: Cancellable): boolean {
   return Number(call.getDeadline()) <= Date.now();
 }
 
-/** What stands around the work of each call, its reading included: it sees how the work ends and lets that through. */
-export type Around = <T>(work: () => Promise<T>) => Promise<T>;
+/**
+ * What stands around the work of each call, its reading included: it may add to what the handler knows of the call, sees how the work ends and
+ * lets that through.
+ */
+export type Around = <T>(context: CallContext, work: (context: CallContext) => Promise<T>) => Promise<T>;
 
-const nothingAround: Around = (work) => work();
+const nothingAround: Around = (context, work) => work(context);
 
 /** What is thrown at once rejects too. */
 async function settled<T>(work: () => Promise<T>): Promise<T> {
@@ -69,7 +75,7 @@ export function unary<Q, A>(
   around: Around = nothingAround,
 ): handleUnaryCall<Q, A> {
   return (call, callback) => {
-    settled(() => around(async () => handler(wellFormed(call.request), contextOf(call)))).then(
+    settled(() => around(contextOf(call), async (context) => handler(wellFormed(call.request), context))).then(
       (answer) => callback(null, answer),
       (thrown: unknown) => callback(toServiceError(thrown)),
     );
@@ -96,12 +102,12 @@ export function serverStream<Q, A>(
 ): handleServerStreamingCall<Q, A> {
   return (call) => {
     const context = contextOf(call);
-    const work = async (): Promise<void> => {
-      await writeAll(call, handler(wellFormed(call.request), context), context.signal);
+    const work = async (known: CallContext): Promise<void> => {
+      await writeAll(call, handler(wellFormed(call.request), known), context.signal);
       // Whoever stands around hears that the caller went; nobody else does.
       context.signal.throwIfAborted();
     };
-    settled(() => around(work)).then(
+    settled(() => around(context, work)).then(
       () => call.end(),
       (thrown: unknown) => {
         if (context.signal.aborted) call.end();
@@ -129,7 +135,7 @@ export function clientStream<Q, A>(
   around: Around = nothingAround,
 ): handleClientStreamingCall<Q, A> {
   return (call, callback) => {
-    around(() => handler(allWellFormed(call as AsyncIterable<Q>), contextOf(call))).then(
+    around(contextOf(call), (context) => handler(allWellFormed(call as AsyncIterable<Q>), context)).then(
       (answer) => callback(null, answer),
       (thrown: unknown) => callback(toServiceError(thrown)),
     );

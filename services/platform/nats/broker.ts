@@ -5,7 +5,7 @@
  * never retries by itself; a publish while cut off is dropped, not stored up.
  */
 import { connect } from "@nats-io/transport-node";
-import { type Msg, type NatsConnection, RequestError, type Subscription, TimeoutError } from "@nats-io/nats-core";
+import { headers, type Msg, type MsgHdrs, type NatsConnection, RequestError, type Subscription, TimeoutError } from "@nats-io/nats-core";
 import { Svcm } from "@nats-io/services";
 import { FarmError } from "../../domain/errors.ts";
 import type { Logger } from "../logging.ts";
@@ -21,13 +21,19 @@ export type BrokerOptions = {
   readonly logger: Logger;
 };
 
-export type RequestHandler = (payload: Uint8Array) => Promise<Uint8Array>;
+/** First value of a header; undefined where there is none. */
+export type HeaderOf = (name: string) => string | undefined;
+
+export type RequestHandler = (payload: Uint8Array, header: HeaderOf) => Promise<Uint8Array>;
+
+/** How long the reply is waited for, in ms, and what goes beside the payload. */
+export type RequestOptions = number | { readonly timeoutMs: number; readonly headers: Readonly<Record<string, string>> };
 
 export type Endpoint = { readonly name: string; readonly subject: string; readonly handler: RequestHandler };
 
 export type Broker = {
   /** One reply, or BROKER_UNAVAILABLE, COORDINATOR_UNAVAILABLE (nobody listens) or DEADLINE_PASSED. */
-  request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
+  request(subject: string, payload: Uint8Array, options: RequestOptions): Promise<Uint8Array>;
   /** Answers as a member of a discoverable NATS service group; the returned function ends it after what it began. */
   serve(
     service: { readonly name: string; readonly version: string; readonly group: string },
@@ -55,7 +61,7 @@ export async function connectBroker(options: BrokerOptions): Promise<Broker> {
   const connection = await open(options);
   const watch = watchStatus(connection, options.logger);
   return {
-    request: (subject, payload, timeoutMs) => request(connection, { subject, payload, timeoutMs }),
+    request: (subject, payload, options) => request(connection, { subject, payload, ...requestOptions(options) }),
     serve: (service, endpoints) => serve(connection, service, { endpoints, logger: options.logger }),
     publish: (subject, payload) => {
       if (watch.isConnected()) connection.publish(subject, payload);
@@ -114,12 +120,21 @@ function watchStatus(connection: NatsConnection, logger: Logger): StatusWatch {
   };
 }
 
-async function request(
-  connection: NatsConnection,
-  call: { readonly subject: string; readonly payload: Uint8Array; readonly timeoutMs: number },
-): Promise<Uint8Array> {
+type Request = { readonly subject: string; readonly payload: Uint8Array; readonly timeoutMs: number; readonly headers?: MsgHdrs };
+
+function requestOptions(options: RequestOptions): Pick<Request, "timeoutMs" | "headers"> {
+  if (typeof options === "number") return { timeoutMs: options };
+  const named = Object.entries(options.headers);
+  if (named.length === 0) return { timeoutMs: options.timeoutMs };
+  const all = headers();
+  for (const [name, value] of named) all.set(name, value);
+  return { timeoutMs: options.timeoutMs, headers: all };
+}
+
+async function request(connection: NatsConnection, call: Request): Promise<Uint8Array> {
   try {
-    const reply = await connection.request(call.subject, call.payload, { timeout: call.timeoutMs });
+    const beside = call.headers === undefined ? {} : { headers: call.headers };
+    const reply = await connection.request(call.subject, call.payload, { timeout: call.timeoutMs, ...beside });
     return reply.data;
   } catch (thrown) {
     if (thrown instanceof RequestError && thrown.isNoResponders()) {
@@ -161,7 +176,7 @@ async function serve(
 
 async function answer(endpoint: Endpoint, message: Msg, logger: Logger): Promise<void> {
   try {
-    message.respond(await endpoint.handler(message.data));
+    message.respond(await endpoint.handler(message.data, (name) => message.headers?.get(name) || undefined));
   } catch (thrown) {
     // No reply: the asker's deadline passes and it sends the same sequence again.
     logger.error({ err: thrown, endpoint: endpoint.name }, "a request failed");

@@ -5,9 +5,9 @@
  * expected last sequence; a publish that finds another is refused, not stored. The stream's metadata says which epoch of
  * the farm it copies: after a restore the log has other events under the same numbers.
  */
-import { jetstream, JetStreamApiError, jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
-import { toFarmError } from "../../domain/errors.ts";
+import { jetstream, jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 import type { Broker } from "./broker.ts";
+import { expected, noMessageFound, streamNotFound, unavailable } from "./jetstream-calls.ts";
 
 export type AppendOutcome = { readonly kind: "appended"; readonly sequence: number } | { readonly kind: "other_sequence" };
 
@@ -24,9 +24,7 @@ const epochName = "vapfarm_epoch";
 /** Of a stream that does not say: it was made before farms were recovered. */
 const firstEpoch = "1";
 
-const streamNotFound = 10059;
 const wrongLastSequence = 10071;
-const noMessageFound = 10037;
 
 /** Opens the stream of a farm; every failure but the expected ones is BROKER_UNAVAILABLE. */
 export async function openEventStream(broker: Broker, stream: { readonly name: string; readonly subjects: string }): Promise<EventStream> {
@@ -66,22 +64,4 @@ export async function openEventStream(broker: Broker, stream: { readonly name: s
       return ack === undefined ? { kind: "other_sequence" } : { kind: "appended", sequence: ack.seq };
     },
   };
-}
-
-async function unavailable<T>(promise: Promise<T>): Promise<T> {
-  try {
-    return await promise;
-  } catch (thrown) {
-    throw toFarmError(thrown, "BROKER_UNAVAILABLE");
-  }
-}
-
-/** The outcome, or undefined for one API error that the caller expects. */
-async function expected<T>(promise: Promise<T>, errorCode: number): Promise<T | undefined> {
-  try {
-    return await promise;
-  } catch (thrown) {
-    if (thrown instanceof JetStreamApiError && thrown.code === errorCode) return undefined;
-    throw toFarmError(thrown, "BROKER_UNAVAILABLE");
-  }
 }

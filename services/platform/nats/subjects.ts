@@ -10,6 +10,7 @@
  * | vf.<farm>.progress.<job id>    | ProgressMessage                      | publish, may be lost              |
  * | vf.<farm>.hint.<job id>        | nothing                              | publish: the job has new events   |
  * | vf.<farm>.events.<job id>      | JobEvent                             | JetStream, copy of the event rows |
+ * | vf.<farm>.tail.<attempt id>    | LostAttempt                          | JetStream, the newest is kept     |
  */
 import { FarmError } from "../../domain/errors.ts";
 
@@ -24,6 +25,10 @@ export type Subjects = {
   /** Name of the stream that holds the copy of the event log. */
   readonly eventStream: string;
   readonly allEvents: string;
+  /** The last log lines of an attempt that runs; "*" for those of all. */
+  readonly tail: (attemptId: string) => string;
+  /** Name of the stream that holds the newest of each. */
+  readonly tailStream: string;
 };
 
 /** Queue group in which all coordinators answer. */
@@ -50,5 +55,7 @@ export function subjectsOf(farm: string): Subjects {
     events: (jobId) => `${root}.events.${subjectToken(jobId)}`,
     eventStream: `VF_${farm}_EVENTS`,
     allEvents: `${root}.events.*`,
+    tail: (attemptId) => `${root}.tail.${attemptId === "*" ? "*" : subjectToken(attemptId)}`,
+    tailStream: `VF_${farm}_TAILS`,
   };
 }

@@ -8,9 +8,11 @@ import { openJournal } from "../../platform/journal.ts";
 import { type Component, sequence } from "../../platform/lifecycle.ts";
 import type { Logger } from "../../platform/logging.ts";
 import { installedOnnxruntimeVersion, runtimeProfile } from "../../platform/profile.ts";
+import { createTracer } from "../../platform/tracing/create-tracer.ts";
 import type { RuntimeConfig } from "./config.ts";
 import { journaledInference, type RunLine } from "./run-journal.ts";
 import { createStageService, type RuntimeIdentity } from "./stage-service.ts";
+import { tracedInference } from "./traced-inference.ts";
 import { createInferenceClient, type InferenceClient } from "./thread/inference-client.ts";
 
 export type RuntimeApp = Component & { address(): string };
@@ -28,8 +30,10 @@ const drainMs = 500;
 /** Nothing runs before `start`. */
 export function createRuntimeApp(config: RuntimeConfig, options: RuntimeAppOptions): RuntimeApp {
   const identity = identityOf(config, options.processId);
-  const inference = journaled(createInferenceClient(config.inference, options.onDeath), config, options);
-  const implementation = createStageService({ identity, inference, logger: options.logger });
+  const { logger } = options;
+  const tracer = createTracer({ config: config.tracing, service: "runtime", logger, onDropped: () => undefined });
+  const inference = tracedInference(journaled(createInferenceClient(config.inference, options.onDeath), config, options), tracer);
+  const implementation = createStageService({ identity, inference, logger });
   const server = createGrpcServer({
     address: config.address,
     services: [{ name: "vapfarm.v1.StageService", definition: StageServiceService, implementation }],
@@ -37,7 +41,7 @@ export function createRuntimeApp(config: RuntimeConfig, options: RuntimeAppOptio
     reflection: undefined,
     drainMs,
   });
-  return { ...sequence([inference, server]), address: () => server.address() };
+  return { ...sequence([tracer, inference, server]), address: () => server.address() };
 }
 
 function journaled(inference: InferenceClient, { journalFolder: folder }: RuntimeConfig, options: RuntimeAppOptions): InferenceClient {

@@ -4,6 +4,7 @@
 import { isAbsolute } from "node:path";
 import { z } from "zod";
 import { type Environment, parseConfig, positiveInteger } from "../../platform/config.ts";
+import { type TracingConfig, tracingOf, tracingSettings } from "../../platform/tracing/settings.ts";
 import { type MediaLimits, mediaLimitsOf, mediaSettings } from "../../platform/media/limits.ts";
 
 const providerList = z
@@ -30,6 +31,7 @@ export const runtimeSettings = z.object({
   VAPFARM_CACHE: z.string().min(1).optional(),
   PATH: z.string().optional(),
   ...mediaSettings,
+  ...tracingSettings,
   VAPFARM_LOG_LEVEL: z.enum(levels).default("info"),
 });
 
@@ -55,6 +57,7 @@ export type RuntimeConfig = {
   readonly logLevel: (typeof levels)[number];
   /** Folder of journals; undefined: none is kept. */
   readonly journalFolder: string | undefined;
+  readonly tracing: TracingConfig;
   readonly inference: InferenceConfig;
 };
 
@@ -66,6 +69,7 @@ export function readRuntimeConfig(environment: Environment, defaultCacheFolder: 
     architecture: settings.VAPFARM_RUNTIME_ARCHITECTURE,
     logLevel: settings.VAPFARM_LOG_LEVEL,
     journalFolder: settings.VAPFARM_RUN_JOURNAL,
+    tracing: tracingOf(settings),
     inference: {
       providers: settings.VAPFARM_RUNTIME_PROVIDERS,
       threads: settings.VAPFARM_RUNTIME_THREADS,

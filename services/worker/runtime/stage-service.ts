@@ -7,7 +7,8 @@ import { type CallContext, serverStream, unary } from "../../platform/grpc/handl
 import type { Logger } from "../../platform/logging.ts";
 import { type StageCheckpoint, type StageProgress, type StageResult, type StageRun, stageRunFromProto } from "./stage-run.ts";
 import { scoreToProto } from "./score-mapping.ts";
-import type { InferenceClient } from "./thread/inference-client.ts";
+import { parseTraceparent, traceparentHeader } from "../../platform/tracing/trace-context.ts";
+import type { ClientRunOptions, InferenceClient } from "./thread/inference-client.ts";
 
 /** What this runtime is, the same for its whole life. */
 export type RuntimeIdentity = {
@@ -45,12 +46,13 @@ function describe(identity: RuntimeIdentity, inference: InferenceClient): wire.D
 
 async function* runStage(
   request: wire.RunStageRequest,
-  { signal }: CallContext,
+  context: CallContext,
   { identity, inference, logger }: StageServiceOptions,
 ): AsyncGenerator<wire.RunStageResponse> {
   const left = new AbortController();
   const events = new EventQueue();
-  events.follow(inference, stageRunFromProto(request), AbortSignal.any([signal, left.signal]));
+  const trace = parseTraceparent(context.header(traceparentHeader));
+  events.follow(inference, stageRunFromProto(request), { signal: AbortSignal.any([context.signal, left.signal]), trace });
   try {
     for await (const event of events) {
       yield eventToProto(event, identity);
@@ -58,7 +60,8 @@ async function* runStage(
   } catch (thrown) {
     // The last lines of the log are told of an attempt that failed.
     const error = toFarmError(thrown);
-    if (error.code !== "STAGE_CANCELLED") logger.error({ err: error, code: error.code, runId: request.runId }, "a run failed");
+    if (error.code !== "STAGE_CANCELLED")
+      logger.error({ ...request.logLabels, err: error, code: error.code, runId: request.runId }, "a run failed");
     throw thrown;
   } finally {
     left.abort();
@@ -80,7 +83,7 @@ class EventQueue implements AsyncIterable<RunEvent> {
   #counter = 0;
   #wake: () => void = () => undefined;
 
-  follow(inference: InferenceClient, run: StageRun, signal: AbortSignal): void {
+  follow(inference: InferenceClient, run: StageRun, call: Pick<ClientRunOptions, "signal" | "trace">): void {
     const onProgress = (progress: StageProgress): void => {
       this.#counter += 1;
       this.#push({ kind: "progress", progress, counter: this.#counter });
@@ -88,7 +91,7 @@ class EventQueue implements AsyncIterable<RunEvent> {
     const onStarted = (idleMs: number | undefined): void => this.#push({ kind: "started", idleMs });
     const onCheckpoint = (checkpoint: StageCheckpoint): void => this.#push({ kind: "checkpoint", checkpoint });
     const onComputed = (): void => this.#push({ kind: "computed" });
-    inference.run(run, { signal, onStarted, onProgress, onCheckpoint, onComputed }).then(
+    inference.run(run, { ...call, onStarted, onProgress, onCheckpoint, onComputed }).then(
       (result) => {
         this.#isOver = true;
         this.#push({ kind: "result", result });

@@ -6,6 +6,7 @@ import type { AgentPorts } from "./agent-ports.ts";
 import { type Estimate, withSample } from "./ahead.ts";
 import type { CheckpointEvent } from "./attempt-ports.ts";
 import type { StopReason } from "./attempt-words.ts";
+import { labelsOf } from "./claim-labels.ts";
 import { createIdleGap, type IdleGap } from "./idle-gap.ts";
 
 /** Sums over the agent's life. */
@@ -47,7 +48,7 @@ export class AgentBooks {
     this.gap.nothingToDo();
   }
 
-  onCheckpoint({ attemptId, stage }: TaskClaim, event: CheckpointEvent): void {
+  onCheckpoint(claim: TaskClaim, event: CheckpointEvent): void {
     const { metrics, logger } = this.ports;
     if (event.kind === "written") {
       metrics.checkpointSeconds(event.tookMs / 1000);
@@ -56,15 +57,15 @@ export class AgentBooks {
     metrics.checkpointEnded(event.kind);
     if (event.kind !== "failed") return;
     const { step, error } = event;
-    logger.warn({ attemptId, stage, step, code: error.code }, `a checkpoint was not kept, the run goes on: ${error.message}`);
+    logger.warn({ ...wordsOf(claim), step, code: error.code }, `a checkpoint was not kept, the run goes on: ${error.message}`);
   }
 
   /** What was reserved and never began is no run. */
-  onUnbegun({ attemptId, stage }: TaskClaim, ended: { readonly report: AttemptReport; readonly stopped: StopReason | undefined }): void {
+  onUnbegun(claim: TaskClaim, ended: { readonly report: AttemptReport; readonly stopped: StopReason | undefined }): void {
     const outcome = reservationOutcome(ended.stopped);
     this.ports.metrics.reservationEnded(outcome);
     const failure = ended.report.outcome?.$case === "failure" ? ended.report.outcome.value : undefined;
-    this.ports.logger.info({ attemptId, stage, outcome }, `a reservation did not begin: ${failure?.message ?? ""}`);
+    this.ports.logger.info({ ...wordsOf(claim), outcome }, `a reservation did not begin: ${failure?.message ?? ""}`);
   }
 
   /** Counts until the device takes another run: a cancelled one may hold it for a while, and a runtime that was killed is started anew. */
@@ -75,30 +76,35 @@ export class AgentBooks {
   }
 
   onEnded(claim: TaskClaim, report: AttemptReport): void {
-    const { attemptId, stage } = claim;
+    const { stage } = claim;
     const { metrics, logger } = this.ports;
     this.deviceMs += report.deviceMs;
     if (report.outcome?.$case === "success") {
       this.runsSucceeded += 1n;
       metrics.stageSeconds(stage, report.computeMs / 1000);
-      logger.info({ attemptId, stage, computeMs: report.computeMs }, "done");
+      logger.info({ ...wordsOf(claim), computeMs: report.computeMs }, "done");
       return;
     }
     this.runsFailed += 1n;
     const failure = report.outcome?.value;
     logger.warn(
-      { attemptId, stage, code: failure?.code, abandoned: failure?.abandoned },
+      { ...wordsOf(claim), code: failure?.code, abandoned: failure?.abandoned },
       `ended without a result: ${failure?.message ?? ""}`,
     );
   }
 
-  onAnswered({ attemptId, stage }: TaskClaim, answered: { readonly report: AttemptReport; readonly superseded: boolean }): void {
+  onAnswered(claim: TaskClaim, answered: { readonly report: AttemptReport; readonly superseded: boolean }): void {
     const { metrics, logger } = this.ports;
-    metrics.attemptEnded(stage, answered.superseded ? "superseded" : outcomeName(answered.report));
+    metrics.attemptEnded(claim.stage, answered.superseded ? "superseded" : outcomeName(answered.report));
     if (!answered.superseded) return;
     metrics.leaseLost(1);
-    logger.warn({ attemptId, stage }, "another attempt is current; this one's result was dropped");
+    logger.warn(wordsOf(claim), "another attempt is current; this one's result was dropped");
   }
+}
+
+/** What every line about an attempt says. */
+function wordsOf(claim: TaskClaim): Readonly<Record<string, string>> {
+  return { ...labelsOf(claim), stage: claim.stage };
 }
 
 function reservationOutcome(stopped: StopReason | undefined): "revoked" | "given_back" | "failed" {

@@ -5,6 +5,7 @@ import type { LostAttempt, WorkerDescription } from "../../gen/proto/vapfarm/v1/
 import type { Journal } from "../../platform/journal.ts";
 import type { Logger } from "../../platform/logging.ts";
 import type { Subjects } from "../../platform/nats/subjects.ts";
+import type { Tracer } from "../../platform/tracing/tracer.ts";
 import type { AgentMetrics } from "./agent-metrics.ts";
 import type { AttemptPorts, RuntimePort } from "./attempt-ports.ts";
 import type { BackOff } from "./back-off.ts";
@@ -59,6 +60,7 @@ export type AgentPorts = {
   readonly workerName: string;
   readonly timings: AgentTimings;
   readonly metrics: AgentMetrics;
+  readonly tracer: Tracer;
   readonly runtime: SupervisedRuntime;
   readonly crash: WorkerCrash;
   readonly attempt: Pick<AttemptPorts, "transfer" | "modelFolder" | "limits" | "checkpoints">;

@@ -18,8 +18,10 @@ import type { Component } from "../../platform/lifecycle.ts";
 import type { AgentPorts } from "./agent-ports.ts";
 import { AgentBooks } from "./agent-books.ts";
 import { AttemptBook } from "./attempt-book.ts";
+import { ReportSpans, spansOf } from "./attempt-spans.ts";
 import { type Attempt, startAttempt } from "./attempt.ts";
 import { type Beats, createBeats } from "./beats.ts";
+import { labelsOf } from "./claim-labels.ts";
 import { settledWithin } from "./clock.ts";
 import { Conversation } from "./conversation.ts";
 import { drainTimes } from "./drain.ts";
@@ -52,6 +54,7 @@ class WorkerAgent {
   private readonly beats: Beats;
   private readonly conversation: Conversation;
   private readonly progress: LiveProgress;
+  private readonly reportSpans = new ReportSpans();
   private readonly stopped = new AbortController();
   private readonly loops: Promise<void>[] = [];
   private readonly cleanups: (() => void)[] = [];
@@ -138,10 +141,10 @@ class WorkerAgent {
   private onClaim(claim: TaskClaim, session: Session): void {
     const { attemptId, stage } = claim;
     if (this.attempts.has(attemptId)) return;
-    const { clock, runtime, crash, attempt: rest, logger } = this.ports;
+    const { clock, runtime, crash, attempt: rest, logger, tracer } = this.ports;
     crash("claimed");
     const { isReserved } = claim;
-    logger.info({ attemptId, stage, taskId: claim.taskId.toString(), attempt: claim.attemptNumber, isReserved }, "claimed");
+    logger.info({ ...labelsOf(claim), stage, attempt: claim.attemptNumber, isReserved }, "claimed");
     this.ports.journal.write(claimedLine(claim, session));
     const run = createRunBooks(claim, this.ports.metrics);
     const attempt = startAttempt(claim, {
@@ -149,6 +152,7 @@ class WorkerAgent {
       clock,
       runtime,
       crash,
+      span: spansOf(tracer, claim),
       announce: (id, artifacts, signal) => this.beats.announce(id, artifacts, signal),
       tell: (id, checkpoint, signal) => this.beats.tell(id, checkpoint, signal),
       onCheckpoint: (event) => this.books.onCheckpoint(claim, event),
@@ -188,6 +192,7 @@ class WorkerAgent {
 
   private onEnded(attempt: Attempt, report: AttemptReport): void {
     const { claim } = attempt;
+    this.reportSpans.begin(report, spansOf(this.ports.tracer, claim));
     if (claim.isReserved && !attempt.hasBegun()) this.books.onUnbegun(claim, { report, stopped: attempt.stopReason() });
     else this.books.onEnded(claim, report);
   }
@@ -198,6 +203,7 @@ class WorkerAgent {
       const outcome = outcomes.find(({ attemptId }) => attemptId === report.attemptId);
       this.ports.journal.write(answeredLine(report, outcome));
       const superseded = outcome?.disposition === AttemptReportDisposition.ATTEMPT_REPORT_DISPOSITION_SUPERSEDED;
+      this.reportSpans.end(report, superseded);
       const claim = this.attempts.find(report.attemptId)?.claim;
       if (claim !== undefined) this.books.onAnswered(claim, { report, superseded });
     }
@@ -294,6 +300,7 @@ class WorkerAgent {
       worker,
       fetchEstimate: () => this.books.fetchEstimate(),
       lostAttempts: this.ports.lostAttempts ?? [],
+      headersOf: (reports) => this.reportSpans.headersOf(reports),
       runtimeReady: () => runtime.isReady(),
       onClaim: (claim, session) => this.onClaim(claim, session),
       onLevels: (levels) => this.onLevels(levels),

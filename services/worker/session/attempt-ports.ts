@@ -12,6 +12,8 @@ import type {
   StageProgress,
   StageResult,
 } from "../../gen/proto/vapfarm/v1/stage.ts";
+import type { TraceContext } from "../../platform/tracing/trace-context.ts";
+import type { SpanOf } from "./attempt-spans.ts";
 import type { StopReason } from "./attempt-words.ts";
 import type { Clock } from "./clock.ts";
 import type { WorkerCrash } from "./crash-points.ts";
@@ -27,6 +29,8 @@ export type RunOptions = {
   readonly onProgress: (progress: StageProgress) => void;
   /** Its file is the caller's from then on. */
   readonly onCheckpoint: (checkpoint: StageCheckpoint) => void;
+  /** What the runtime's spans hang below. */
+  readonly trace?: TraceContext | undefined;
   /** The device is free; the outputs are still being written. */
   readonly onComputed: () => void;
   /** After an abort, how long the runtime may take to come free before it is killed. */
@@ -106,5 +110,7 @@ export type AttemptPorts = {
   /** Called when it is first told to stop while it has the device, or is about to. */
   readonly onStop: (reason: StopReason) => void;
   readonly limits: AttemptLimits;
+  /** Begins a span of the attempt. */
+  readonly span: SpanOf;
   readonly crash: WorkerCrash;
 };

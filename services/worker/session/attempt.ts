@@ -9,10 +9,12 @@ import type { AttemptReport, TaskClaim } from "../../gen/proto/vapfarm/v1/dispat
 import type { RunStageRequest, StageInput, StageResult } from "../../gen/proto/vapfarm/v1/stage.ts";
 import { FarmError } from "../../domain/errors.ts";
 import { hasCheckpoints } from "../../domain/vap/checkpoint-pace.ts";
+import { type OpenSpan, withSpan } from "../../platform/tracing/tracer.ts";
 import { failureReport, successReport } from "./attempt-report.ts";
 import type { AttemptPorts, ProducedFile, Workspace } from "./attempt-ports.ts";
 import { type AttemptLevelName, type AttemptPhase, keptBy, type StopReason } from "./attempt-words.ts";
 import { type CheckpointKeeper, createCheckpointKeeper } from "./checkpoint-keeper.ts";
+import { labelsOf } from "./claim-labels.ts";
 import { settledWithin } from "./clock.ts";
 import { DeviceRun } from "./device-run.ts";
 import { responseTo } from "./level-response.ts";
@@ -224,7 +226,7 @@ class AttemptRun {
     const { clock, limits } = this.ports;
     const startedAtMs = clock.nowMs();
     const limit = { clock, ms: limits.fetchMs, signal: this.stopping.signal, what: "fetching the inputs" };
-    const inputs = await withinLimit(limit, (signal) => workspace.fetch(this.claim.inputs, signal));
+    const inputs = await this.under("fetch", () => withinLimit(limit, (signal) => workspace.fetch(this.claim.inputs, signal)));
     const fetchMs = clock.nowMs() - startedAtMs;
     this.times = { ...this.times, fetchMs };
     this.ports.onFetched(fetchMs);
@@ -233,8 +235,9 @@ class AttemptRun {
 
   private async compute(workspace: Workspace, inputs: StageInput[]): Promise<StageResult> {
     if (!this.device.hasSlot) this.setTimer(this.ports.limits.reservedMs, () => this.giveBack("slot_not_free"));
-    await this.device.untilAdmitted();
-    const result = await this.device.run(this.requestFor(workspace, inputs));
+    await this.under("slot", () => this.device.untilAdmitted());
+    const request = this.requestFor(workspace, inputs);
+    const result = await this.under("compute", ({ context }) => this.device.run(request, context));
     const { loadMs, computeMs, deviceMs } = result;
     this.times = { ...this.times, loadMs, computeMs };
     this.deviceMs = deviceMs;
@@ -269,19 +272,25 @@ class AttemptRun {
     const { everySteps, everyMs, mostShare } = this.ports.checkpoints;
     const checkpoints = { everySteps, everyMs: BigInt(everyMs), mostShare };
     const { outputFolder } = workspace;
-    return { runId: attemptId, modelFolder, engineDigests, parameters, inputs, outputFolder, checkpoints, mayWait: true };
+    const logLabels = labelsOf(this.claim);
+    return { runId: attemptId, modelFolder, engineDigests, parameters, inputs, outputFolder, checkpoints, mayWait: true, logLabels };
   }
 
   private finish(workspace: Workspace, result: StageResult): Promise<readonly ProducedFile[]> {
     const { clock, limits, announce } = this.ports;
     this.cancelTimer();
     const limit = { clock, ms: limits.uploadMs, signal: this.stopping.signal, what: "storing the outputs" };
-    return withinLimit(limit, async (signal) => {
+    const store = async (signal: AbortSignal): Promise<readonly ProducedFile[]> => {
       const files = await workspace.hash(result.outputs, signal);
       const artifacts = files.map(({ artifact }) => artifact);
       await announce(this.claim.attemptId, artifacts, signal);
       await workspace.put(files, signal);
       return files;
-    });
+    };
+    return this.under("store", () => withinLimit(limit, store));
+  }
+
+  private under<T>(name: string, work: (span: OpenSpan) => Promise<T>): Promise<T> {
+    return withSpan(this.ports.span(name), work);
   }
 }

@@ -38,6 +38,8 @@ export type ConversationPorts = {
   readonly fetchEstimate: () => Estimate | undefined;
   /** Named until a `next` is answered. */
   readonly lostAttempts: readonly LostAttempt[];
+  /** Headers of a request that carries these reports. */
+  readonly headersOf: (reports: readonly AttemptReport[]) => Readonly<Record<string, string>>;
   readonly runtimeReady: () => boolean;
   readonly onClaim: (claim: NonNullable<NextAnswer["claim"]>, session: Session) => void;
   readonly onLevels: (levels: NextAnswer["levels"]) => void;
@@ -147,7 +149,7 @@ export class Conversation {
     const said = { worker: described, heldAttemptIds, freeSlots, aheadSlots, reports: [...asked.reports], leaving };
     const request = { header: asked.session.nextHeader(), ...said, lostAttempts: [...this.lost] };
     const payload = NextRequest.encode(request).finish();
-    const answered = await this.ask({ subject: subjects.next, payload, read: readNext }, asked.session, signal);
+    const answered = await this.ask({ subject: subjects.next, payload, read: readNext }, asked, signal);
     if (answered === undefined || this.refused(answered.answer, asked.session)) return;
     asked.session.renew(answered.answer.answer, answered.sentAtMs);
     this.askEstimate = withSample(this.askEstimate, edge.clock.nowMs() - answered.sentAtMs);
@@ -161,7 +163,7 @@ export class Conversation {
     const { book, session, subjects, pool } = this.ports;
     const asked = { session: session(), reports: book.waitingReports() };
     const payload = ReportRequest.encode({ header: asked.session.nextHeader(), pool, reports: [...asked.reports] }).finish();
-    const answered = await this.ask({ subject: subjects.report, payload, read: readReport }, asked.session, signal);
+    const answered = await this.ask({ subject: subjects.report, payload, read: readReport }, asked, signal);
     if (answered === undefined || this.refused(answered.answer, asked.session)) return;
     this.ports.onOutcomes(answered.answer.answer.reportOutcomes, asked.reports);
   }
@@ -176,7 +178,7 @@ export class Conversation {
   /** Sends until answered; undefined when the agent stops or the session ended meanwhile. */
   private async ask<A extends NextAnswer | ReportAnswer>(
     request: { readonly subject: string; readonly payload: Uint8Array; readonly read: (reply: Uint8Array) => Reply<A> | undefined },
-    session: Session,
+    { session, reports }: Asked,
     signal: AbortSignal,
   ) {
     const either = AbortSignal.any([session.signal, signal]);
@@ -184,7 +186,8 @@ export class Conversation {
       const reply = request.read(bytes);
       return reply?.kind === "refusal" && responseToRefusal(reply.refusal.code) === "retry" ? undefined : reply;
     };
-    const answered = await exchange(this.ports.exchange, { ...request, read, signal: either });
+    const headers = this.ports.headersOf(reports);
+    const answered = await exchange(this.ports.exchange, { ...request, headers, read, signal: either });
     return session === this.ports.session() ? answered : undefined;
   }
 

@@ -7,6 +7,7 @@
 import { FarmError, toFarmError } from "../../domain/errors.ts";
 import type { TaskClaim } from "../../gen/proto/vapfarm/v1/dispatch.ts";
 import type { RunStageRequest, StageCheckpoint, StageProgress, StageResult } from "../../gen/proto/vapfarm/v1/stage.ts";
+import type { TraceContext } from "../../platform/tracing/trace-context.ts";
 import type { AttemptPorts } from "./attempt-ports.ts";
 import { createRunWatch, type RunWatch } from "./run-watch.ts";
 
@@ -84,10 +85,10 @@ export class DeviceRun {
   }
 
   /** Resolves when the outputs are written, which is after the device was let go. */
-  async run(request: RunStageRequest): Promise<StageResult> {
+  async run(request: RunStageRequest, trace?: TraceContext): Promise<StageResult> {
     for (let tries = 1; ; tries += 1) {
       try {
-        const result = await this.submit(request);
+        const result = await this.submit(request, trace);
         this.letGo();
         return result;
       } catch (thrown) {
@@ -99,13 +100,14 @@ export class DeviceRun {
     }
   }
 
-  private submit(request: RunStageRequest): Promise<StageResult> {
+  private submit(request: RunStageRequest, trace: TraceContext | undefined): Promise<StageResult> {
     const { runtime, signal, leave, onCheckpoint } = this.ports;
     this.isSubmitted = true;
     if (this.hasSlot) this.watch.begin();
     return runtime.run(request, {
       signal,
       leave,
+      trace,
       onStarted: (idleMs) => this.begin(idleMs),
       onProgress: (progress) => this.onProgress(progress),
       onCheckpoint,

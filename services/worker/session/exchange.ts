@@ -6,12 +6,13 @@
  */
 import { toFarmError } from "../../domain/errors.ts";
 import type { Logger } from "../../platform/logging.ts";
+import type { RequestOptions } from "../../platform/nats/broker.ts";
 import { type BackOff, backOffMs } from "./back-off.ts";
 import { type Clock, sleep } from "./clock.ts";
 
 /** What the agent needs of NATS for a conversation. */
 export type Link = {
-  request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
+  request(subject: string, payload: Uint8Array, options: RequestOptions): Promise<Uint8Array>;
   isConnected(): boolean;
 };
 
@@ -19,6 +20,7 @@ export type Exchange<A> = {
   readonly subject: string;
   readonly payload: Uint8Array;
   readonly signal: AbortSignal;
+  readonly headers: Readonly<Record<string, string>>;
   /** Undefined for bytes that are no answer, or an answer that asks for another try. */
   readonly read: (reply: Uint8Array) => A | undefined;
 };
@@ -59,10 +61,10 @@ export async function exchange<A>(ports: ExchangePorts, request: Exchange<A>): P
   }
 }
 
-async function attempt<A>(ports: ExchangePorts, { subject, payload, read }: Exchange<A>): Promise<A | undefined> {
+async function attempt<A>(ports: ExchangePorts, { subject, payload, headers, read }: Exchange<A>): Promise<A | undefined> {
   try {
     if (!ports.link.isConnected()) return undefined;
-    return read(await ports.link.request(subject, payload, ports.requestMs));
+    return read(await ports.link.request(subject, payload, { timeoutMs: ports.requestMs, headers }));
   } catch (thrown) {
     const error = toFarmError(thrown);
     ports.logger.debug({ code: error.code, subject }, `no answer: ${error.message}`);

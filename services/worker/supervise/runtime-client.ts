@@ -11,6 +11,7 @@ import {
 } from "../../gen/proto/vapfarm/v1/stage.ts";
 import { pause } from "../../platform/deadline.ts";
 import { callServerStream, callUnary, connectClient } from "../../platform/grpc/client.ts";
+import { traceHeaders } from "../../platform/tracing/trace-context.ts";
 import type { RunOptions } from "../session/attempt-ports.ts";
 
 type RunCall = Omit<RunOptions, "cancelGraceMs">;
@@ -68,13 +69,14 @@ async function observed<T>({ onCall }: Calls, method: EndedStageCall["method"], 
   }
 }
 
-async function run(calls: Calls, request: RunStageRequest, { signal, leave, ...heard }: RunCall): Promise<StageResult> {
+async function run(calls: Calls, request: RunStageRequest, { signal, leave, trace, ...heard }: RunCall): Promise<StageResult> {
   const { client } = calls;
   let result: StageResult | undefined;
   const stop = (): void => void stopRun(calls, request.runId);
   leave.addEventListener("abort", stop, { once: true });
   try {
-    for await (const { event } of callServerStream(client.runStage.bind(client), request, { deadlineMs: runMs, signal })) {
+    const options = { deadlineMs: runMs, signal, headers: traceHeaders(trace) };
+    for await (const { event } of callServerStream(client.runStage.bind(client), request, options)) {
       if (event?.$case === "result") result = event.value;
       else if (event !== undefined) tell(event, heard);
     }

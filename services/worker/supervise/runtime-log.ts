@@ -1,5 +1,5 @@
 /**
- * What the runtime writes to stderr: passed on to the worker's own log, and kept for the attempts that it has at the moment.
+ * What the runtime writes to stderr: passed on to the worker's own log, its markers apart, and kept for the attempts that it has at the moment.
  *
  * The file holds their ids in its first line and then what was written since the first of them began, so that an agent that was killed can
  * tell, once it is started again, what was said last of the attempts that it lost. It is written as it comes: what a kill leaves is all
@@ -23,6 +23,8 @@ export type RuntimeLog = {
   expect(attemptId: string): void;
   /** It has it no more; what was written meanwhile. */
   end(attemptId: string): string;
+  /** The attempts that have it and about which something was written since this was last asked, with what was written meanwhile. */
+  grown(): readonly LostRun[];
   close(): void;
 };
 
@@ -32,6 +34,8 @@ export type RuntimeLogOptions = {
   readonly secrets: readonly string[];
   /** Where it is passed on to. */
   readonly forward: (chunk: Buffer) => void;
+  /** Something was written while an attempt has it. */
+  readonly onWritten?: () => void;
   readonly logger: Logger;
 };
 
@@ -62,6 +66,8 @@ class KeptLog implements RuntimeLog {
   /** Attempt → where in all that was written it began. */
   private readonly begun = new Map<string, number>();
   private readonly expected = new Set<string>();
+  /** Attempt → how much was written when its tail was last asked for. */
+  private readonly asked = new Map<string, number>();
   private readonly decoder = new StringDecoder("utf8");
   /** The end of what was written, from the start of its last line. */
   private line = "";
@@ -76,12 +82,13 @@ class KeptLog implements RuntimeLog {
   }
 
   take(chunk: Buffer): void {
-    this.options.forward(chunk);
     const text = this.decoder.write(chunk);
+    this.options.forward(text.match(runMarkers) === null ? chunk : Buffer.from(withoutMarkers(text)));
     this.written += text.length;
     this.kept = (this.kept + text).slice(-mostKept);
     const hasBegun = this.findMarkers(this.line + text);
     if (this.begun.size === 0) return;
+    this.options.onWritten?.();
     if (hasBegun || this.fileSize + chunk.length > mostFile) this.rewrite();
     else this.append(chunk);
   }
@@ -99,8 +106,18 @@ class KeptLog implements RuntimeLog {
     this.expected.delete(attemptId);
     const since = this.begun.get(attemptId) ?? this.written;
     this.begun.delete(attemptId);
+    this.asked.delete(attemptId);
     this.rewrite();
-    return tailOf(withoutMarkers(this.since(since)), this.options.secrets);
+    return this.tailSince(since);
+  }
+
+  grown(): readonly LostRun[] {
+    return [...this.begun].flatMap(([attemptId, since]) => {
+      if (this.written <= (this.asked.get(attemptId) ?? since)) return [];
+      this.asked.set(attemptId, this.written);
+      const logTail = this.tailSince(since);
+      return logTail === "" ? [] : [{ attemptId, logTail }];
+    });
   }
 
   close(): void {
@@ -115,6 +132,10 @@ class KeptLog implements RuntimeLog {
     for (const { 0: marker, 1: attemptId = "", index } of begins) this.begun.set(attemptId, startsAt + index + marker.length);
     this.line = text.slice(text.lastIndexOf("\n") + 1).slice(0, mostOfLine);
     return begins.length > 0;
+  }
+
+  private tailSince(position: number): string {
+    return tailOf(withoutMarkers(this.since(position)), this.options.secrets);
   }
 
   private since(position: number): string {

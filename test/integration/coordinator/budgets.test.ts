@@ -20,6 +20,7 @@ import {
 } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
 import { ConstraintKind, GetUsageRequest, UsageKey } from "../../../services/gen/proto/vapfarm/v1/operator.ts";
 import { type CoordinatorFarm, type RunningCoordinator, startCoordinatorFarm } from "../../support/coordinator-farm.ts";
+import { type Labels, scrape, valueIn } from "../../support/exposition.ts";
 import { call, refusalOf, renderRequest, submit } from "../../support/farm-calls.ts";
 import { claimOf, type PlayedWorker, playWorker } from "../../support/played-worker.ts";
 
@@ -43,7 +44,10 @@ let worker: PlayedWorker;
 
 beforeAll(async () => {
   farm = await startCoordinatorFarm();
-  running = await farm.start({ environment: { VAPFARM_CALLERS: JSON.stringify(callers) }, timings: { budgetMs: 50, booksMs: 50 } });
+  running = await farm.start({
+    environment: { VAPFARM_CALLERS: JSON.stringify(callers) },
+    timings: { budgetMs: 50, booksMs: 50, sampleMs: 50 },
+  });
   ({ client } = running);
   worker = await playWorker(farm.broker, farm.artifacts);
 });
@@ -63,14 +67,8 @@ const setPrice = (change: Partial<SetPriceRequest>) =>
 const seconds = (value: number) => ({ $case: "gpuSeconds", value }) as const;
 const fieldsOf = async (asked: Promise<unknown>) => (await refusalOf(asked)).details.fields?.map(({ field }) => field);
 
-async function metric(line: string): Promise<number> {
-  const text = await (await fetch(`http://${running.coordinator.httpAddress()}/metrics`)).text();
-  return Number(
-    text
-      .split("\n")
-      .find((one) => one.startsWith(`${line} `))
-      ?.slice(line.length + 1) ?? Number.NaN,
-  );
+async function metric(name: string, labels: Labels = {}): Promise<number | undefined> {
+  return valueIn(await scrape(running.coordinator.httpAddress()), name, labels);
 }
 
 describe("prices", () => {
@@ -173,10 +171,9 @@ it("usage has its cost, by pool and job, and the metrics have it too", async () 
   // At 3,600 an hour a millisecond costs a thousandth.
   const nanos = (total?.cost?.units ?? 0n) * 1_000_000_000n + BigInt(total?.cost?.nanos ?? 0);
   expect(nanos).toBe(BigInt(Math.round((total?.deviceMs ?? 0) * 1_000)) * 1_000n);
-  await expect
-    .poll(() => metric('vapfarm_device_seconds_total{pool="test",outcome="committed"}'), patience)
-    .toBeCloseTo((total?.deviceMs ?? 0) / 1_000, 6);
-  expect(await metric('vapfarm_cost_total{pool="test",outcome="committed"}')).toBeCloseTo(Number(nanos) / 1e9, 6);
-  await expect.poll(() => metric('vapfarm_duty_rounds_total{duty="books",outcome="ran"}'), patience).toBeGreaterThan(0);
+  const committed = { pool: "test", outcome: "committed" };
+  await expect.poll(() => metric("vapfarm_books_device_seconds", committed), patience).toBeCloseTo((total?.deviceMs ?? 0) / 1_000, 6);
+  expect(await metric("vapfarm_books_cost", committed)).toBeCloseTo(Number(nanos) / 1e9, 6);
+  await expect.poll(() => metric("vapfarm_duty_rounds_total", { duty: "books", outcome: "ran" }), patience).toBeGreaterThan(0);
   expect(await metric("vapfarm_books_unbalanced")).toBe(0);
 });

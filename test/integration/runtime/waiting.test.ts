@@ -3,7 +3,9 @@ import { encodeSafetensors } from "../../../services/domain/tensors/safetensors.
 import { float32 } from "../../../services/domain/tensors/tensor.ts";
 import { OutputKind, SchedulerKind } from "../../../services/gen/proto/vapfarm/v1/stage.ts";
 import { callUnary } from "../../../services/platform/grpc/client.ts";
+import { runMarkers } from "../../../services/worker/run-marker.ts";
 import { zeroDenoiseInputs } from "../../support/denoise-inputs.ts";
+import { until } from "../../support/until.ts";
 import { type StageAnswer, type StageCall, startTestRuntime, type TestRuntime } from "../../support/runtime-process.ts";
 
 const value = { seed: 1n, guidanceScale: 6, dynamicGuidance: false, scheduler: SchedulerKind.SCHEDULER_KIND_DDIM, references: 1 };
@@ -70,6 +72,14 @@ describe("a run that may wait", () => {
       "first nears its end",
       "second started after another",
     ]);
+  });
+
+  it("has its words in the log from its own marker on", async () => {
+    const first = watched("first", denoise(lateStep));
+    await first.begun;
+    await Promise.all([first.ended, watched("second", { parameters: text, mayWait: true }).ended]);
+    await until("both are marked", () => runtime.log().includes("run run-2 begins"));
+    expect([...runtime.log().matchAll(runMarkers)].map(([, runId]) => runId)).toEqual(["run-1", "run-2"]);
   });
 
   it("is refused while another waits", async () => {

@@ -57,6 +57,29 @@ describe("a dead letter", () => {
     expect(new Set(failures[0]?.renders.map(({ jobId }) => jobId))).toEqual(new Set(jobs));
   });
 
+  test("shows what its lost worker said before, once, and nothing of an attempt that runs or succeeded", async () => {
+    const { store } = world();
+    await submit(store, [task("talking")]);
+    const lost = createWorker(store, { name: "lost" });
+    const { attemptId } = await lost.claim();
+    expect(await store.tailNeeds([attemptId])).toEqual([{ attemptId, isRunning: true }]);
+    expect(await store.keepTail(attemptId, "too early")).toBeUndefined();
+    await createWorker(store, { name: "lost" }).next({ freeSlots: 0 });
+    expect(await store.tailNeeds([attemptId])).toEqual([{ attemptId, isRunning: false }]);
+    expect(await store.keepTail(attemptId, "its last line\n")).toEqual({ worker: "lost" });
+    expect(await store.keepTail(attemptId, "another\n")).toBeUndefined();
+    expect(await store.tailNeeds([attemptId])).toEqual([]);
+    await bury();
+    const { failures } = await list();
+    expect(failures[0]?.attempts.map(({ logTail }) => logTail)).toEqual(["its last line\n", "its last words\n"]);
+    await submit(store, [task("fine")]);
+    const other = createWorker(store, { name: "other" });
+    const claim = await other.claim();
+    await other.succeed(claim);
+    expect(await store.keepTail(claim.attemptId, "nobody's business\n")).toBeUndefined();
+    expect(await store.tailNeeds([claim.attemptId])).toEqual([]);
+  });
+
   test("is listed newest first, page by page, by tenant, job, pool, code and stage", async () => {
     const { store } = world();
     const buried: number[] = [];

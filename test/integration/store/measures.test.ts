@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { Aftermath } from "../../../services/coordinator/store/store-contract.ts";
+import { plantScoredRun, suiteDigits } from "../../support/planted-scores.ts";
 import { useWorld } from "../../support/store-suite.ts";
-import { createWorker, diamond, job, sha256, submit, submitBatch, task } from "../../support/store-world.ts";
+import { createWorker, diamond, job, submit, submitBatch, task } from "../../support/store-world.ts";
 import { epochOf } from "../../support/store-duties.ts";
 
 const world = useWorld();
@@ -103,45 +104,17 @@ test("tasks that a render finds done are told by stage, each once", async () => 
   expect(await store.submitJob(job([task("new")]))).toMatchObject({ reused: [] });
 });
 
-async function storeScoredRun(
-  name: string,
-  { suite, model, at, value }: { readonly suite: string; readonly model: string; readonly at: string; readonly value: number | null },
-): Promise<void> {
-  const { sql } = world();
-  await sql("insert into tenant (id) values ('local') on conflict do nothing");
-  await sql("insert into suite (tenant_id, id, name, row_count, kinds) values ('local', $1, $2, 1, '[]') on conflict do nothing", [
-    sha256(suite),
-    suite,
-  ]);
-  await sql(
-    `insert into job (id, tenant_id, body_digest, job_class, reuse, state, ended_at, render_total, render_succeeded)
-     values ($1, 'local', $2, 'benchmark', 'inputs', 'succeeded', $3::timestamptz, 1, 1)`,
-    [name, sha256("body"), at],
-  );
-  await sql(
-    `insert into bench_run (job_id, tenant_id, suite_id, label, model, model_digest, has_trained_weights, metrics_model, has_trained_metrics, metrics, seeds,
-       panels, steps, guidance_scale, settings_digest, scored_end)
-     values ($1, 'local', $2, '', $3, $4, false, 'demo-metrics', false, '{clip_score}', 1, false, 2, 6, $4, $5::timestamptz)`,
-    [name, sha256(suite), model, sha256("digest"), at],
-  );
-  await sql(
-    `insert into set_score (job_id, metric, aggregator, value, count, missing_count)
-     values ($1, 'clip_score', 'video_mean', $2, 1, 0), ($1, 'dynamic_degree', 'video_mean', null, 0, 1)`,
-    [name, value],
-  );
-}
-
 test("of each suite and model the scores of the newest finished run are told, as many pairs as may be, without those that have no number", async () => {
-  const { store } = world();
+  const { store, sql } = world();
   const long = "l".repeat(100);
-  await storeScoredRun("old", { suite: "s", model: "m", at: "2026-01-01", value: 0.1 });
-  await storeScoredRun("new", { suite: "s", model: "m", at: "2026-01-02", value: 0.2 });
-  await storeScoredRun("other", { suite: "s", model: "n", at: "2026-01-03", value: 0.3 });
-  await storeScoredRun("long", { suite: long, model: "m", at: "2026-01-04", value: null });
+  await plantScoredRun(sql, { runId: "old", suite: "s", model: "m", endedAt: "2026-01-01", value: 0.1 });
+  await plantScoredRun(sql, { runId: "new", suite: "s", model: "m", endedAt: "2026-01-02", value: 0.2 });
+  await plantScoredRun(sql, { runId: "other", suite: "s", model: "n", endedAt: "2026-01-03", value: 0.3 });
+  await plantScoredRun(sql, { runId: "long", suite: long, model: "m", endedAt: "2026-01-04", value: null });
   const scored = (value: number) => [{ metric: "clip_score", aggregator: "video_mean", value }];
-  const digits = sha256("s").slice(0, 8);
+  const digits = suiteDigits("s");
   expect(await store.newestScores(10)).toEqual([
-    { suite: `${long.slice(0, 60)} ${sha256(long).slice(0, 8)}`, model: "m", endedAt: new Date("2026-01-04T00:00:00Z"), scores: [] },
+    { suite: `${long.slice(0, 60)} ${suiteDigits(long)}`, model: "m", endedAt: new Date("2026-01-04T00:00:00Z"), scores: [] },
     { suite: `s ${digits}`, model: "n", endedAt: new Date("2026-01-03T00:00:00Z"), scores: scored(0.3) },
     { suite: `s ${digits}`, model: "m", endedAt: new Date("2026-01-02T00:00:00Z"), scores: scored(0.2) },
   ]);

@@ -7,6 +7,7 @@ import { ReportRequest, ReportResponse } from "../../../services/gen/proto/vapfa
 import { createLogger } from "../../../services/platform/logging.ts";
 import { createMetrics } from "../../../services/platform/metrics.ts";
 import type { RequestHandler } from "../../../services/platform/nats/broker.ts";
+import { noTracer } from "../../../services/platform/tracing/tracer.ts";
 import { subjectsOf } from "../../../services/platform/nats/subjects.ts";
 import { useWorld } from "../../support/store-suite.ts";
 import { createWorker, submit, task, type Worker } from "../../support/store-world.ts";
@@ -35,13 +36,14 @@ async function serveReports(store: Store) {
     version: "0",
     onCommitted: () => undefined,
     observer: metrics,
+    tracer: noTracer,
   }).start();
   return {
     metrics,
     async report(payload: Uint8Array) {
       const handler = handlers.get(subjects.report("pool"));
       if (handler === undefined) throw new TypeError("nobody answers reports");
-      return ReportResponse.decode(await handler(payload)).outcome;
+      return ReportResponse.decode(await handler(payload, () => undefined)).outcome;
     },
     counted: async (): Promise<number> => {
       const metric = await registry.registry.getSingleMetric("vapfarm_illegal_transitions_total")?.get();

@@ -66,6 +66,27 @@ describe("the log of a runtime", () => {
     expect(log.end(one)).toBe("größe [redacted]\n");
   });
 
+  it("tells on the way what was written of those that have it, each time that there is more", () => {
+    write("before\n");
+    log.begin(one);
+    expect(log.grown()).toEqual([]);
+    write(`run ${one} begins\n`);
+    expect(log.grown()).toEqual([]);
+    write("first sesame-street\n");
+    log.begin(two);
+    write("second\n");
+    const tails = [
+      { attemptId: one, logTail: "first [redacted]\nsecond\n" },
+      { attemptId: two, logTail: "second\n" },
+    ];
+    expect(log.grown()).toEqual(tails);
+    expect(log.grown()).toEqual([]);
+    log.end(one);
+    write("third\n");
+    expect(log.grown()).toEqual([{ attemptId: two, logTail: "second\nthird\n" }]);
+    expect(forwarded.join("")).not.toContain("begins");
+  });
+
   it("keeps the end of what is much, in memory and on disk", async () => {
     log.begin(one);
     for (let line = 0; line < 5_000; line += 1) write(`line ${line} ${"x".repeat(60)}\n`);

@@ -40,10 +40,10 @@ export type Scene = {
 };
 
 /** Registers the hooks: a farm before the file's tests, the checker's judgement after them. Call the result inside a test. */
-export function useScene(options: FaultFarmOptions = {}): () => Scene {
+export function useScene(options: FaultFarmOptions | (() => Promise<FaultFarmOptions>) = {}): () => Scene {
   let scene: Scene;
   beforeAll(async () => {
-    const farm = await startFaultFarm(options);
+    const farm = await startFaultFarm(typeof options === "function" ? await options() : options);
     const [first] = farm.coordinators;
     if (first === undefined) throw new TypeError("a farm has a coordinator");
     const inputs = await uploadInputs(first.client);

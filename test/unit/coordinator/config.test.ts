@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { coordinatorSchema, readCoordinatorConfig } from "../../../services/coordinator/config.ts";
+import { apiAddress } from "../../../services/coordinator/kube/settings.ts";
 import { defaultPreemption } from "../../../services/domain/preemption.ts";
 import { createCallerLookup, requireRole } from "../../../services/coordinator/rpc/caller.ts";
 
@@ -59,6 +60,44 @@ describe("the coordinator's settings", () => {
     expect(read('{"minRunMs":5,"deadlines":true}')).toEqual({ ...defaultPreemption, minRunMs: 5, deadlines: true });
     for (const wrong of ['{"minRun":5}', '{"lastShare":2}', '{"priorityMargin":0}', "{", '{"graceMs":-1}'])
       expect(() => read(wrong)).toThrow(/VAPFARM_PREEMPTION/);
+  });
+
+  it("say of scaling what is not as by default, and nothing of pools that there are not", () => {
+    const pools = '[{"name":"a","profile":"x"},{"name":"b","profile":"x","models":["m"]}]';
+    const read = (scaling: object) =>
+      readCoordinatorConfig({ ...least, VAPFARM_POOLS: pools, VAPFARM_SCALING: JSON.stringify(scaling) }).VAPFARM_SCALING;
+    const usual = { min: 0, max: 3, targetWaitMs: 120_000, downAfterMs: 300_000, idleMs: 600_000, loadMs: 120_000, probeMs: 3_600_000 };
+    expect(readCoordinatorConfig(least).VAPFARM_SCALING).toBeUndefined();
+    expect(read({ pools: [{ name: "a", max: 3 }] })).toEqual({
+      watchNodes: true,
+      unknownTaskMs: 30_000,
+      pools: [{ name: "a", rule: usual, target: undefined }],
+    });
+    expect(read({ namespace: "farm", pools: [{ name: "b", object: "w", kind: "StatefulSet", min: 1, max: 3 }] })?.pools).toEqual([
+      { name: "b", rule: { ...usual, min: 1 }, target: { kind: "StatefulSet", name: "w" } },
+    ]);
+    const wrong = [
+      { pools: [{ name: "a" }] },
+      { pools: [{ name: "c", max: 3 }] },
+      { pools: [{ name: "a", max: 3, object: "w" }] },
+      { pools: [{ name: "a", max: 3, min: 4 }] },
+      {
+        pools: [
+          { name: "a", max: 3 },
+          { name: "a", max: 3 },
+        ],
+      },
+      { pools: [{ name: "a", max: 3, surprise: 1 }] },
+      { namespace: "Not A Name", pools: [{ name: "a", max: 3 }] },
+    ];
+    for (const scaling of wrong) expect(() => read(scaling)).toThrow(/VAPFARM_SCALING/);
+  });
+
+  it("find the Kubernetes API where every pod does, unless told otherwise", () => {
+    expect(apiAddress({ KUBERNETES_SERVICE_HOST: "10.0.0.1", KUBERNETES_SERVICE_PORT: "443" })).toBe("https://10.0.0.1:443");
+    expect(apiAddress({ KUBERNETES_SERVICE_HOST: "fd00::1", KUBERNETES_SERVICE_PORT: "443" })).toBe("https://[fd00::1]:443");
+    expect(apiAddress({ VAPFARM_KUBE_API: "https://api:6443", KUBERNETES_SERVICE_HOST: "x" })).toBe("https://api:6443");
+    expect(() => apiAddress({})).toThrow(/this is no pod/);
   });
 
   it("refuse a low mark of artifacts above the high one, or without one", () => {

@@ -49,6 +49,7 @@ const excused = {
   learnShapes: "each coordinator says it at its start, and the larger of two stays",
   holdDuty: "every other point of a duty leaves it held by the dead",
   releaseDuty: "dying before it is dying while the duty is held; after it nothing is left to do",
+  keepTail: "one statement on an attempt that is over, once; the next round of the duty does what this one did not",
   signingKey: "made by the first that asks, read by all others: one insert that does nothing where there is one",
 } as const satisfies Partial<Record<Uncrashed, string>>;
 
@@ -72,6 +73,10 @@ const reading = [
   "listAliases",
   "aliasMoves",
   "idleWorkers",
+  "tailNeeds",
+  "attemptOwners",
+  "renderOwner",
+  "tracedRender",
   "unsentEvents",
   "expansionFacts",
   "waitingRenders",

@@ -53,7 +53,11 @@ function memoryStream() {
   return { stream, state, messages, numbers };
 }
 
-function relayOf(store: ReturnType<typeof eventRows>, stream: EventStream, copied: string[] = []) {
+function relayOf(
+  store: ReturnType<typeof eventRows>,
+  stream: EventStream,
+  onCopied: (events: readonly EventView[]) => void = () => undefined,
+) {
   return createRelay({
     store,
     openStream: () => Promise.resolve(stream),
@@ -61,7 +65,7 @@ function relayOf(store: ReturnType<typeof eventRows>, stream: EventStream, copie
     intervalMs: 1,
     maxAgeMs: 1_000,
     onUnsent: () => undefined,
-    onCopied: (kind) => void copied.push(kind),
+    onCopied,
   });
 }
 
@@ -86,9 +90,9 @@ describe("the relay", () => {
     await relayOf(unmarked, stream).run(1, signal);
     const store = eventRows(rows);
     const copied: string[] = [];
-    await relayOf(store, stream, copied).run(2, signal);
+    await relayOf(store, stream, (events) => copied.push(...events.map(({ kind }) => kind))).run(2, signal);
     expect(numbers("events.a")).toEqual([1, 2, 3]);
-    expect(copied).toEqual(["task.started"]);
+    expect(copied).toEqual(["task.started", "task.started", "task.started"]);
     expect(store.sent.get("a")).toBe(3);
   });
 
@@ -96,12 +100,15 @@ describe("the relay", () => {
     const store = eventRows([1, 2, 3, 4].map((number) => eventOf("a", number)));
     const memory = memoryStream();
     memory.state.failAfter = 2;
-    const relay = relayOf(store, memory.stream);
+    const told: number[] = [];
+    const relay = relayOf(store, memory.stream, (events) => told.push(...events.map(({ number }) => number)));
     await expect(relay.run(1, signal)).rejects.toMatchObject({ code: "BROKER_UNAVAILABLE" });
     expect(store.sent.get("a")).toBe(2);
+    expect(told).toEqual([1, 2]);
     Object.assign(memory.state, { isThere: false, failAfter: Infinity });
     memory.messages.length = 0;
     await relay.run(1, signal);
     expect(memory.numbers("events.a")).toEqual([3, 4]);
+    expect(told).toEqual([1, 2, 3, 4]);
   });
 });

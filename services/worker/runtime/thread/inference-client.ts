@@ -9,6 +9,7 @@
 import { Worker } from "node:worker_threads";
 import { FarmError, toFarmError } from "../../../domain/errors.ts";
 import type { Component } from "../../../platform/lifecycle.ts";
+import type { TraceContext } from "../../../platform/tracing/trace-context.ts";
 import type { InferenceConfig } from "../config.ts";
 import { finishRun } from "../finish.ts";
 import type { ComputedStage, StageCheckpoint, StageProgress, StageResult, StageRun } from "../stage-run.ts";
@@ -17,6 +18,8 @@ import { withInputs } from "./read-ahead.ts";
 
 export type ClientRunOptions = {
   readonly signal: AbortSignal;
+  /** What the run's spans hang below. */
+  readonly trace?: TraceContext | undefined;
   /** The run has the slot; how long that stood empty, undefined for the first run. */
   readonly onStarted: (idleMs: number | undefined) => void;
   readonly onProgress: (progress: StageProgress) => void;

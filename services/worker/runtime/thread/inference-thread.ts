@@ -25,7 +25,8 @@ function answer(message: FromThread, transfer: readonly ArrayBuffer[] = []): voi
 /** Before the first word of the run, native libraries' included: those write from this thread. */
 function markLog(runId: string): void {
   try {
-    writeSync(process.stderr.fd, runMarker(runId));
+    // The process's own: a thread's `process.stderr` is no file.
+    writeSync(2, runMarker(runId));
   } catch {
     // A log that takes no more ends no run.
   }

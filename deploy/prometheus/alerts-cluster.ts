@@ -1,0 +1,65 @@
+/**
+ * What the farm cannot see of itself: the cluster's scaling as it is asked for, the GPUs' own word, and what the scores say.
+ */
+import { type AlertGroup, grew } from "./alert.ts";
+
+export const clusterAlerts: AlertGroup = {
+  name: "vapfarm-cluster",
+  alerts: [
+    {
+      name: "VapfarmScalingStuck",
+      severity: "warning",
+      expr: `max by (farm, pool) (vapfarm_pool_workers_desired) != max by (farm, pool) (vapfarm_pool_workers_current)`,
+      holds: "30m",
+      summary: "Pool {{ $labels.pool }} does not reach the {{ $value | humanize }} workers that are desired",
+      description: "No node has room or the devices, an image cannot be pulled, or a quota is used up.",
+    },
+    {
+      name: "VapfarmKubernetesCallsFail",
+      severity: "warning",
+      expr: `${grew('vapfarm_kube_requests_total{code!~"2..|404|409|410"}', "15m", "farm, verb")} > 5`,
+      holds: "0s",
+      summary: "{{ $value | humanize }} “{{ $labels.verb }}” requests to the Kubernetes API failed",
+      description: "Within 15 min. Workers are not scaled until it answers; `403` means that the role is too small.",
+    },
+    {
+      name: "VapfarmGpuFault",
+      severity: "critical",
+      expr: "max by (Hostname, gpu, UUID, modelName) (DCGM_FI_DEV_XID_ERRORS) > 0",
+      holds: "0s",
+      summary: "GPU {{ $labels.gpu }} of {{ $labels.Hostname }} told XID {{ $value | humanize }}",
+      description: "The newest error of the driver, until the exporter starts again. Drain the worker before the device is reset.",
+    },
+    {
+      name: "VapfarmGpuHot",
+      severity: "warning",
+      expr: "max by (Hostname, gpu, UUID, modelName) (DCGM_FI_DEV_GPU_TEMP) > 88",
+      holds: "10m",
+      summary: "GPU {{ $labels.gpu }} of {{ $labels.Hostname }} is at {{ $value | humanize }} °C",
+      description: "It slows itself down; steps take longer than expected.",
+    },
+    {
+      name: "VapfarmBenchmarkScoreDropped",
+      severity: "warning",
+      expr: `(1 - max by (farm, suite, model, metric, aggregator) (vapfarm_benchmark_score) / max by (farm, suite, model, metric, aggregator) (vapfarm_benchmark_score offset 1d)) > 0.05`,
+      holds: "10m",
+      summary: "{{ $labels.metric }} of {{ $labels.model }} on {{ $labels.suite }} fell by {{ $value | humanizePercentage }} within a day",
+      description: "The newest finished run against the one before. Compare them: `vapfarm bench report RUN --compare RUN2`.",
+    },
+  ],
+};
+
+export const memoryAlerts: AlertGroup = {
+  name: "vapfarm-memory",
+  alerts: [
+    {
+      name: "VapfarmWorkerMemoryFull",
+      severity: "warning",
+      expr: `max by (farm, pool, instance) (vapfarm_worker_memory_bytes{kind="runtime_resident"})
+/ max by (farm, pool, instance) (vapfarm_worker_memory_bytes{kind="limit"}) > 0.95`,
+      holds: "10m",
+      summary: "The runtime of {{ $labels.instance }} uses {{ $value | humanizePercentage }} of its memory",
+      description: "A task that needs more fails with `STAGE_OUT_OF_MEMORY` and goes to a larger worker, where there is one.",
+    },
+  ],
+};

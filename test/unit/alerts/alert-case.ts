@@ -1,0 +1,20 @@
+/**
+ * A case of an alert for promtool: what was scraped each minute, when it is looked at, and what fires then.
+ */
+
+/** Series → values in promtool's notation: `0x10` is ten more samples of 0, `0+1x10` grows by one each minute. */
+export type Series = Readonly<Record<string, string>>;
+
+export type AlertCase = {
+  readonly alert: string;
+  readonly fires: {
+    readonly series: Series;
+    readonly at: string;
+    /** Beside alertname and severity. */
+    readonly labels: Readonly<Record<string, string>>;
+    /** As a person reads it, values filled in. */
+    readonly summary: string;
+  };
+  /** What looks like it and is none. */
+  readonly quiet: { readonly why: string; readonly series: Series; readonly at: string };
+};

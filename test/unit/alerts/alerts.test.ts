@@ -1,0 +1,102 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { describe, expect, it } from "vitest";
+import { stringify } from "yaml";
+import { alertGroups, ruleFile, runbookOf } from "../../../deploy/prometheus/rule-file.ts";
+import { errorTable } from "../../../services/domain/errors.ts";
+import { proofs } from "../../support/alerts.ts";
+import { projectRoot } from "../../support/ffmpeg.ts";
+import { findPrometheus } from "../../support/prometheus-program.ts";
+import type { AlertCase, Series } from "./alert-case.ts";
+import { clusterCases } from "./cluster-cases.ts";
+import { coordinatorCases } from "./coordinator-cases.ts";
+import { queueCases, workerCases } from "./worker-cases.ts";
+
+const run = promisify(execFile);
+const committed = join(projectRoot, "deploy/helm/vapfarm/rules/vapfarm.yaml");
+const cases: readonly AlertCase[] = [...coordinatorCases, ...queueCases, ...workerCases, ...clusterCases];
+const alerts = alertGroups.flatMap((group) => group.alerts);
+
+/** What promtool says of files; the whole of it when it fails. */
+async function promtool(...args: readonly string[]): Promise<string> {
+  const { promtool: program } = await findPrometheus();
+  return run(program, args).then(
+    ({ stdout }) => stdout,
+    (thrown: unknown) => expect.fail(String((thrown as { stdout?: unknown }).stdout) + String(thrown)),
+  );
+}
+
+function inputOf(series: Series): readonly object[] {
+  return Object.entries(series).map(([name, values]) => ({ series: name, values }));
+}
+
+/** The case as promtool takes it: the alert fires with these labels and texts, and does not fire on what only looks like it. */
+function testsOf({ alert: name, fires, quiet }: AlertCase): readonly object[] {
+  const alert = alerts.find((one) => one.name === name) ?? expect.fail(`no alert ${name}`);
+  const { severity, description } = alert;
+  const expected = {
+    exp_labels: { severity, ...fires.labels },
+    exp_annotations: { summary: fires.summary, description, runbook_url: runbookOf(alert) },
+  };
+  return [
+    {
+      name: `${name} fires`,
+      interval: "1m",
+      input_series: inputOf(fires.series),
+      alert_rule_test: [{ eval_time: fires.at, alertname: name, exp_alerts: [expected] }],
+    },
+    {
+      name: `${name} is quiet: ${quiet.why}`,
+      interval: "1m",
+      input_series: inputOf(quiet.series),
+      alert_rule_test: [{ eval_time: quiet.at, alertname: name, exp_alerts: [] }],
+    },
+  ];
+}
+
+describe("the alerts", () => {
+  it("are in the chart as the code gives them", async () => {
+    expect(await readFile(committed, "utf8"), "run node tools/make-dashboards.ts").toBe(ruleFile());
+  });
+
+  it("are rules that Prometheus takes", async () => {
+    expect(await promtool("check", "rules", committed)).toContain(`SUCCESS: ${alerts.length} rules found`);
+  });
+
+  it("each fire in their case with the words a person reads, and not in one that looks like it", async () => {
+    expect(cases.map(({ alert }) => alert).toSorted()).toEqual(alerts.map(({ name }) => name).toSorted());
+    const folder = await mkdtemp(join(tmpdir(), "vapfarm-alerts-"));
+    try {
+      const file = join(folder, "alerts.yaml");
+      await writeFile(file, stringify({ rule_files: [committed], evaluation_interval: "1m", tests: cases.flatMap(testsOf) }));
+      expect(await promtool("test", "rules", file)).toContain("SUCCESS");
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("each have a paragraph in the RUNBOOK, and the RUNBOOK has none of an alert that is not", async () => {
+    const runbook = await readFile(join(projectRoot, "deploy/RUNBOOK.md"), "utf8");
+    const section = /^## Alerts$([\s\S]*?)^## /m.exec(runbook)?.[1] ?? expect.fail("the RUNBOOK has no section Alerts");
+    const paragraphs = section.split(/^### /m).slice(1);
+    expect(paragraphs.map((one) => one.split("\n")[0]).toSorted()).toEqual(alerts.map(({ name }) => name).toSorted());
+    for (const paragraph of paragraphs) expect(paragraph.split("\n").slice(1).join(" ").trim().length, paragraph).toBeGreaterThan(60);
+  });
+
+  it("are each proven by a fault, or it is said why not", () => {
+    expect(Object.keys(proofs).toSorted()).toEqual(alerts.map(({ name }) => name).toSorted());
+  });
+
+  it("name codes that there are", () => {
+    const named = alerts.flatMap(({ expr }) => [...expr.matchAll(/code=~"([A-Z_|]+)"/g)].flatMap(([, codes = ""]) => codes.split("|")));
+    expect(named.length).toBeGreaterThan(0);
+    expect(named.filter((code) => !(code in errorTable))).toEqual([]);
+  });
+
+  it("say values in their summary, and what it means in a description that is the same each time", () => {
+    expect(alerts.filter(({ description }) => description.includes("{{"))).toEqual([]);
+  });
+});
