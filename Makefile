@@ -6,7 +6,7 @@ export PATH := $(BIN):$(PATH)
 # Programs are fetched through the proxy that the environment names, if any.
 export NODE_USE_ENV_PROXY := 1
 
-.PHONY: help setup demo test lint types bench verify bench-suite exporter-setup exporter-test release-protos format clean
+.PHONY: help setup demo test lint types bench verify bench-suite image image-replay exporter-setup exporter-test release-protos format clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -51,6 +51,12 @@ exporter-test: setup exporter-setup ## ruff and pytest of the exporter and the P
 
 verify: ## Everything that CI runs; prints seconds for each part and the total
 	bash tools/verify.sh
+
+image: ## An image, by `docker` or ENGINE: make image TARGET=vapfarm BASE=debian:bookworm-slim@sha256:… (deploy/docker)
+	bash deploy/docker/build.sh $(TARGET)
+
+image-replay: setup ## The image's steps in a plain folder, without an engine, as root: make image-replay WORK=/var/tmp/replay (minutes)
+	node tools/images/replay.ts $(WORK)
 
 release-protos: setup ## With a release: what later protos must stay compatible with (buf breaking, part of lint)
 	buf lint proto && buf breaking proto --against proto/released.binpb && buf build proto --exclude-source-info -o proto/released.binpb

@@ -14,9 +14,20 @@ const schemaPath = join(import.meta.dirname, "../deploy/helm/vapfarm/values.sche
 
 /** Set by the chart from values of their own, by the image, or for tests only. */
 const notSettings = new Set(
-  ["DATABASE_URL", "NATS_URL", "PATH"].concat(
+  ["DATABASE_URL", "NATS_URL", "PATH", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"].concat(
     ["ARTIFACTS", "ARTIFACTS_S3_ENDPOINT", "ARTIFACTS_S3_PATH_STYLE", "ARTIFACTS_S3_REGION", "CACHE", "CALLERS", "CRASH_AT"]
-      .concat(["CACHE_BYTES", "DRAIN_MS", "EXIT_WITH_PARENT", "FARM", "FFMPEG", "GRPC_ADDRESS", "HTTP_ADDRESS", "LEAVE_AT_ONCE"])
+      .concat([
+        "CACHE_BYTES",
+        "DRAIN_MS",
+        "EXIT_WITH_PARENT",
+        "FARM",
+        "FFMPEG",
+        "GRPC_ADDRESS",
+        "HTTP_ADDRESS",
+        "LEAVE_AT_ONCE",
+        "KUBE_ACCOUNT",
+        "KUBE_API",
+      ])
       .concat(["LOG_LEVEL", "MEMORY_BYTES", "MODELS", "OTLP_ENDPOINT", "POOL", "POOLS", "PRELOAD", "PROVIDERS", "PUBLIC_URL"])
       .concat(["RUNTIME_ADDRESS", "RUNTIME_ARCHITECTURE", "RUNTIME_DEVICE", "RUNTIME_PROVIDERS", "RUNTIME_THREADS", "SCALING"])
       .concat(["STATE_FOLDER", "THREADS", "TRACE_SHARE", "WORKER_EXCEPT_MODELS", "WORKER_FOLDER", "WORKER_MODELS", "WORKER_NAME"])

@@ -98,14 +98,15 @@ const scaling: RowSpec = {
       panels: [
         {
           kind: "series",
-          title: "Desired and current workers",
+          title: "Desired workers and live ones",
           description:
-            "What the farm asks of the cluster and what there is. Apart for long: no node, no quota, an image that does not come.",
+            "What scaling decided, what the cluster was asked for, and what lives. Apart for long: no node, no quota, an image that does not come.",
           unit: "none",
           width: 8,
           queries: [
             metrics(`max by (pool) (vapfarm_pool_workers_desired{${pools}})`, "desired {{pool}}"),
-            metrics(`max by (pool) (vapfarm_pool_workers_current{${pools}})`, "current {{pool}}"),
+            metrics(`max by (pool) (vapfarm_pool_workers_current{${pools}})`, "asked for {{pool}}"),
+            metrics(stored(`vapfarm_workers{state!="lapsed",${pools}}`, "pool, state", "pool"), "live {{pool}}"),
           ],
           runbook: "VapfarmScalingStuck",
         },

@@ -1,7 +1,9 @@
 /**
  * What the farm cannot see of itself: the cluster's scaling as it is asked for, the GPUs' own word, and what the scores say.
  */
-import { type AlertGroup, grew } from "./alert.ts";
+import { type AlertGroup, farmWide, grew } from "./alert.ts";
+
+const desired = "max by (farm, pool) (vapfarm_pool_workers_desired)";
 
 export const clusterAlerts: AlertGroup = {
   name: "vapfarm-cluster",
@@ -9,7 +11,9 @@ export const clusterAlerts: AlertGroup = {
     {
       name: "VapfarmScalingStuck",
       severity: "warning",
-      expr: `max by (farm, pool) (vapfarm_pool_workers_desired) != max by (farm, pool) (vapfarm_pool_workers_current)`,
+      // What the cluster was asked for is not what it gives: live workers count, wherever the request got stuck.
+      expr: `${desired} > (${farmWide('vapfarm_workers{state!="lapsed"}', "farm, pool")} or 0 * ${desired})
+or ${desired} != max by (farm, pool) (vapfarm_pool_workers_current)`,
       holds: "30m",
       summary: "Pool {{ $labels.pool }} does not reach the {{ $value | humanize }} workers that are desired",
       description: "No node has room or the devices, an image cannot be pulled, or a quota is used up.",

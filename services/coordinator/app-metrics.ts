@@ -1,6 +1,7 @@
 /**
  * A coordinator's metrics, wired to what they tell of.
  */
+import { createArtifactMetrics, measureStore } from "../platform/artifacts/measured-store.ts";
 import type { Logger } from "../platform/logging.ts";
 import { createMetrics, type Metrics } from "../platform/metrics.ts";
 import { registerBuild, registerConnection } from "../platform/process-metrics.ts";
@@ -8,12 +9,18 @@ import type { CoordinatorConfig } from "./config.ts";
 import { type CoordinatorMetrics, createCoordinatorMetrics } from "./metrics.ts";
 import type { Resources } from "./resources.ts";
 
-/** What is scraped, and where the parts tell what happens. */
-export type MetricParts = { readonly registry: Metrics; readonly metrics: CoordinatorMetrics };
+export type MetricParts = {
+  /** What is scraped. */
+  readonly registry: Metrics;
+  /** Where the parts tell what happens. */
+  readonly metrics: CoordinatorMetrics;
+  /** The same resources, whose artifacts are moved under a clock. */
+  readonly resources: Resources;
+};
 
 export type MetricOptions = {
   readonly config: Pick<CoordinatorConfig, "VAPFARM_POOLS">;
-  readonly resources: Pick<Resources, "store" | "broker">;
+  readonly resources: Resources;
   readonly logger: Logger;
   readonly version: string;
   readonly sampleMs: number;
@@ -25,5 +32,9 @@ export function createMetricParts({ config, resources, logger, version, sampleMs
   registerBuild(registry, { component: "coordinator", version });
   registerConnection(registry)(resources.broker);
   const pools = config.VAPFARM_POOLS.map(({ name }) => name);
-  return { registry, metrics: createCoordinatorMetrics(registry, { store: resources.store, pools, logger, leastAgeMs: sampleMs }) };
+  return {
+    registry,
+    metrics: createCoordinatorMetrics(registry, { store: resources.store, pools, logger, leastAgeMs: sampleMs }),
+    resources: { ...resources, artifacts: measureStore(resources.artifacts, createArtifactMetrics(registry)) },
+  };
 }

@@ -8,7 +8,6 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError } from "../domain/errors.ts";
-import { createArtifactMetrics, measureStore } from "../platform/artifacts/measured-store.ts";
 import type { Network } from "../platform/fetch/guarded-request.ts";
 import { createGrpcServer } from "../platform/grpc/server.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
@@ -139,9 +138,9 @@ type Parts = Omit<CoordinatorOptions, "timings"> & {
 /** A coordinator that does not run yet. */
 export function createCoordinator(given: CoordinatorOptions): Coordinator {
   const timings = { ...defaultTimings, ...given.timings };
-  const { registry, metrics } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
-  const options = { ...given, resources: measured(given.resources, registry) };
-  const { config, resources, logger } = options;
+  const { registry, metrics, resources } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
+  const options = { ...given, resources };
+  const { config, logger } = options;
   const { store, broker } = resources;
   const subjects = subjectsOf(config.VAPFARM_FARM);
   const hub = createWatchHub({ broker, subjects });
@@ -150,8 +149,7 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
     if (expandSpec.isWaiting()) expand.nudge();
   };
   const onWaiting = (): void => expand.nudge();
-  const { onAftermath } = metrics;
-  const announcer = createAnnouncer({ store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting, onAftermath });
+  const announcer = createAnnouncer({ ...metrics, store, broker, subjects, hub, logger, secondLookMs, onEvents, onWaiting });
   const tracing = createTracing(options, registry);
   const parts: Parts = { ...options, tracing, timings, metrics, hub, announcer, holder: randomUUID() };
   const relay = dutyOf(relaySpec(parts), parts);
@@ -190,11 +188,6 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
     hub,
   ]);
   return { ...component, grpcAddress, httpAddress: () => http.address() };
-}
-
-/** What every part moves artifacts with is timed. */
-function measured(resources: Resources, registry: Metrics): Resources {
-  return { ...resources, artifacts: measureStore(resources.artifacts, createArtifactMetrics(registry)) };
 }
 
 function scaling(parts: Parts, registry: Metrics): readonly Component[] {

@@ -40,6 +40,8 @@ export type SamplerOptions = {
 
 /** A read that takes long is made so much more seldom that this is the most of the time that is spent on it. */
 const mostShare = 1 / 20;
+/** But not seldomer than that. */
+const mostAgeMs = 60_000;
 /** Prometheus gives a scrape 10 s. */
 const patienceMs = 3_000;
 
@@ -65,7 +67,9 @@ export function createSampler({ clock, logger, leastAgeMs }: SamplerOptions): Sa
           if (!isFailing) logger.warn({ sample: name, code }, `metrics could not be read and stay as they were: ${message}`);
           isFailing = true;
         }
-        dueAtMs = beganAtMs + Math.max(leastAgeMs, (clock() - beganAtMs) / mostShare);
+        // How long a failure took says nothing of a read.
+        const tookMs = isFailing ? 0 : clock() - beganAtMs;
+        dueAtMs = clock() + Math.max(leastAgeMs - tookMs, Math.min(tookMs / mostShare - tookMs, mostAgeMs));
         reading = undefined;
       };
       const sample: Sample = {

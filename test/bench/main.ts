@@ -11,6 +11,7 @@ import { order } from "./order.ts";
 import { recovery } from "./recovery.ts";
 import { type Bench, printFigures } from "./report.ts";
 import { scaling } from "./scaling.ts";
+import { scrape } from "./scrape.ts";
 import { suite } from "./suite.ts";
 
 const benches: Readonly<Record<string, Bench>> = {
@@ -20,6 +21,7 @@ const benches: Readonly<Record<string, Bench>> = {
   dispatch,
   order,
   manifests,
+  scrape,
   farm: wholeFarm,
   recovery,
   scaling,

@@ -2,9 +2,10 @@
  * A claim among very many waiting tasks against one among few: same tenants, same workers, nine tenths of the tasks of shapes that the asker
  * cannot run.
  */
-import { createWorker, openWorld, success, type Worker, type World } from "../support/store-world.ts";
+import { createWorker, openWorld, success, type Worker } from "../support/store-world.ts";
 import { startTestPostgres } from "../support/postgres.ts";
 import type { AttemptReport } from "../../services/coordinator/store/store-contract.ts";
+import { fillQueue } from "../support/waiting-tasks.ts";
 import { type Bench, type Figure, medianMs } from "./report.ts";
 
 const few = 1_000;
@@ -35,7 +36,7 @@ export const order: Bench = {
 async function claimMs(url: string, waiting: number): Promise<number> {
   const world = await openWorld(url);
   try {
-    await fillReady(world, waiting);
+    await fillQueue(world, waiting, { tenants, shapes });
     const worker = createWorker(world.store, { shapes: [shape, "prepare/-"] });
     let reports: AttemptReport[] = [];
     const turn = async (): Promise<void> => {
@@ -53,23 +54,4 @@ async function claimNext(worker: Worker, reports: readonly AttemptReport[]): Pro
   const { claim } = await worker.next({ reports });
   if (claim === undefined) throw new TypeError("nothing to claim");
   return [success(claim, ["out"])];
-}
-
-/** Ready tasks without renders, spread evenly over tenants and shapes. */
-export async function fillReady({ sql }: World, waiting: number): Promise<void> {
-  await sql("insert into tenant select 'tenant ' || t from generate_series(0, $1 - 1) t", [tenants]);
-  const step = 1_000;
-  for (let from = 0; from < waiting; from += step) {
-    await sql(
-      `with made as (
-          insert into task (content_key, tenant_id, sharing_domain, stage, pool, shape, model, engine_digests, parameters, state)
-          select encode(sha256(n::text::bytea), 'hex'), 'tenant ' || n / $3 % $4, '', 'denoise', 'pool', 'denoise/e' || n % $3, 'demo', '{}', '{}',
-            'ready' from generate_series($1::integer, $2::integer - 1) n
-          returning id, pool, shape, tenant_id)
-        insert into ready (task_id, pool, shape, tenant_id, class_rank, priority, queued_at, avoid)
-        select id, pool, shape, tenant_id, 0, 0, now(), '{}' from made`,
-      [from, Math.min(waiting, from + step), shapes, tenants],
-    );
-  }
-  await sql("analyze");
 }

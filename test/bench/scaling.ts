@@ -3,7 +3,7 @@
  */
 import { startTestPostgres } from "../support/postgres.ts";
 import { createWorker, openWorld } from "../support/store-world.ts";
-import { fillReady } from "./order.ts";
+import { fillQueue } from "../support/waiting-tasks.ts";
 import { type Bench, type Figure, medianMs } from "./report.ts";
 
 const mostTasks = 50_000;
@@ -28,7 +28,7 @@ export const scaling: Bench = {
 async function factsMs(url: string, waiting: number): Promise<number> {
   const world = await openWorld(url);
   try {
-    await fillReady(world, waiting);
+    await fillQueue(world, waiting, { tenants: 500, shapes: 10 });
     const shapes = Array.from({ length: 10 }, (_, index) => `denoise/e${index}`);
     await createWorker(world.store, { shapes }).next({ freeSlots: 0 });
     return await medianMs(reads, async () => void (await world.store.scalingFacts(["pool"], { mostTasks, unknownTaskMs: 1_000 })));

@@ -142,6 +142,10 @@ describe("a backup of vapfarm up", { timeout: 240_000 }, () => {
     const first = await start(data);
     const jobId = await begin(first, "done");
     await finished(first, jobId);
+    const { databaseUrl, artifacts } = first.description;
+    const whileItRuns = await runCli(["recover", "--yes"], { DATABASE_URL: databaseUrl, VAPFARM_ARTIFACTS: artifacts });
+    expect([whileItRuns.code, whileItRuns.stderr]).toEqual([1, expect.stringContaining("FARM_IN_USE")]);
+    expect((await runCli(["recover", "--yes"], { DATABASE_URL: databaseUrl })).stderr).toContain("VAPFARM_ARTIFACTS is not set");
     expect(await first.stop()).toBe(0);
     // Of a stopped farm: the database is started for it alone.
     const whole = await json(["backup", "--data", data, "--to", backup]);

@@ -60,6 +60,8 @@ describe("alerts on what is away", { timeout: timeoutMs }, () => {
     const jobId = await submit(longSteps);
     await denoising(farm, jobId);
     await farm.nats.kill();
+    // What happens meanwhile is told to nobody.
+    await submit(1);
     await fires("VapfarmBrokerDisconnected", "VapfarmBeatPathBroken", "VapfarmEventsNotCopied", "VapfarmReapingHeldBack");
   });
 

@@ -15,7 +15,7 @@ import {
 } from "../../services/gen/proto/vapfarm/v1/farm.ts";
 import { collectProofs, expectQuiet, writeCutRules } from "../support/alerts.ts";
 import { runCli } from "../support/cli.ts";
-import { type FaultFarm, startFaultFarm, type Worker } from "../support/fault/farm.ts";
+import { type FaultFarm, startFaultFarm } from "../support/fault/farm.ts";
 import { submitWithLostInput } from "../support/fault/lost-input.ts";
 import { denoising, endsOf, type Inputs, requestOf, submitPatiently, uploadInputs } from "../support/fault/renders.ts";
 import { makeSmallDisk } from "../support/fault/small-disk.ts";
@@ -57,7 +57,7 @@ function client() {
   return farm.coordinators[0]?.client ?? expect.fail("no coordinator");
 }
 
-function request(steps: number, jobClass = JobClass.JOB_CLASS_PRODUCTION): SubmitRenderRequest {
+function request(steps: number, jobClass: JobClass = JobClass.JOB_CLASS_PRODUCTION): SubmitRenderRequest {
   return { ...requestOf({ inputs, seed: (seed += 1), steps }), jobClass };
 }
 
@@ -68,10 +68,6 @@ function submit(steps: number, jobClass?: JobClass): Promise<string> {
 async function vapfarm(...args: readonly string[]): Promise<void> {
   const { code, stderr } = await runCli([...args, "--address", farm.coordinators[0]?.program.facts["grpcAddress"] ?? ""]);
   expect(code, stderr).toBe(0);
-}
-
-function workerCalled(name: string): Worker {
-  return farm.workers.find(({ program }) => program.name === name) ?? expect.fail(`no worker ${name}`);
 }
 
 async function cancelAll(jobIds: readonly string[]): Promise<void> {
@@ -163,22 +159,34 @@ describe("alerts on work", { timeout: timeoutMs }, () => {
     await cancelAll([jobId]);
   });
 
-  it("a runtime that stands still, one that has too little memory, one whose copy of the model is damaged", async () => {
-    const [still, small, damaged] = farm.workers.map(({ program }) => program.name);
-    const frozen = await workerCalled(still ?? "").runtimeId();
-    process.kill(frozen, "SIGSTOP");
+  it("a runtime that does not come up", async () => {
+    const { runtimeId } = farm.workers[0] ?? expect.fail("no worker");
+    const killing = setInterval(() => void runtimeId().then(end, () => undefined), 100);
+    await fires("VapfarmWorkerNotReady").finally(() => clearInterval(killing));
+  });
+
+  it("a worker that was given less memory than its runtime takes", async () => {
+    const { program } = farm.workers[1] ?? expect.fail("no second worker");
+    await program.stop();
+    await program.start({ VAPFARM_MEMORY_BYTES: String(96 * 1024 ** 2) });
+    await fires("VapfarmWorkerMemoryFull");
+    await program.stop();
+    await program.start();
+  });
+
+  it("a worker whose copy of the model is damaged", async () => {
+    const { program } = farm.workers[2] ?? expect.fail("no third worker");
     const models = join(folder, "models");
     await cp(join(projectRoot, "models"), models, { recursive: true });
     await truncate(join(models, "demo/denoise/1/model.onnx"), 100);
-    await restart(small, { VAPFARM_MEMORY_BYTES: String(96 * 1024 ** 2) });
-    await restart(damaged, { VAPFARM_MODELS: models });
-    await fires("VapfarmWorkerNotReady", "VapfarmWorkerMemoryFull");
-    const jobId = await submit(2);
-    await fires("VapfarmEngineQuarantined");
-    letGoOn(frozen);
-    await cancelAll([jobId]);
-    await restart(small, {});
-    await restart(damaged, {});
+    await program.stop();
+    await program.start({ VAPFARM_MODELS: models });
+    await onlyOn(program.name, async () => {
+      await submit(2);
+      await fires("VapfarmEngineQuarantined");
+    });
+    await program.stop();
+    await program.start();
   });
 
   it("a runtime that dies again and again of work that succeeds elsewhere", async () => {
@@ -198,33 +206,37 @@ describe("alerts on work", { timeout: timeoutMs }, () => {
   });
 });
 
-async function restart(name: string | undefined, environment: Readonly<Record<string, string>>): Promise<void> {
-  const { program } = workerCalled(name ?? "");
-  await program.stop();
-  await program.start(environment);
+/** Lets only this worker take work meanwhile. */
+async function onlyOn(name: string, during: () => Promise<void>): Promise<void> {
+  const { calls } = client();
+  const others = farm.workers.map(({ program }) => program.name).filter((other) => other !== name);
+  for (const workerId of others) await calls.cordonWorker(CordonWorkerRequest.create({ workerId, reason: "a test" }));
+  try {
+    await during();
+  } finally {
+    for (const workerId of others) await calls.uncordonWorker(UncordonWorkerRequest.create({ workerId }));
+  }
 }
 
 /** Kills the worker's runtime in the middle of four tasks, one after the other; each then succeeds elsewhere. */
 async function failThere(name: string): Promise<void> {
-  const { runtimeId } = workerCalled(name);
-  const { calls } = client();
-  const others = farm.workers.map(({ program }) => program.name).filter((other) => other !== name);
-  for (const workerId of others) await calls.cordonWorker(CordonWorkerRequest.create({ workerId, reason: "a test" }));
+  const { runtimeId } = farm.workers.find(({ program }) => program.name === name) ?? expect.fail(`no worker ${name}`);
   const jobIds: string[] = [];
-  for (let times = 0; times < 4; times += 1) {
-    const jobId = await submit(200);
-    await denoising(farm, jobId);
-    process.kill(await runtimeId(), "SIGKILL");
-    jobIds.push(jobId);
-  }
-  for (const workerId of others) await calls.uncordonWorker(UncordonWorkerRequest.create({ workerId }));
+  await onlyOn(name, async () => {
+    for (let times = 0; times < 4; times += 1) {
+      const jobId = await submit(200);
+      await denoising(farm, jobId);
+      end(await runtimeId());
+      jobIds.push(jobId);
+    }
+  });
   expect(await endsOf(farm, jobIds)).toEqual(jobIds.map(() => "succeeded"));
 }
 
-/** One that its agent has killed meanwhile needs no signal. */
-function letGoOn(processId: number): void {
+/** One that has ended meanwhile needs no signal. */
+function end(processId: number): void {
   try {
-    process.kill(processId, "SIGCONT");
+    process.kill(processId, "SIGKILL");
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code !== "ESRCH") throw thrown;
   }

@@ -13,7 +13,7 @@ import type { FiredAlert, TestPrometheus } from "./prometheus.ts";
 import { until } from "./until.ts";
 
 /** Where it is proven, or why it cannot be: then only promtool's cases speak for it. */
-export type Proof = "outages" | "work" | "scores" | { readonly impossible: string };
+export type Proof = "outages" | "work" | "load" | { readonly impossible: string };
 
 export const proofs: Readonly<Record<string, Proof>> = {
   VapfarmCoordinatorAbsent: "outages",
@@ -53,11 +53,11 @@ export const proofs: Readonly<Record<string, Proof>> = {
   VapfarmCheckpointsFail: "work",
   VapfarmArtifactStoreErrors: "work",
   VapfarmWorkerMemoryFull: "work",
-  VapfarmScalingStuck: { impossible: "no Kubernetes here" },
-  VapfarmKubernetesCallsFail: { impossible: "no Kubernetes here" },
+  VapfarmScalingStuck: "load",
+  VapfarmKubernetesCallsFail: "load",
   VapfarmGpuFault: { impossible: "no GPU here: its gauge is played" },
   VapfarmGpuHot: { impossible: "no GPU here: its gauge is played" },
-  VapfarmBenchmarkScoreDropped: "scores",
+  VapfarmBenchmarkScoreDropped: "load",
 };
 
 /** Seconds of waiting in thresholds, cut to what a test can wait. */

@@ -112,8 +112,7 @@ begin
   delete from resumable_upload where id in (select p.upload_id from upload_part p where p.sha256 = any (p_missing));
   get diagnostics v_uploads = row_count;
   for v_task in
-    select t.id from task t where t.state = 'succeeded' and exists (
-      select 1 from task_output o where o.task_id = t.id and o.sha256 = any (p_missing))
+    select t.id from task t where t.state = 'succeeded' and t.id in (select o.task_id from task_output o where o.sha256 = any (p_missing))
     order by t.id for no key update
   loop
     fx := vf_lose_outputs(fx, v_task, p_missing);

@@ -69,6 +69,8 @@ async function recoverFrom(request: Recovering): Promise<RecoverOutcome> {
   }
   const orphans = await findOrphans(request, signal);
   signal.throwIfAborted();
+  // Comparing may have taken long.
+  await database.requireAlone();
   const recovery = await database.recover(missing, { isTrial: !isMeant });
   const areDeleted = isMeant && request.deletesOrphans;
   if (areDeleted) for (const { sha256 } of orphans ?? []) await store.delete(sha256);

@@ -17,15 +17,7 @@ import { projectRoot } from "../../support/ffmpeg.ts";
 
 const ofAws = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 /** Of services whose parts are being built. */
-const agreed = [
-  "ARTIFACTS_S3_ENDPOINT",
-  "ARTIFACTS_S3_REGION",
-  "ARTIFACTS_S3_PATH_STYLE",
-  "SCALING",
-  "PRELOAD",
-  "OTLP_ENDPOINT",
-  "TRACE_SHARE",
-];
+const agreed = ["SCALING", "PRELOAD", "OTLP_ENDPOINT", "TRACE_SHARE"];
 for (const name of agreed) ofAws.push(`VAPFARM_${name}`);
 const coordinatorNames = new Set([...Object.keys(coordinatorSchema.shape), ...ofAws]);
 const workerNames = new Set([...Object.keys(workerSettings.shape), ...Object.keys(runtimeSettings.shape), ...ofAws]);
@@ -134,10 +126,19 @@ describe("scaling", () => {
     const object = "farm-vapfarm-worker-gpu";
     expect(told).toEqual({
       namespace: "studio",
+      watchNodes: true,
       pools: [{ name: "gpu", kind: "Deployment", object, min: 0, max: 7, targetWaitMs: 90_000 }],
     });
     const replicas = ofKind(objects, "Deployment").map(({ metadata, spec }) => [metadata.name, spec?.["replicas"]]);
     expect(Object.fromEntries(replicas)).toEqual({ "farm-vapfarm-coordinator": 2, [object]: undefined, "farm-vapfarm-worker-other": 3 });
+  });
+
+  it("leaves nodes alone where it may not watch them", async () => {
+    const objects = await render(leastBut({ scaling: { watchNodes: false }, pools: { gpu: { scaling: { enabled: true } } } }));
+    const told = JSON.parse(environmentOf(coordinatorOf(objects), "coordinator")["VAPFARM_SCALING"] ?? "") as {
+      readonly watchNodes: boolean;
+    };
+    expect([told.watchNodes, ofKind(objects, "ClusterRole").length, ofKind(objects, "Role").length]).toEqual([false, 0, 1]);
   });
 
   it("is not spoken of, and gets no rights, where nobody wants it", async () => {
@@ -154,5 +155,25 @@ describe("the chart's versions", () => {
   it("are those of the farm and of ONNX Runtime", () => {
     expect(/^appVersion: "(.*)"$/m.exec(chart)?.[1]).toBe(packageManifest.version);
     expect(/^ {2}onnxruntime: (.*)$/m.exec(values)?.[1]).toBe(installedOnnxruntimeVersion());
+  });
+});
+
+describe("models", () => {
+  const pulled = async (gpu: object): Promise<readonly (readonly string[])[]> => {
+    const pull = { enabled: true, budgetGiB: 50 };
+    const [pod] = workersOf(await render(leastBut({ pools: { gpu: { modelRepository: { pull }, ...gpu } } })));
+    return (pod?.spec.initContainers ?? []).map(({ args = [] }) => args);
+  };
+  const first = ["models", "pull", "--to", "/models", "--budget", "50GiB"];
+
+  it("that a pool names are there before its worker is, and then those in use", async () => {
+    expect(await pulled({ models: ["cog", "wan"] })).toEqual([
+      [...first, "cog", "wan"],
+      [...first, "--pool", "gpu"],
+    ]);
+  });
+
+  it("of a pool that names none are those in use", async () => {
+    expect(await pulled({})).toEqual([[...first, "--pool", "gpu"]]);
   });
 });

@@ -23,7 +23,7 @@ const sets: Readonly<Record<string, readonly string[]>> = {
   pool: ["local"],
   stage: [...stageNames, "other"],
   class: ["production", "benchmark"],
-  code: ["OK", ...Object.keys(errorTable)],
+  code: ["OK", "ABANDONED", ...Object.keys(errorTable)],
   model: [...models, "other"],
 };
 

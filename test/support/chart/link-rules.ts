@@ -141,24 +141,17 @@ type Rule = {
   readonly verbs: readonly string[];
 };
 
-/** Nothing more than scaling needs. */
+/** Nothing more than scaling needs: what services/coordinator/kube/client.ts calls. */
 function roleFaults(objects: readonly KubeObject[]): readonly string[] {
   const deployments = ofKind(objects, "Deployment").map(({ metadata }) => metadata.name);
-  const isNeeded = ({ apiGroups, resources, resourceNames, verbs }: Rule): boolean => {
-    if (resources.join() === "pods")
-      return apiGroups.join() === "" && verbs.every((verb) => ["get", "list", "watch", "patch"].includes(verb));
-    const isNamed = resourceNames !== undefined && resourceNames.length > 0 && resourceNames.every((name) => deployments.includes(name));
-    return (
-      resources.join() === "deployments/scale" &&
-      apiGroups.join() === "apps" &&
-      isNamed &&
-      verbs.every((verb) => ["get", "update", "patch"].includes(verb))
-    );
+  const isNeeded = (kind: string, { apiGroups, resources, resourceNames = [], verbs }: Rule): boolean => {
+    const asked = `${kind} ${apiGroups.join()} ${resources.join()} ${verbs.toSorted().join()}`;
+    if (asked === "Role  pods list,patch,watch" || asked === "ClusterRole  nodes list,watch") return resourceNames.length === 0;
+    const isNamed = resourceNames.length > 0 && resourceNames.every((name) => deployments.includes(name));
+    return asked === "Role apps deployments/scale get,update" && isNamed;
   };
-  const rules = ofKind(objects, "Role").flatMap(({ rules }) => rules as readonly Rule[]);
-  const cluster = objects.filter(({ kind }) => kind.startsWith("Cluster"));
-  return [
-    ...rules.filter((rule) => !isNeeded(rule)).map((rule) => `a role may ${JSON.stringify(rule)}`),
-    ...cluster.map(({ kind }) => `there is a ${kind}`),
-  ];
+  const roles = [...ofKind(objects, "Role"), ...ofKind(objects, "ClusterRole")];
+  return roles.flatMap(({ kind, rules }) =>
+    (rules as readonly Rule[]).filter((rule) => !isNeeded(kind, rule)).map((rule) => `a role may ${JSON.stringify(rule)}`),
+  );
 }

@@ -9,7 +9,7 @@ import { Deployment, StatefulSet } from "kubernetes-models/apps/v1";
 import { Job } from "kubernetes-models/batch/v1";
 import { Ingress, NetworkPolicy } from "kubernetes-models/networking.k8s.io/v1";
 import { PodDisruptionBudget } from "kubernetes-models/policy/v1";
-import { Role, RoleBinding } from "kubernetes-models/rbac.authorization.k8s.io/v1";
+import { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "kubernetes-models/rbac.authorization.k8s.io/v1";
 import { ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount } from "kubernetes-models/v1";
 import { PodMonitor, PrometheusRule, ServiceMonitor } from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1";
 import { ScaledObject } from "@kubernetes-models/keda/keda.sh/v1alpha1";
@@ -20,7 +20,18 @@ type Schema = { readonly apiVersion: string; readonly kind: string; readonly pro
 const schemas = new Map<string, Schema>(
   [Deployment, StatefulSet, Job, Ingress, NetworkPolicy, PodDisruptionBudget, Role, RoleBinding, ConfigMap, PersistentVolumeClaim]
     .map((schema): Schema => schema)
-    .concat([Secret, Service, ServiceAccount, PodMonitor, PrometheusRule, ServiceMonitor, HorizontalPodAutoscaler, ScaledObject])
+    .concat([
+      ClusterRole,
+      ClusterRoleBinding,
+      Secret,
+      Service,
+      ServiceAccount,
+      PodMonitor,
+      PrometheusRule,
+      ServiceMonitor,
+      HorizontalPodAutoscaler,
+      ScaledObject,
+    ])
     .map((schema) => [`${schema.apiVersion} ${schema.kind}`, schema]),
 );
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { expect } from "vitest";
 import type { FarmClient } from "../../../services/client/farm-client.ts";
-import type { SubmitRenderRequest } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
+import { RenderSpec, type SubmitRenderRequest } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
 import type { FaultFarm } from "./farm.ts";
 import { submitPatiently } from "./renders.ts";
 
@@ -27,7 +27,7 @@ export async function submitWithLostInput(
     const stored = (await readdir(farm.artifactsFolder, { recursive: true })).find((name) => name.endsWith(sha256));
     await rm(join(farm.artifactsFolder, stored ?? expect.fail("the upload is not stored")));
     const render = request.render ?? expect.fail("no render");
-    return await submitPatiently(client, { ...request, render: { ...render, image: { sha256 } } });
+    return await submitPatiently(client, { ...request, render: RenderSpec.create({ ...render, image: { sha256 } }) });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

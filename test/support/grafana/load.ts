@@ -14,6 +14,7 @@ import type { FaultFarm } from "../fault/farm.ts";
 import { submitWithLostInput } from "../fault/lost-input.ts";
 import { denoising, endsOf, type Inputs, requestOf, submitPatiently, uploadInputs } from "../fault/renders.ts";
 import { testFfmpegPath } from "../ffmpeg.ts";
+import { type KubeApi, namespace } from "../kube/api-server.ts";
 import type { ScrapeTarget } from "../prometheus.ts";
 import { until } from "../until.ts";
 
@@ -22,6 +23,14 @@ export const loadEnvironment: Readonly<Record<string, string>> = {
   VAPFARM_PREEMPTION: JSON.stringify({ graceMs: 200, minRunMs: 500, leastLeftMs: 500 }),
   VAPFARM_CHECKPOINT_STEPS: "60",
 };
+
+/** Settings of coordinators that scale the pool on this API, upwards only: its stand-in's pods never run. */
+export function scaledBy({ address, accountFolder }: Pick<KubeApi, "address" | "accountFolder">): Readonly<Record<string, string>> {
+  const never = 3_600_000;
+  const pool = { name: "local", kind: "Deployment", object: "local-worker", min: 0, max: 5, targetWaitMs: 1_000, downAfterMs: never };
+  const scaling = { namespace, pools: [{ ...pool, idleMs: never, loadMs: 1_000 }] };
+  return { VAPFARM_SCALING: JSON.stringify(scaling), VAPFARM_KUBE_API: address, VAPFARM_KUBE_ACCOUNT: accountFolder };
+}
 
 export type Load = {
   readonly benchRun: string;
@@ -77,7 +86,7 @@ class Player {
     this.inputs = inputs;
   }
 
-  private request(steps: number, jobClass = JobClass.JOB_CLASS_PRODUCTION): SubmitRenderRequest {
+  private request(steps: number, jobClass: JobClass = JobClass.JOB_CLASS_PRODUCTION): SubmitRenderRequest {
     return { ...requestOf({ inputs: this.inputs, seed: (this.seed += 1), steps }), jobClass };
   }
 

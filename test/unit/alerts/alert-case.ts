@@ -7,6 +7,8 @@ export type Series = Readonly<Record<string, string>>;
 
 export type AlertCase = {
   readonly alert: string;
+  /** How often the rules are judged, where hours go by; else each minute. */
+  readonly pace?: string;
   readonly fires: {
     readonly series: Series;
     readonly at: string;

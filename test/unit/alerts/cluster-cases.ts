@@ -28,7 +28,9 @@ export const clusterCases: readonly AlertCase[] = [
     fires: {
       series: {
         'vapfarm_pool_workers_desired{farm="f",instance="c1",pool="p"}': "4x60",
-        'vapfarm_pool_workers_current{farm="f",instance="c1",pool="p"}': "2x60",
+        'vapfarm_pool_workers_current{farm="f",instance="c1",pool="p"}': "4x60",
+        'vapfarm_workers{farm="f",instance="c1",pool="p",state="busy"}': "2x60",
+        'vapfarm_workers{farm="f",instance="c1",pool="p",state="lapsed"}': "2x60",
       },
       at: "40m",
       labels: { farm: "f", pool: "p" },
@@ -38,7 +40,8 @@ export const clusterCases: readonly AlertCase[] = [
       why: "a node comes within ten minutes",
       series: {
         'vapfarm_pool_workers_desired{farm="f",instance="c1",pool="p"}': "4x60",
-        'vapfarm_pool_workers_current{farm="f",instance="c1",pool="p"}': "2x10 4x50",
+        'vapfarm_pool_workers_current{farm="f",instance="c1",pool="p"}': "4x60",
+        'vapfarm_workers{farm="f",instance="c1",pool="p",state="idle"}': "2x10 4x50",
       },
       at: "40m",
     },
@@ -91,6 +94,7 @@ export const clusterCases: readonly AlertCase[] = [
   },
   {
     alert: "VapfarmBenchmarkScoreDropped",
+    pace: "15m",
     fires: {
       series: { [score]: "0.9x1440 0.81x60" },
       at: "1455m",

@@ -61,6 +61,7 @@ export const queueCases: readonly AlertCase[] = [
   },
   {
     alert: "VapfarmBenchmarkWaits",
+    pace: "15m",
     fires: {
       series: { 'vapfarm_oldest_ready_seconds{farm="f",instance="c1",pool="p",class="benchmark"}': "0+60x480" },
       at: "400m",

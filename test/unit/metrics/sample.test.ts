@@ -63,6 +63,26 @@ describe("a sample", () => {
     expect(reads).toHaveLength(2);
   });
 
+  it("is read once a minute however long it takes, and soon again when it failed", async () => {
+    const sample = add("very slow");
+    const first = sample.refresh();
+    await turn();
+    nowMs += 7_000;
+    reads[0]?.resolve(1);
+    await first;
+    nowMs += 60_000;
+    const second = sample.refresh();
+    await turn();
+    expect(reads).toHaveLength(2);
+    nowMs += 7_000;
+    reads[1]?.reject(new FarmError("DATABASE_UNAVAILABLE"));
+    await second;
+    nowMs += 5_000;
+    void sample.refresh();
+    await turn();
+    expect(reads).toHaveLength(3);
+  });
+
   it("keeps its values when it cannot be read, and is read again when it is due", async () => {
     const sample = add("a");
     const first = sample.refresh();

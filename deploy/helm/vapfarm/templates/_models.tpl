@@ -32,17 +32,32 @@ the init container that fills it is the only one that writes, one at a time on a
   readOnly: true
 {{- end -}}
 
-{{/* The container that pulls what it is told to, else what an alias or a live job names of what the pool renders: (list $ name pool). */}}
+{{/*
+The containers that pull: (list $ name pool). First what is named, which fails until it was pushed: a worker without the models that it is for
+would end, and be started again without this. Then what an alias or a live job names of what the pool renders.
+*/}}
 {{- define "vapfarm.modelsPull" -}}
 {{- $root := index . 0 -}}
 {{- $pool := index . 2 -}}
 {{- $pull := $pool.modelRepository.pull -}}
+{{- $named := $pull.references | default $pool.models -}}
+{{- if $named -}}
+{{ include "vapfarm.modelsPuller" (list $root "models" $pull $named) }}
+{{ end -}}
+{{ include "vapfarm.modelsPuller" (list $root "models-in-use" $pull (list "--pool" (index . 1))) }}
+{{- end -}}
+
+{{/* (list $ containerName pull words) */}}
+{{- define "vapfarm.modelsPuller" -}}
+{{- $root := index . 0 -}}
+{{- $pull := index . 2 -}}
 {{- $words := list "models" "pull" "--to" "/models" -}}
 {{- with int64 $pull.budgetGiB -}}{{- $words = concat $words (list "--budget" (printf "%dGiB" .)) -}}{{- end -}}
-{{- $what := $pull.references | default (list "--pool" (index . 1)) -}}
-- name: models
-  {{- include "vapfarm.workerImage" (list $root $pool) | nindent 2 }}
-  {{- include "vapfarm.command" (concat $words $what) | nindent 2 }}
+- name: {{ index . 1 }}
+  # Not the GPU's image: it says of itself that it sees every device of the node.
+  image: {{ include "vapfarm.ownImage" $root | quote }}
+  imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+  {{- include "vapfarm.command" (concat $words (index . 3)) | nindent 2 }}
   env:
     - name: VAPFARM_ADDRESS
       value: {{ printf "%s:7443" (include "vapfarm.name" (list $root "coordinator")) | quote }}
@@ -52,6 +67,9 @@ the init container that fills it is the only one that writes, one at a time on a
     {{- end }}
     {{- end }}
     {{- include "vapfarm.artifacts" $root | nindent 4 }}
+    {{- if eq $root.Values.artifacts.kind "jetstream" }}
+    {{- include "vapfarm.natsUrl" $root | nindent 4 }}
+    {{- end }}
   resources:
     {{- toYaml $pull.resources | nindent 4 }}
   {{- include "vapfarm.containerSecurity" $root | nindent 2 }}

@@ -69,7 +69,7 @@ What may change the last bits of a result, as services/platform/profile.ts forms
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- dict "namespace" $.Release.Namespace "pools" $list | toJson -}}
+{{- dict "namespace" $.Release.Namespace "watchNodes" .Values.scaling.watchNodes "pools" $list | toJson -}}
 {{- end -}}
 
 {{/* "true" where the farm sets the size of any pool. */}}

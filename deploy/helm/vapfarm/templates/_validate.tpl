@@ -117,7 +117,7 @@ What values.schema.json cannot say: whether values make sense together. Every mi
 {{- $faults = append $faults (printf "%s.resources.%s: names %s, of which a worker always gets one; leave it to device.resource" $at $kind $pool.device.resource) -}}
 {{- end -}}
 {{- end -}}
-{{- if and (eq (toString $pool.maxSurge) "0") (eq (toString $pool.maxUnavailable) "0") -}}
+{{- if and (has (toString $pool.maxSurge) (list "0" "0%")) (has (toString $pool.maxUnavailable) (list "0" "0%")) -}}
 {{- $faults = append $faults (printf "%s: maxSurge and maxUnavailable are both 0, so no new release could ever come in; raise one" $at) -}}
 {{- end -}}
 {{- $faults = concat $faults (include "vapfarm.faultsOfModels" (list $at $pool) | fromJsonArray) -}}

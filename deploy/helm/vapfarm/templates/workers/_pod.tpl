@@ -157,16 +157,22 @@ readinessProbe:
 - name: VAPFARM_RUNTIME_ARCHITECTURE
   value: {{ $pool.architecture | quote }}
 {{- end }}
-- name: VAPFARM_MEMORY_BYTES
+{{- /* Else the worker would take the node's memory for its own, and keep more engines open than fit. */}}
+{{- $memory := list "VAPFARM_MEMORY_BYTES" }}
+{{- if not (hasKey $pool.settings "VAPFARM_RUNTIME_SESSION_BYTES") }}
+{{- $memory = append $memory "VAPFARM_RUNTIME_SESSION_BYTES" }}
+{{- end }}
+{{- range $memory }}
+- name: {{ . }}
 {{- if $pool.memoryGiB }}
   value: {{ include "vapfarm.bytes" $pool.memoryGiB | quote }}
 {{- else }}
-  # Without it the worker would take the node's memory for its own.
   valueFrom:
     resourceFieldRef:
       containerName: worker
       resource: limits.memory
       divisor: "1"
+{{- end }}
 {{- end }}
 - name: VAPFARM_CACHE_BYTES
   value: {{ include "vapfarm.bytes" $pool.cacheGiB | quote }}
