@@ -81,8 +81,9 @@ async function operationsOf(farm: TestFarm): Promise<readonly string[]> {
   return texts.flatMap((text) => {
     const [name = "", ...lines] = text.split("\n");
     return lines.flatMap((line) => {
-      const found = /^vapfarm_artifact_seconds_count\{operation="(\w+)",backend="(\w+)",code="OK"[,}]/.exec(line);
-      return found === null ? [] : [`${name} ${found[1] ?? ""} ${found[2] ?? ""}`];
+      if (!line.startsWith("vapfarm_artifact_seconds_count{")) return [];
+      const labels = new Map([...line.matchAll(/(\w+)="([^"]*)"/g)].map(([, label = "", value = ""]) => [label, value]));
+      return labels.get("code") === "OK" ? [`${name} ${labels.get("operation") ?? ""} ${labels.get("backend") ?? ""}`] : [];
     });
   });
 }
