@@ -23,7 +23,7 @@ let inputs: Inputs;
 let prometheus: TestPrometheus;
 let seed = 0;
 const started: (() => Promise<void>)[] = [];
-const { fires, expectAll } = collectProofs(() => prometheus, "outages");
+const { beforeFault, fires, expectAll } = collectProofs(() => prometheus, "outages");
 
 beforeAll(async () => {
   const folder = await mkdtemp(join(tmpdir(), "vapfarm-alerts-"));
@@ -59,6 +59,7 @@ describe("alerts on what is away", { timeout: timeoutMs }, () => {
   it("NATS halted: nothing beats, nothing is copied, nothing is reaped", async () => {
     const jobId = await submit(longSteps);
     await denoising(farm, jobId);
+    await beforeFault();
     await farm.nats.kill();
     // What happens meanwhile is told to nobody.
     await submit(1);
@@ -67,32 +68,36 @@ describe("alerts on what is away", { timeout: timeoutMs }, () => {
 
   it("workers frozen together: leases lapse, and their work has nobody", async () => {
     await submit(longSteps);
+    await beforeFault();
     for (const { program } of farm.workers) await program.freeze();
     await fires("VapfarmTargetDown", "VapfarmMassLapse", "VapfarmLeaseLosses", "VapfarmNoWorkerForWork");
   });
 
-  it("a lock on the tasks: statements wait for connections", async () => {
+  it("a lock on the tasks: statements wait for connections, values grow old", async () => {
     const holder = new pg.Client({ connectionString: farm.databaseUrl });
     await holder.connect();
     try {
+      await beforeFault("VapfarmValuesOld");
       await holder.query("begin");
       await holder.query("lock table session, task, job in access exclusive mode");
       const asking = setInterval(() => void askInVain(), 50);
-      await fires("VapfarmDatabaseSlow").finally(() => clearInterval(asking));
+      await fires("VapfarmDatabaseSlow", "VapfarmValuesOld").finally(() => clearInterval(asking));
       await holder.query("rollback");
     } finally {
       await holder.end();
     }
   });
 
-  it("Postgres halted: no coordinator reaches it, calls fail, values grow old", async () => {
+  it("Postgres halted: no coordinator reaches it, calls fail", async () => {
+    await beforeFault("VapfarmDatabaseUnreachable", "VapfarmCallsFail");
     await farm.postgres.kill();
     // Clients go on asking, and are refused.
     const asking = setInterval(() => void askInVain(), 200);
-    await fires("VapfarmDatabaseUnreachable", "VapfarmCallsFail", "VapfarmValuesOld").finally(() => clearInterval(asking));
+    await fires("VapfarmDatabaseUnreachable", "VapfarmCallsFail").finally(() => clearInterval(asking));
   });
 
   it("no coordinator left: nobody answers workers", async () => {
+    await beforeFault("VapfarmWorkerCallsFail");
     await Promise.all(farm.coordinators.map(({ program }) => program.kill()));
     await fires("VapfarmCoordinatorAbsent", "VapfarmWorkerCallsFail");
   });

@@ -127,7 +127,9 @@ async function firing(prometheus: TestPrometheus): Promise<readonly string[]> {
 }
 
 export type Proofs = {
-  /** Waits until each fires; its texts have their values. */
+  /** What fires from now on fires of the fault that comes next; waits until none of these is left of an earlier one. */
+  readonly beforeFault: (...names: readonly string[]) => Promise<void>;
+  /** Waits until each fires of the fault; its texts have their values. */
   readonly fires: (...names: readonly string[]) => Promise<void>;
   /** Fails unless all that this file must prove have fired. */
   readonly expectAll: () => void;
@@ -136,7 +138,16 @@ export type Proofs = {
 /** Collects what a file proves. */
 export function collectProofs(prometheus: () => TestPrometheus, where: Proof): Proofs {
   const proven = new Set<string>();
+  let faultAt = new Date();
   return {
+    async beforeFault(...names) {
+      await until(
+        `${names.join()} no longer holds`,
+        async () => (await prometheus().alerts()).every((alert) => !names.includes(alert.name)),
+        120_000,
+      );
+      faultAt = new Date();
+    },
     async fires(...names) {
       for (const name of names) {
         let all: readonly FiredAlert[] = [];
@@ -145,7 +156,7 @@ export function collectProofs(prometheus: () => TestPrometheus, where: Proof): P
           `${name} fires`,
           async () => {
             all = await prometheus().alerts();
-            fired = all.find((alert) => alert.name === name && alert.state === "firing");
+            fired = all.find((alert) => alert.name === name && alert.state === "firing" && alert.since >= faultAt);
             return fired !== undefined;
           },
           60_000,

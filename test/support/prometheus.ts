@@ -22,6 +22,8 @@ export type Sample = { readonly labels: Readonly<Record<string, string>>; readon
 export type FiredAlert = {
   readonly name: string;
   readonly state: "pending" | "firing";
+  /** When its expression began to hold. */
+  readonly since: Date;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
 };
@@ -107,7 +109,10 @@ type MatrixAnswer = {
   }[];
 };
 type AlertsAnswer = {
-  readonly alerts: readonly (Pick<FiredAlert, "state" | "annotations"> & { readonly labels: Readonly<Record<string, string>> })[];
+  readonly alerts: readonly (Pick<FiredAlert, "state" | "annotations"> & {
+    readonly labels: Readonly<Record<string, string>>;
+    readonly activeAt: string;
+  })[];
 };
 
 function asking(url: string, targets: number): Omit<TestPrometheus, "url" | "stop"> {
@@ -130,7 +135,7 @@ function asking(url: string, targets: number): Omit<TestPrometheus, "url" | "sto
     labelValues: (label, selector) => get<readonly string[]>(url, `label/${label}/values`, { "match[]": selector }),
     async alerts() {
       const { alerts } = await get<AlertsAnswer>(url, "alerts", {});
-      return alerts.map(({ labels, state, annotations }) => ({ name: labels["alertname"] ?? "", state, labels, annotations }));
+      return alerts.map(({ activeAt, ...alert }) => ({ ...alert, name: alert.labels["alertname"] ?? "", since: new Date(activeAt) }));
     },
     async scraped(times) {
       const before = await counts();

@@ -97,14 +97,14 @@ export const clusterCases: readonly AlertCase[] = [
     pace: "15m",
     fires: {
       series: { [score]: "0.9x1440 0.81x60" },
-      at: "1455m",
+      at: "1480m",
       labels: { farm: "f", suite: "s", model: "m", metric: "motion_smoothness", aggregator: "video_mean" },
       summary: "motion_smoothness of m on s fell by 10% within a day",
     },
     quiet: {
       why: "it rose, and another lost one in a hundred",
       series: { [score]: "0.9x1440 0.95x60", [score.replace('"m"', '"n"')]: "0.9x1440 0.891x60" },
-      at: "1455m",
+      at: "1480m",
     },
   },
 ];

@@ -66,7 +66,7 @@ export const queueCases: readonly AlertCase[] = [
       series: { 'vapfarm_oldest_ready_seconds{farm="f",instance="c1",pool="p",class="benchmark"}': "0+60x480" },
       at: "400m",
       labels: { farm: "f", pool: "p" },
-      summary: "Benchmark work of pool p has been ready for 6h 40m 0s",
+      summary: "Benchmark work of pool p has been ready for 6h 30m 0s",
     },
     quiet: { why: "five hours", series: { 'vapfarm_oldest_ready_seconds{farm="f",pool="p",class="benchmark"}': "0+60x480" }, at: "300m" },
   },
