@@ -96,11 +96,17 @@ function checkFamily({ name, type, samples }: Family): void {
   }
 }
 
+/** What a service exports, as it stands. */
+export async function scrapeText(httpAddress: string): Promise<string> {
+  const response = await fetch(`http://${httpAddress}/metrics`);
+  const text = await response.text();
+  if (response.status !== 200) throw new TypeError(`/metrics answered ${response.status}: ${text}`);
+  return text;
+}
+
 /** What a service exports. */
 export async function scrape(httpAddress: string): Promise<ReadonlyMap<string, Family>> {
-  const response = await fetch(`http://${httpAddress}/metrics`);
-  if (response.status !== 200) throw new TypeError(`/metrics answered ${response.status}: ${await response.text()}`);
-  return parseExposition(await response.text());
+  return parseExposition(await scrapeText(httpAddress));
 }
 
 /** The value of the one series of a sample's name that has these labels, among others; undefined: there is none. */

@@ -1,15 +1,17 @@
 /**
  * deploy/METRICS.md against what a whole farm of real processes exports under load, both ways.
  */
+import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { errorTable } from "../../../services/domain/errors.ts";
 import { stageNames } from "../../../services/domain/stage.ts";
 import { pause } from "../../../services/platform/deadline.ts";
-import { type Family, type Sample, ownFamilies, scrape } from "../../support/exposition.ts";
+import { type Family, type Sample, ownFamilies, scrape, scrapeText } from "../../support/exposition.ts";
 import { type TestFarm, startTestFarm } from "../../support/farm.ts";
 import { type KubeApi, namespace, startKubeApi } from "../../support/kube/api-server.ts";
 import { endOf, submitLong } from "../../support/long-render.ts";
 import { type MetricRow, readMetricTable } from "../../support/metric-table.ts";
+import { findPrometheus } from "../../support/prometheus-program.ts";
 import { plantScoredRun } from "../../support/planted-scores.ts";
 
 /** What is missing when it is over is told by a test. */
@@ -124,6 +126,14 @@ describe("the table of metrics", () => {
 });
 
 describe("names", () => {
+  it.each(["coordinator", "worker-1"])("are as promtool wants them: %s", async (name) => {
+    const { promtool } = await findPrometheus();
+    const input = await scrapeText(addressOf(name));
+    const { stdout, stderr } = spawnSync(promtool, ["check", "metrics"], { input, encoding: "utf8", timeout: 20_000 });
+    expect(stderr.split("\n").filter((line) => line.startsWith("vapfarm_") || /error/i.test(line))).toEqual([]);
+    expect(stdout).toBe("");
+  });
+
   it("end in _total for counters and for nothing else, and say base units", () => {
     const wrong = rows.filter(({ name, type }) => name.endsWith("_total") !== (type === "counter"));
     expect(wrong.map(({ name }) => name)).toEqual([]);
