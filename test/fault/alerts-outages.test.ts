@@ -68,7 +68,7 @@ describe("alerts on what is away", { timeout: timeoutMs }, () => {
 
   it("workers frozen together: leases lapse, and their work has nobody", async () => {
     await submit(longSteps);
-    await beforeFault();
+    await beforeFault("VapfarmTargetDown", "VapfarmMassLapse", "VapfarmLeaseLosses", "VapfarmNoWorkerForWork");
     for (const { program } of farm.workers) await program.freeze();
     await fires("VapfarmTargetDown", "VapfarmMassLapse", "VapfarmLeaseLosses", "VapfarmNoWorkerForWork");
   });
