@@ -185,8 +185,8 @@ describe("a receiver that hangs", () => {
       await until("dropped spans are counted", async () => {
         const pages = await Promise.all(addresses.map(async (address) => (await fetch(`http://${address}/metrics`)).text()));
         return (
-          pages.every((page) => /^vapfarm_spans_dropped_total \d/m.test(page)) &&
-          pages.some((page) => /^vapfarm_spans_dropped_total [1-9]/m.test(page))
+          pages.every((page) => /^vapfarm_spans_dropped_total\S* \d/m.test(page)) &&
+          pages.some((page) => /^vapfarm_spans_dropped_total\S* [1-9]/m.test(page))
         );
       });
       receiver.behave("take");
