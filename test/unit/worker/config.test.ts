@@ -65,9 +65,9 @@ describe("the worker's configuration", () => {
     );
   });
 
-  it("is listed whole in the README", async () => {
-    const readme = await readFile(new URL("../../../services/worker/README.md", import.meta.url), "utf8");
-    const listed = [...readme.matchAll(/^\| `([A-Z0-9_]+)` \|/gm)].map(([, name]) => name);
+  it("is listed whole in SETTINGS.md", async () => {
+    const settings = await readFile(new URL("../../../services/worker/SETTINGS.md", import.meta.url), "utf8");
+    const listed = [...settings.matchAll(/^\| `([A-Z0-9_]+)` \|/gm)].map(([, name]) => name);
     expect(listed.toSorted()).toEqual(Object.keys(workerSettings.shape).toSorted());
   });
 });
