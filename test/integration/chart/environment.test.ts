@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import packageManifest from "../../../package.json" with { type: "json" };
 import { type CoordinatorConfig, coordinatorSchema, readCoordinatorConfig } from "../../../services/coordinator/config.ts";
+import { parseStoreAddress } from "../../../services/platform/artifacts/store-address.ts";
 import { cpuProfile, installedOnnxruntimeVersion, runtimeProfile } from "../../../services/platform/profile.ts";
 import { stopDeadlineMs } from "../../../services/worker/app.ts";
 import { readWorkerConfig, runtimeEnvironment, type WorkerConfig, workerSettings } from "../../../services/worker/config.ts";
@@ -132,6 +133,24 @@ describe("scaling", () => {
     expect(Object.fromEntries(replicas)).toEqual({ "farm-vapfarm-coordinator": 2, [object]: undefined, "farm-vapfarm-worker-other": 3 });
   });
 
+  it("by others leaves out object and size: the farm tells the number, and may only look at pods", async () => {
+    const scaling = { enabled: true, appliedBy: "other", min: 1, max: 9, probeSeconds: 60 };
+    const objects = await render(leastBut({ scaling: { unknownTaskSeconds: 45 }, pools: { gpu: { scaling } } }), { namespace: "studio" });
+    const coordinator = coordinatorOf(objects);
+    expect(JSON.parse(environmentOf(coordinator, "coordinator")["VAPFARM_SCALING"] ?? "")).toEqual({
+      namespace: "studio",
+      watchNodes: true,
+      unknownTaskMs: 45_000,
+      pools: [{ name: "gpu", min: 1, max: 9, targetWaitMs: 300_000, probeMs: 60_000 }],
+    });
+    const workers = ofKind(objects, "Deployment").filter(({ metadata }) => metadata.name.includes("worker"));
+    expect(workers.map(({ spec }) => "replicas" in (spec ?? {}))).toEqual([false]);
+    expect(ofKind(objects, "Role").map(({ rules }) => rules)).toEqual([
+      [{ apiGroups: [""], resources: ["pods"], verbs: ["list", "watch"] }],
+    ]);
+    expect(coordinator.spec.automountServiceAccountToken).toBe(true);
+  });
+
   it("leaves nodes alone where it may not watch them", async () => {
     const objects = await render(leastBut({ scaling: { watchNodes: false }, pools: { gpu: { scaling: { enabled: true } } } }));
     const told = JSON.parse(environmentOf(coordinatorOf(objects), "coordinator")["VAPFARM_SCALING"] ?? "") as {
@@ -144,6 +163,24 @@ describe("scaling", () => {
     const objects = await render(leastBut({}));
     expect(environmentOf(coordinatorOf(objects), "coordinator")).not.toHaveProperty("VAPFARM_SCALING");
     expect([...ofKind(objects, "Role"), ...ofKind(objects, "RoleBinding")]).toEqual([]);
+  });
+});
+
+describe("artifacts in JetStream", () => {
+  const addressOf = async (jetstream: object): Promise<string> => {
+    const objects = await render(leastBut({ artifacts: { kind: "jetstream", s3: { bucket: "" }, jetstream } }));
+    return environmentOf(coordinatorOf(objects), "coordinator")["VAPFARM_ARTIFACTS"] ?? "";
+  };
+
+  it("have the copies and the bounds that values say, as the store reads them", async () => {
+    expect(parseStoreAddress(await addressOf({ bucket: "farm", replicas: 3, maxGiB: 500, maxObjectMiB: 128 }))).toEqual({
+      kind: "jetstream",
+      bucket: "farm",
+      replicas: 3,
+      maxBytes: 500 * 1024 ** 3,
+      maxObjectBytes: 128 * 1024 ** 2,
+    });
+    expect(await addressOf({})).toBe("jetstream:vapfarm");
   });
 });
 

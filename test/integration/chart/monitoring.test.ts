@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { type KubeObject, ofKind, render } from "../../support/chart/objects.ts";
+import { type KubeObject, ofKind, render, thePod } from "../../support/chart/objects.ts";
 import { faultsOf } from "../../support/chart/schemas.ts";
 import { leastBut } from "../../support/chart/value-sets.ts";
 import { chartFolder } from "../../support/helm.ts";
@@ -44,6 +44,12 @@ beforeAll(async () => {
 afterAll(() => rm(join(chart, ".."), { recursive: true }));
 
 type WithData = KubeObject & { readonly data: Readonly<Record<string, string>> };
+type Endpoint = { readonly relabelings: readonly object[] };
+type Rule = { readonly annotations: Readonly<Record<string, string>> };
+type Dashboard = { readonly templating: { readonly list: readonly { readonly name: string; readonly query?: unknown }[] } };
+
+const rulesOf = (objects: readonly KubeObject[]): readonly Rule[] =>
+  ofKind(objects, "PrometheusRule").flatMap(({ spec }) => (spec?.["groups"] as { rules: Rule[] }[]).flatMap(({ rules }) => rules));
 const dashboardsOf = (objects: readonly KubeObject[]): readonly WithData[] => ofKind(objects, "ConfigMap") as readonly WithData[];
 
 describe("the chart's files", () => {
@@ -80,6 +86,44 @@ describe("the chart's files", () => {
     expect(specs.map((text) => text.includes('{"targetLabel":"farm","replacement":"studio"}'))).toEqual([true, true]);
     expect(specs[0]).toContain('{"targetLabel":"job","replacement":"vapfarm-coordinator"}');
     expect(specs[1]).toContain('{"targetLabel":"job","replacement":"vapfarm-worker"}');
+  });
+
+  it("are about targets that are called as their pods are, which is a worker's name", async () => {
+    const objects = await render(leastBut({ monitoring: { serviceMonitor: { enabled: true } } }));
+    const relabeling = { sourceLabels: ["__meta_kubernetes_pod_name"], targetLabel: "instance" };
+    const [service] = ofKind(objects, "ServiceMonitor").map(({ spec }) => spec?.["endpoints"] as readonly Endpoint[]);
+    const [pod] = ofKind(objects, "PodMonitor").map(({ spec }) => spec?.["podMetricsEndpoints"] as readonly Endpoint[]);
+    expect(service?.[0]?.relabelings).toContainEqual(relabeling);
+    expect(pod?.[0]?.relabelings).toContainEqual(relabeling);
+    const { env = [] } = thePod(objects, { "app.kubernetes.io/component": "worker" }).spec.containers[0] ?? {};
+    expect(env.find(({ name }) => name === "VAPFARM_WORKER_NAME")?.valueFrom).toEqual({ fieldRef: { fieldPath: "metadata.name" } });
+  });
+
+  it("lead to the RUNBOOK where the site has it", async () => {
+    const objects = await render(leastBut({ monitoring: { ...monitoring, runbook: "https://git.example/farm/" } }));
+    const addresses = rulesOf(objects).map(({ annotations }) => annotations["runbook_url"] ?? "");
+    expect(addresses.length).toBeGreaterThan(30);
+    expect(addresses.filter((address) => !address.startsWith("https://git.example/farm/deploy/RUNBOOK.md#"))).toEqual([]);
+    const texts = dashboardsOf(objects).flatMap(({ data }) => Object.values(data));
+    const constants = texts.map(
+      (text) => (JSON.parse(text) as Dashboard).templating.list.find(({ name }) => name === "runbook")?.query ?? "none",
+    );
+    expect(constants).toEqual(texts.map(() => "https://git.example/farm/deploy/RUNBOOK.md"));
+  });
+
+  it("leave out alerts that a site does without, and groups of which nothing is left", async () => {
+    const groups = {
+      groups: [
+        { name: "one", rules: [alert, { ...alert, alert: "Other" }] },
+        { name: "two", rules: [alert] },
+      ],
+    };
+    await writeFile(join(chart, "rules/queue.yaml"), JSON.stringify(groups));
+    const prometheusRule = { enabled: true, disabled: ["QueueWaits"] };
+    const objects = await render(leastBut({ monitoring: { prometheusRule } }), { chart });
+    expect(ofKind(objects, "PrometheusRule").map(({ spec }) => spec)).toEqual([
+      { groups: [{ name: "one", rules: [{ ...alert, alert: "Other" }] }] },
+    ]);
   });
 
   it("of the repository are rendered all, and fit a ConfigMap", async () => {

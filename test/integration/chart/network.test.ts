@@ -20,7 +20,7 @@ const servers: Values = {
   nats: { url: "", evaluation: { enabled: true } },
   artifacts: { s3: { bucket: "" }, evaluation: { enabled: true } },
 };
-const pulling: Values = { pools: { gpu: { modelRepository: { pull: { enabled: true } } } } };
+const pulling: Values = { pools: { gpu: { modelRepository: { pull: { enabled: true, budgetGiB: 50 } } } } };
 const scaling: Values = { pools: { gpu: { scaling: { enabled: true } } } };
 
 /** Whether a release of these values lets a connection through; ends are named by their component, a port is of TCP unless it says "udp". */

@@ -48,6 +48,19 @@ const together: readonly (readonly [string, Values, string])[] = [
     "artifacts.s3 is set, but artifacts.kind is folder; there is one store",
   ],
   [
+    "limits of a JetStream bucket beside S3",
+    leastBut({ artifacts: { jetstream: { maxGiB: 5 } } }),
+    "artifacts.jetstream is set, but artifacts.kind is s3; there is one store",
+  ],
+  [
+    "three copies on one server",
+    leastBut({
+      nats: { url: "", evaluation: { enabled: true } },
+      artifacts: { kind: "jetstream", s3: { bucket: "" }, jetstream: { replicas: 3 } },
+    }),
+    "artifacts.jetstream.replicas: 3, but nats.evaluation is one server",
+  ],
+  [
     "a claim beside a bucket",
     leastBut({ artifacts: { folder: { existingClaim: "shared" } } }),
     "artifacts.folder.existingClaim is set, but artifacts.kind is s3",
@@ -120,9 +133,19 @@ const together: readonly (readonly [string, Values, string])[] = [
     "pull.references: nothing is pulled while pull.enabled is false",
   ],
   [
+    "models that may fill a node's disk",
+    repository({ pull: { enabled: true, references: ["m"] } }),
+    "pools.gpu.modelRepository.pull.budgetGiB: missing; without one no version is ever evicted",
+  ],
+  [
     "more models than there is room for",
     repository({ volume: { hostPath: "", emptyDirGiB: 5 }, pull: { enabled: true, budgetGiB: 6 } }),
     "pull.budgetGiB: 6 is more than the folder's 5",
+  ],
+  [
+    "an alert that there is not",
+    leastBut({ monitoring: { prometheusRule: { disabled: ["VapfarmGpuHot", "VapfarmGpuCold"] } } }),
+    'monitoring.prometheusRule.disabled: "VapfarmGpuCold" is none of the chart\'s alerts; rules/ has their names',
   ],
   ["less at most than at least", gpu({ scaling: { enabled: true, min: 5, max: 4 } }), "pools.gpu.scaling: min 5 is above max 4"],
   ["a pool that is never there", gpu({ scaling: { enabled: true, max: 0 } }), "pools.gpu.scaling.max: 0, so the pool could never render"],

@@ -16,7 +16,7 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
   "batch/v1": ["Job"],
   "policy/v1": ["PodDisruptionBudget"],
   "networking.k8s.io/v1": ["NetworkPolicy", "Ingress"],
-  "rbac.authorization.k8s.io/v1": ["Role", "RoleBinding"],
+  "rbac.authorization.k8s.io/v1": ["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"],
 };
 
 function pluralOf(kind: string): string {
@@ -72,7 +72,7 @@ function resourcesOf(groupVersion: string): object {
   const resources = (kinds[groupVersion] ?? []).map((kind) => ({
     name: pluralOf(kind),
     singularName: "",
-    namespaced: true,
+    namespaced: !kind.startsWith("Cluster"),
     kind,
     verbs: ["get"],
   }));

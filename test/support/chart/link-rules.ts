@@ -144,9 +144,11 @@ type Rule = {
 /** Nothing more than scaling needs: what services/coordinator/kube/client.ts calls. */
 function roleFaults(objects: readonly KubeObject[]): readonly string[] {
   const deployments = ofKind(objects, "Deployment").map(({ metadata }) => metadata.name);
+  const scales = JSON.stringify(ofKind(objects, "Role")).includes("deployments/scale");
   const isNeeded = (kind: string, { apiGroups, resources, resourceNames = [], verbs }: Rule): boolean => {
     const asked = `${kind} ${apiGroups.join()} ${resources.join()} ${verbs.toSorted().join()}`;
-    if (asked === "Role  pods list,patch,watch" || asked === "ClusterRole  nodes list,watch") return resourceNames.length === 0;
+    if (asked === (scales ? "Role  pods list,patch,watch" : "Role  pods list,watch") || asked === "ClusterRole  nodes list,watch")
+      return resourceNames.length === 0;
     const isNamed = resourceNames.length > 0 && resourceNames.every((name) => deployments.includes(name));
     return asked === "Role apps deployments/scale get,update" && isNamed;
   };

@@ -45,6 +45,7 @@ const monitoring = {
   prometheusRule: { enabled: true },
   dashboards: { enabled: true, annotations: { grafana_folder: "Farm" } },
 };
+const byOthers = { enabled: true, appliedBy: "other", max: 8, probeSeconds: 7200 };
 const tenMinutes = { enabled: true, min: 1, max: 8, targetWaitSeconds: 600 };
 
 const databases: Values = {
@@ -61,7 +62,7 @@ const stores: Values = {
   s3: { s3: { bucket: "artifacts", prefix: "a/b", region: "eu-central-1", existingSecret: "keys" } },
   compatible: { s3: { bucket: "artifacts", endpoint: "https://s3.example:9000", pathStyle: true, existingSecret: "keys" } },
   evaluation: { s3: { bucket: "" }, evaluation: { enabled: true } },
-  jetstream: { kind: "jetstream", s3: { bucket: "" }, jetstream: { bucket: "farm" } },
+  jetstream: { kind: "jetstream", s3: { bucket: "" }, jetstream: { bucket: "farm", maxGiB: 200, maxObjectMiB: 128 } },
   folder: { kind: "folder", s3: { bucket: "" }, folder: { storageClassName: "nfs" } },
   claim: { kind: "folder", s3: { bucket: "" }, folder: { existingClaim: "shared" } },
 };
@@ -91,6 +92,11 @@ const scheduling = {
 
 const pools: readonly ValueSet[] = [
   { name: "a pool of CPUs", values: { ...least, pools: { cpu: cpuPool } } },
+  { name: "a pool that another scales", values: leastBut({ pools: { gpu: { scaling: byOthers } } }) },
+  {
+    name: "a pool that another scales beside one that the farm scales",
+    values: leastBut({ pools: { gpu: { models: ["cog"], scaling: byOthers }, other: { ...gpuPool, scaling: tenMinutes } } }),
+  },
   {
     name: "pools that name models beside one that takes the rest",
     values: leastBut({ pools: { gpu: { models: ["cog"] }, slices: { ...gpuPool, models: ["wan", "draft"] }, rest: cpuPool } }),
@@ -114,7 +120,9 @@ const pools: readonly ValueSet[] = [
         gpu: {
           models: ["cog"],
           preload: "all",
-          modelRepository: { pull: { enabled: true, references: ["cog@prod", "cog:0123456789ab"], tokenSecret: { name: "reader" } } },
+          modelRepository: {
+            pull: { enabled: true, references: ["cog@prod", "cog:0123456789ab"], budgetGiB: 300, tokenSecret: { name: "reader" } },
+          },
         },
         cpu: { ...cpuPool, modelRepository: { volume: { emptyDirGiB: 3 }, pull: { enabled: true, references: ["wan"] } } },
       },

@@ -62,7 +62,13 @@ The environment of the farm's programs. Plain values stand here, secrets are ref
 {{- if eq $artifacts.kind "s3" -}}
 {{- printf "s3://%s" (include "vapfarm.s3Bucket" .) -}}{{- with $artifacts.s3.prefix }}/{{ . }}{{ end -}}
 {{- else if eq $artifacts.kind "jetstream" -}}
-{{- printf "jetstream:%s" $artifacts.jetstream.bucket -}}
+{{- $query := list -}}
+{{- with $artifacts.jetstream -}}
+{{- with int64 .replicas -}}{{- $query = append $query (printf "replicas=%d" .) -}}{{- end -}}
+{{- with int64 .maxGiB -}}{{- $query = append $query (printf "max_bytes=%s" (include "vapfarm.bytes" .)) -}}{{- end -}}
+{{- with int64 .maxObjectMiB -}}{{- $query = append $query (printf "max_object_bytes=%d" (mul . 1048576)) -}}{{- end -}}
+{{- end -}}
+{{- printf "jetstream:%s" $artifacts.jetstream.bucket -}}{{- with $query }}?{{ join "&" . }}{{ end -}}
 {{- else -}}
 folder:/artifacts
 {{- end -}}

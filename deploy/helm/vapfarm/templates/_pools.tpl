@@ -57,25 +57,66 @@ What may change the last bits of a result, as services/platform/profile.ts forms
 {{- range $name, $pool := include "vapfarm.pools" . | fromJson -}}
 {{- with $pool.scaling -}}
 {{- if .enabled -}}
-{{- $entry := dict "name" $name "kind" "Deployment" "object" (include "vapfarm.name" (list $ (printf "worker-%s" $name))) -}}
+{{- $entry := dict "name" $name -}}
+{{- /* Without an object the farm tells the number, and another writes it. */ -}}
+{{- if eq .appliedBy "farm" -}}
+{{- $_ := set $entry "kind" "Deployment" -}}
+{{- $_ := set $entry "object" (include "vapfarm.name" (list $ (printf "worker-%s" $name))) -}}
+{{- end -}}
 {{- $_ := set $entry "min" (int64 .min) -}}
 {{- $_ := set $entry "max" (int64 .max) -}}
 {{- $_ := set $entry "targetWaitMs" (mul (int64 .targetWaitSeconds) 1000) -}}
 {{- /* 0: as the farm has it by itself. */ -}}
-{{- range $field := list "downAfter" "idle" "load" -}}
+{{- range $field := list "downAfter" "idle" "load" "probe" -}}
 {{- with int64 (index $pool.scaling (printf "%sSeconds" $field)) -}}{{- $_ := set $entry (printf "%sMs" $field) (mul . 1000) -}}{{- end -}}
 {{- end -}}
 {{- $list = append $list $entry -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- dict "namespace" $.Release.Namespace "watchNodes" .Values.scaling.watchNodes "pools" $list | toJson -}}
+{{- $setting := dict "namespace" $.Release.Namespace "watchNodes" .Values.scaling.watchNodes "pools" $list -}}
+{{- with int64 .Values.scaling.unknownTaskSeconds -}}{{- $_ := set $setting "unknownTaskMs" (mul . 1000) -}}{{- end -}}
+{{- $setting | toJson -}}
 {{- end -}}
 
-{{/* "true" where the farm sets the size of any pool. */}}
+{{/* "true" where the farm decides the size of any pool. */}}
 {{- define "vapfarm.scales" -}}
 {{- range $name, $pool := include "vapfarm.pools" . | fromJson -}}
 {{- if $pool.scaling.enabled -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Deployments whose size the farm writes itself, as JSON: {"names": [...]}. */}}
+{{- define "vapfarm.scaledObjects" -}}
+{{- $names := list -}}
+{{- range (include "vapfarm.scalingSetting" . | fromJson).pools -}}
+{{- with .object -}}{{- $names = append $names . -}}{{- end -}}
+{{- end -}}
+{{- dict "names" $names | toJson -}}
+{{- end -}}
+
+{{/*
+The size of a Deployment that somebody else sets: (list $ name). Nothing where there is none yet.
+
+A field that a release had and the next one has not is taken away, and the API server puts 1 in its place. So the number that is there is
+said again. Only where whoever applies the Deployment (server-side) holds that field no more, because it was written through the scale
+since, it is left out: then nothing takes it away, and no number that is old by then meets the one that is written meanwhile.
+*/}}
+{{- define "vapfarm.liveReplicas" -}}
+{{- $root := index . 0 -}}
+{{- with lookup "apps/v1" "Deployment" $root.Release.Namespace (index . 1) -}}
+{{- $isApplied := false -}}
+{{- $isHeld := false -}}
+{{- range .metadata.managedFields -}}
+{{- $fields := dig "fieldsV1" "f:spec" (dict) . -}}
+{{- if and (eq .operation "Apply") (hasKey $fields "f:template") -}}
+{{- $isApplied = true -}}
+{{- if hasKey $fields "f:replicas" -}}{{- $isHeld = true -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if or $isHeld (not $isApplied) -}}
+replicas: {{ int64 .spec.replicas }}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

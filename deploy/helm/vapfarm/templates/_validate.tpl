@@ -4,7 +4,7 @@ What values.schema.json cannot say: whether values make sense together. Every mi
 
 {{- define "vapfarm.validate" -}}
 {{- $faults := list -}}
-{{- range list "vapfarm.faultsOfServers" "vapfarm.faultsOfArtifacts" "vapfarm.faultsOfPools" "vapfarm.faultsOfScaling" "vapfarm.faultsOfCoordinator" "vapfarm.faultsOfNames" -}}
+{{- range list "vapfarm.faultsOfServers" "vapfarm.faultsOfArtifacts" "vapfarm.faultsOfPools" "vapfarm.faultsOfScaling" "vapfarm.faultsOfCoordinator" "vapfarm.faultsOfMonitoring" "vapfarm.faultsOfNames" -}}
 {{- $faults = concat $faults (include . $ | fromJsonArray) -}}
 {{- end -}}
 {{- if $faults -}}
@@ -54,6 +54,12 @@ What values.schema.json cannot say: whether values make sense together. Every mi
 {{- end -}}
 {{- if and (ne .kind "s3") (or .s3.bucket .s3.endpoint .s3.existingSecret) -}}
 {{- $faults = append $faults (printf "artifacts: artifacts.s3 is set, but artifacts.kind is %s; there is one store of artifacts" .kind) -}}
+{{- end -}}
+{{- if and (ne .kind "jetstream") (or .jetstream.replicas .jetstream.maxGiB .jetstream.maxObjectMiB) -}}
+{{- $faults = append $faults (printf "artifacts: artifacts.jetstream is set, but artifacts.kind is %s; there is one store of artifacts" .kind) -}}
+{{- end -}}
+{{- if and (gt (int64 .jetstream.replicas) 1) $.Values.nats.evaluation.enabled -}}
+{{- $faults = append $faults (printf "artifacts.jetstream.replicas: %d, but nats.evaluation is one server; leave it at 0 or name a NATS of that many" (int64 .jetstream.replicas)) -}}
 {{- end -}}
 {{- if and (ne .kind "folder") .folder.existingClaim -}}
 {{- $faults = append $faults (printf "artifacts: artifacts.folder.existingClaim is set, but artifacts.kind is %s; there is one store of artifacts" .kind) -}}
@@ -142,6 +148,9 @@ What values.schema.json cannot say: whether values make sense together. Every mi
 {{- if and (eq (first (append $kinds "")) "emptyDirGiB") (gt (int64 .pull.budgetGiB) (int64 .volume.emptyDirGiB)) -}}
 {{- $faults = append $faults (printf "%s.pull.budgetGiB: %d is more than the folder's %d" $at (int64 .pull.budgetGiB) (int64 .volume.emptyDirGiB)) -}}
 {{- end -}}
+{{- if and .volume.hostPath .pull.enabled (not (int64 .pull.budgetGiB)) -}}
+{{- $faults = append $faults (printf "%s.pull.budgetGiB: missing; without one no version is ever evicted, and models fill the node's disk; say how much of it they may have" $at) -}}
+{{- end -}}
 {{- if and .pull.references (not .pull.enabled) -}}
 {{- $faults = append $faults (printf "%s.pull.references: nothing is pulled while pull.enabled is false" $at) -}}
 {{- end -}}
@@ -189,6 +198,17 @@ What values.schema.json cannot say: whether values make sense together. Every mi
 {{- end -}}
 {{- if and (has $values.service.type (list "LoadBalancer" "NodePort")) (not $values.callers.existingSecret) -}}
 {{- $faults = append $faults (printf "coordinator.service.type: %s without coordinator.callers.existingSecret makes everybody who reaches it an administrator" $values.service.type) -}}
+{{- end -}}
+{{- $faults | toJson -}}
+{{- end -}}
+
+{{- define "vapfarm.faultsOfMonitoring" -}}
+{{- $faults := list -}}
+{{- $alerts := (include "vapfarm.alerts" . | fromJson).names -}}
+{{- range .Values.monitoring.prometheusRule.disabled -}}
+{{- if not (has . $alerts) -}}
+{{- $faults = append $faults (printf "monitoring.prometheusRule.disabled: %q is none of the chart's alerts; rules/ has their names, for example %s" . (first $alerts)) -}}
+{{- end -}}
 {{- end -}}
 {{- $faults | toJson -}}
 {{- end -}}
