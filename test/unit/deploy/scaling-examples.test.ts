@@ -25,6 +25,21 @@ describe("the examples of scaling by others", () => {
     expect(() => new ScaledObject({ ...broken, spec: { ...broken.spec, triggers: "none" } } as never).validate()).toThrow();
   });
 
+  it("ask for the pool of one farm", () => {
+    const hpa = read("hpa.yaml") as { readonly spec: { readonly metrics: readonly { readonly external: unknown }[] } };
+    expect(hpa.spec.metrics[0]?.external).toMatchObject({ metric: { selector: { matchLabels: { farm: "vapfarm", pool: "cog" } } } });
+    const keda = read("keda-scaled-object.yaml") as { readonly spec: { readonly triggers: readonly { readonly metadata: unknown }[] } };
+    expect(keda.spec.triggers[0]?.metadata).toMatchObject({ query: 'max(vapfarm_pool_workers_desired{farm="vapfarm",pool="cog"})' });
+    expect(readFileSync(join(folder, "prometheus-adapter-rule.yaml"), "utf8")).toContain("by (farm, pool)");
+  });
+
+  it("do not let a change of a tenth or less go by", () => {
+    const tolerances = ["hpa.yaml", "keda-scaled-object.yaml"].map((name) =>
+      readFileSync(join(folder, name), "utf8").match(/tolerance: "0"/g),
+    );
+    expect(tolerances.map((found) => found?.length)).toEqual([2, 2]);
+  });
+
   it("ask only for metrics that a coordinator exports, by labels that they have", async () => {
     const metrics = createMetrics();
     const records = [{ pool: "cog", desired: 3, asked: 2, serving: 1, starting: 1, backlogMs: 5_000, loadMs: 60_000, reason: "" }];
