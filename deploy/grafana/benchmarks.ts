@@ -87,11 +87,12 @@ export const benchmarksDashboard: DashboardSpec = {
             {
               kind: "series",
               title: "Scores of runs, when they ended",
-              description: "A point for each finished run. A step down: compare settings and digests of the two runs below.",
+              description:
+                "A point for each finished run; a line is of runs with equal settings, named by the first digits of their digest.",
               unit: "none",
               width: 16,
               queries: [
-                rowsOverTime(`select j.ended_at as time, c.metric || ' ' || b.model || ' ' || s.name as metric, c.value
+                rowsOverTime(`select j.ended_at as time, c.metric || ' ' || b.model || ' ' || s.name || ' ' || left(b.settings_digest, 6) as metric, c.value
 from ${scores} where $__timeFilter(j.ended_at) and ${chosen} and c.value is not null order by j.ended_at`),
               ],
               runbook: "VapfarmBenchmarkScoreDropped",

@@ -81,10 +81,11 @@ const now: RowSpec = {
         {
           kind: "stat",
           title: "Alerts that fire",
-          description: "Of the farm's own rules, as this Prometheus judges them. None fires when all is well, so nothing counts as 0.",
+          description:
+            "Of the chosen farms' own rules and of those that are of no farm (GPUs), as this Prometheus judges them. None fires when all is well, so nothing counts as 0.",
           unit: "none",
           width: 4,
-          queries: [metricsNow('sum(ALERTS{alertstate="firing",alertname=~"Vapfarm.*"}) or vector(0)', "firing")],
+          queries: [metricsNow('sum(ALERTS{alertstate="firing",alertname=~"Vapfarm.*",farm=~"$farm|"}) or vector(0)', "firing")],
           thresholds: [
             [undefined, "green"],
             [1, "red"],
@@ -129,15 +130,10 @@ const work: RowSpec = {
         {
           kind: "series",
           title: "Renders that end, a minute",
-          description: "By how they end, from the events that were copied to JetStream.",
+          description: "By how they end.",
           unit: "cpm",
           width: 12,
-          queries: [
-            metrics(
-              `60 * sum by (kind) (rate(vapfarm_events_total{kind=~"render.(succeeded|failed|cancelled)",${farm}}[$__rate_interval]))`,
-              "{{kind}}",
-            ),
-          ],
+          queries: [metrics(`60 * sum by (state) (rate(vapfarm_renders_ended_total{${farm}}[$__rate_interval]))`, "{{state}}")],
         },
         {
           kind: "series",

@@ -2,7 +2,7 @@
  * “Jobs and tenants”: who waits, who uses what, what fails. Tenants and jobs are rows of Postgres and no labels of metrics.
  */
 import { type DashboardSpec, farmVariable, poolVariable, type RowSpec, type Variable } from "./dashboard.ts";
-import { metrics, quantile, rows, rowsOverTime } from "./query.ts";
+import { metrics, quantile, rows, rowsOverTime, stored } from "./query.ts";
 
 const farm = 'farm=~"$farm"';
 const pools = 'farm=~"$farm",pool=~"$pool"';
@@ -223,7 +223,7 @@ const steering: RowSpec = {
           description: "By class and state, of all tenants.",
           unit: "none",
           width: 8,
-          queries: [metrics(`max by (class, state) (vapfarm_open_jobs{${farm}})`, "{{class}} {{state}}")],
+          queries: [metrics(stored(`vapfarm_open_jobs{${farm}}`, "class, state", "class, state"), "{{class}} {{state}}")],
         },
         {
           kind: "series",

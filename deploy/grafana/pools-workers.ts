@@ -103,12 +103,12 @@ export const workers: RowSpec = {
         {
           kind: "series",
           title: "Memory of runtimes",
-          description: "Host memory, not the GPU's: the most a runtime had, against what its worker was given.",
+          description: "Host memory, not the GPU's: what a runtime has, against what its worker was given.",
           unit: "percentunit",
           width: 6,
           queries: [
             metrics(
-              `max by (instance) (vapfarm_worker_memory_bytes{kind="runtime_peak",${pools}}) / max by (instance) (vapfarm_worker_memory_bytes{kind="limit",${pools}})`,
+              `max by (instance) (vapfarm_worker_memory_bytes{kind="runtime_resident",${pools}}) / max by (instance) (vapfarm_worker_memory_bytes{kind="limit",${pools}})`,
               "{{instance}}",
             ),
           ],

@@ -22,10 +22,15 @@ export type AlertGroup = { readonly name: string; readonly alerts: readonly Aler
 
 /**
  * How much a counter grew within a window. The first increment of a labelled counter makes its series, which `increase` does not see: a series that
- * was not there at the window's begin counts in full.
+ * was not there before the window counts in full. It was there if it was scraped within the hour before: a scrape that failed is not its begin.
  */
 export function grew(counter: string, window: string, by: string): string {
-  return `sum by (${by}) ((${counter} unless ${counter} offset ${window}) or increase(${counter}[${window}]))`;
+  return `sum by (${by}) ((${counter} unless ${before(counter, window)}) or increase(${counter}[${window}]))`;
+}
+
+/** What was scraped last until so long ago, an outage of scrapes bridged. */
+export function before(series: string, ago: string): string {
+  return `last_over_time(${series}[1h] offset ${ago})`;
 }
 
 /** A gauge that every coordinator shows alike, its other labels summed. */

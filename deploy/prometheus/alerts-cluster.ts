@@ -4,6 +4,7 @@
 import { type AlertGroup, farmWide, grew } from "./alert.ts";
 
 const desired = "max by (farm, pool) (vapfarm_pool_workers_desired)";
+const asked = "max by (farm, pool) (vapfarm_pool_workers_current)";
 
 export const clusterAlerts: AlertGroup = {
   name: "vapfarm-cluster",
@@ -13,10 +14,20 @@ export const clusterAlerts: AlertGroup = {
       severity: "warning",
       // What the cluster was asked for is not what it gives: live workers count, wherever the request got stuck.
       expr: `${desired} > (${farmWide('vapfarm_workers{state!="lapsed"}', "farm, pool")} or 0 * ${desired})
-or ${desired} != max by (farm, pool) (vapfarm_pool_workers_current)`,
+or ${desired} > ${asked}`,
       holds: "30m",
       summary: "Pool {{ $labels.pool }} does not reach the {{ $value | humanize }} workers that are desired",
       description: "No node has room or the devices, an image cannot be pulled, or a quota is used up.",
+    },
+    {
+      name: "VapfarmScalingTooMany",
+      severity: "warning",
+      // One that goes finishes what it runs first, cordoned or draining: a pool shrinks for as long as there is one.
+      expr: `${asked} > ${desired}
+unless ${farmWide('vapfarm_workers{state=~"cordoned|draining"}', "farm, pool")} > 0`,
+      holds: "1h",
+      summary: "Pool {{ $labels.pool }} keeps {{ $value | humanize }} workers, more than are desired",
+      description: "For an hour, and none of them is about to go: whoever scales the pool does not follow the number.",
     },
     {
       name: "VapfarmKubernetesCallsFail",
@@ -48,7 +59,8 @@ or ${desired} != max by (farm, pool) (vapfarm_pool_workers_current)`,
       expr: `(1 - max by (farm, suite, model, metric, aggregator) (vapfarm_benchmark_score) / max by (farm, suite, model, metric, aggregator) (vapfarm_benchmark_score offset 1d)) > 0.05`,
       holds: "10m",
       summary: "{{ $labels.metric }} of {{ $labels.model }} on {{ $labels.suite }} fell by {{ $value | humanizePercentage }} within a day",
-      description: "The newest finished run against the one before. Compare them: `vapfarm bench report RUN --compare RUN2`.",
+      description:
+        "The newest finished run against the one of a day ago, whatever their settings: a trial of few steps falls too. Compare them: `vapfarm bench report RUN --compare RUN2`.",
     },
   ],
 };

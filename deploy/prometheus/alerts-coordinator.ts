@@ -1,13 +1,21 @@
 /**
  * Whether the coordinators answer, reach what they need, and do what must happen by itself.
  */
-import { type AlertGroup, farmWide, grew } from "./alert.ts";
+import { type AlertGroup, before, farmWide, grew } from "./alert.ts";
 
 const rounds = "vapfarm_duty_rounds_total";
+/** Every coordinator exports it from its start on. */
+const coordinators = 'vapfarm_build_info{component="coordinator"}';
 
 /** Rounds a second of a duty: `by` and then the labels it is asked for. */
 function roundsOf(selector: string, by: string, window: string): string {
   return `sum by (${by}) (rate(${rounds}{${selector}}[${window}]))`;
+}
+
+/** Duties of which rounds were tried and none ended. */
+function withoutEnd(selector: string, window: string): string {
+  return `sum by (farm, duty) (increase(${rounds}{${selector}}[${window}]))
+unless sum by (farm, duty) (increase(${rounds}{${selector},outcome="ran"}[${window}])) > 0`;
 }
 
 /** Duties whose rounds are minutes apart have an alert of their own, which looks back for an hour. */
@@ -22,10 +30,11 @@ export const coordinatorAlerts: AlertGroup = {
     {
       name: "VapfarmCoordinatorAbsent",
       severity: "critical",
-      // Every coordinator exports this gauge from its start on.
-      expr: "absent(vapfarm_events_unsent)",
+      // Of each farm that had one within a day, so that one farm does not hide another's; and where none was scraped at all.
+      expr: `group by (farm) (last_over_time(${coordinators}[1d])) unless group by (farm) (${coordinators})
+or absent(group(last_over_time(${coordinators}[1d])))`,
       holds: "2m",
-      summary: "No coordinator is scraped",
+      summary: "No coordinator{{ with $labels.farm }} of farm {{ . }}{{ end }} is scraped",
       description: "Nothing is accepted and nothing new is handed out. Runs go on until their outage limit (10 min).",
     },
     {
@@ -66,10 +75,11 @@ unless ${roundsOf('duty="canary",outcome="ran"', "farm", "2m")} > 0`,
     {
       name: "VapfarmDatabaseSlow",
       severity: "warning",
-      expr: "max by (farm, instance, purpose) (vapfarm_database_waiting) > 0",
+      // On average: a scrape meets a moment, and a queue that empties now and then is one still.
+      expr: "max by (farm, instance, purpose) (avg_over_time(vapfarm_database_waiting[5m])) > 0.5",
       holds: "10m",
       summary: "{{ $value | humanize }} statements of {{ $labels.instance }} wait for a connection to Postgres ({{ $labels.purpose }})",
-      description: "All of its connections have been busy for ten minutes: Postgres is slow, or too small for this farm.",
+      description: "On average over ten minutes all of its connections were busy: Postgres is slow, or too small for this farm.",
     },
     {
       name: "VapfarmValuesOld",
@@ -82,8 +92,10 @@ unless ${roundsOf('duty="canary",outcome="ran"', "farm", "2m")} > 0`,
     {
       name: "VapfarmDutyNotRunning",
       severity: "warning",
-      expr: `sum by (farm, duty) (increase(${rounds}{duty!~"canary|relay|${slowDuties}"}[10m]))
-unless sum by (farm, duty) (increase(${rounds}{duty!~"canary|relay|${slowDuties}",outcome="ran"}[10m])) > 0`,
+      // Without NATS the log tails do not come either; the relay tells of that.
+      expr: `${withoutEnd(`duty!~"canary|relay|tails|${slowDuties}"`, "10m")}
+or ((${withoutEnd('duty="tails"', "10m")})
+and on (farm) sum by (farm) (increase(${rounds}{duty="relay",outcome="ran"}[10m])) > 0)`,
       holds: "5m",
       summary: "The duty {{ $labels.duty }} does not run",
       description: "No coordinator has ended a round of it in 10 min; the coordinators' logs say why.",
@@ -91,8 +103,7 @@ unless sum by (farm, duty) (increase(${rounds}{duty!~"canary|relay|${slowDuties}
     {
       name: "VapfarmSlowDutyNotRunning",
       severity: "warning",
-      expr: `sum by (farm, duty) (increase(${rounds}{duty=~"${slowDuties}"}[1h]))
-unless sum by (farm, duty) (increase(${rounds}{duty=~"${slowDuties}",outcome="ran"}[1h])) > 0`,
+      expr: withoutEnd(`duty=~"${slowDuties}"`, "1h"),
       holds: "15m",
       summary: "The duty {{ $labels.duty }} does not run",
       description: "No coordinator has ended a round of it in an hour: old rows or artifacts stay, or the books are not checked.",
@@ -149,7 +160,7 @@ export const promiseAlerts: AlertGroup = {
       name: "VapfarmDeadLetters",
       severity: "warning",
       expr: `${farmWide("vapfarm_dead_letters", "farm, pool")}
-- (${farmWide("vapfarm_dead_letters offset 30m", "farm, pool")} or 0 * ${farmWide("vapfarm_dead_letters", "farm, pool")}) > 0`,
+- (${farmWide(before("vapfarm_dead_letters", "30m"), "farm, pool")} or 0 * ${farmWide("vapfarm_dead_letters", "farm, pool")}) > 0`,
       holds: "0s",
       summary: "{{ $value | humanize }} more tasks of pool {{ $labels.pool }} failed for good",
       description: "Within 30 min, and nobody retried them. Suspected poison is among them where workers died of a task.",

@@ -5,6 +5,13 @@ import { type AlertGroup, farmWide, grew } from "./alert.ts";
 
 const ready = farmWide("vapfarm_ready_tasks", "farm, pool");
 
+/**
+ * A pool that comes from zero: workers are desired, and its work has waited for less than twice what a worker takes to serve (600: the ten minutes
+ * for which the alert must hold are part of that).
+ */
+const starting = `(max by (farm, pool) (vapfarm_pool_workers_desired) > 0
+and max by (farm, pool) (vapfarm_oldest_ready_seconds) < 2 * max by (farm, pool) (vapfarm_pool_load_seconds) - 600)`;
+
 export const queueAlerts: AlertGroup = {
   name: "vapfarm-queue",
   alerts: [
@@ -12,7 +19,8 @@ export const queueAlerts: AlertGroup = {
       name: "VapfarmNoWorkerForWork",
       severity: "critical",
       expr: `${ready} > 0
-unless ${farmWide('vapfarm_workers{state=~"idle|busy"}', "farm, pool")} > 0`,
+unless ${farmWide('vapfarm_workers{state=~"idle|busy"}', "farm, pool")} > 0
+unless ${starting}`,
       holds: "10m",
       summary: "Pool {{ $labels.pool }} has {{ $value | humanize }} ready tasks and no worker",
       description: "No live worker of the pool takes work: none started, all lapsed, cordoned or draining.",

@@ -135,8 +135,9 @@ describe("alerts on work", { timeout: timeoutMs }, () => {
     const jobId = await submitWithLostInput(farm, client(), request(1));
     expect(await endsOf(farm, [jobId])).toEqual(["failed"]);
     await fires("VapfarmDeadLetters");
-    // A migration that went wrong: this duty fails from now on, while others run.
-    await farm.sql("alter function vf_deadlines(integer) rename to vf_deadlines_away");
+    // A migration that went wrong: these duties fail from now on, while others run.
+    await farm.sql("alter function vf_deadlines rename to vf_deadlines_away");
+    await farm.sql("alter function vf_condemn rename to vf_condemn_away");
   });
 
   it("a move that is refused, and a ledger that is changed", async () => {
@@ -200,8 +201,16 @@ describe("alerts on work", { timeout: timeoutMs }, () => {
     await program.start();
   });
 
-  it("a duty whose function has been gone all the while", async () => {
-    await fires("VapfarmDutyNotRunning");
+  it("a number of workers that nobody follows", async () => {
+    const { program } = farm.coordinators[0] ?? expect.fail("no coordinator");
+    await program.stop();
+    // No object is named: the pool is another's to scale, and there is none.
+    await program.start({ VAPFARM_SCALING: JSON.stringify({ pools: [{ name: "local", max: 1 }] }) });
+    await fires("VapfarmScalingTooMany");
+  });
+
+  it("duties whose functions have been gone all the while", async () => {
+    await fires("VapfarmDutyNotRunning", "VapfarmSlowDutyNotRunning");
   });
 
   it("are all of those that this file must prove", () => {

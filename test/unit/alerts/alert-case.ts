@@ -18,5 +18,12 @@ export type AlertCase = {
     readonly summary: string;
   };
   /** What looks like it and is none. */
-  readonly quiet: { readonly why: string; readonly series: Series; readonly at: string };
+  readonly quiet: Quiet;
 };
+
+export type Quiet = { readonly why: string; readonly series: Series; readonly at: string };
+
+/** Further cases of an alert, of which some must be quiet and some tell of a series of other labels. */
+export type FurtherCase = { readonly alert: string; readonly pace?: string } & (
+  { readonly fires: AlertCase["fires"] } | { readonly quiet: Quiet }
+);

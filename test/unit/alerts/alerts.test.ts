@@ -10,9 +10,10 @@ import { errorTable } from "../../../services/domain/errors.ts";
 import { proofs } from "../../support/alerts.ts";
 import { projectRoot } from "../../support/ffmpeg.ts";
 import { findPrometheus } from "../../support/prometheus-program.ts";
-import type { AlertCase, Series } from "./alert-case.ts";
+import type { AlertCase, FurtherCase, Series } from "./alert-case.ts";
 import { clusterCases } from "./cluster-cases.ts";
 import { coordinatorCases } from "./coordinator-cases.ts";
+import { furtherCases, missedScrapes } from "./further-cases.ts";
 import { queueCases, workerCases } from "./worker-cases.ts";
 
 const run = promisify(execFile);
@@ -34,27 +35,21 @@ function inputOf(series: Series): readonly object[] {
 }
 
 /** The case as promtool takes it: the alert fires with these labels and texts, and does not fire on what only looks like it. */
-function testsOf({ alert: name, fires, quiet }: AlertCase): readonly object[] {
-  const alert = alerts.find((one) => one.name === name) ?? expect.fail(`no alert ${name}`);
-  const { severity, description } = alert;
-  const expected = {
-    exp_labels: { severity, ...fires.labels },
-    exp_annotations: { summary: fires.summary, description, runbook_url: runbookOf(alert) },
+function testsOf(one: AlertCase | FurtherCase): readonly object[] {
+  const alert = alerts.find(({ name }) => name === one.alert) ?? expect.fail(`no alert ${one.alert}`);
+  const { name, severity, description } = alert;
+  const tests: object[] = [];
+  const add = (what: string, series: Series, { at, expected }: { readonly at: string; readonly expected: readonly object[] }): void => {
+    const asked = { eval_time: at, alertname: name, exp_alerts: expected };
+    tests.push({ name: `${name} ${what}`, interval: "1m", input_series: inputOf(series), alert_rule_test: [asked] });
   };
-  return [
-    {
-      name: `${name} fires`,
-      interval: "1m",
-      input_series: inputOf(fires.series),
-      alert_rule_test: [{ eval_time: fires.at, alertname: name, exp_alerts: [expected] }],
-    },
-    {
-      name: `${name} is quiet: ${quiet.why}`,
-      interval: "1m",
-      input_series: inputOf(quiet.series),
-      alert_rule_test: [{ eval_time: quiet.at, alertname: name, exp_alerts: [] }],
-    },
-  ];
+  if ("fires" in one) {
+    const { series, at, labels, summary } = one.fires;
+    const annotations = { summary, description, runbook_url: runbookOf(alert) };
+    add("fires", series, { at, expected: [{ exp_labels: { severity, ...labels }, exp_annotations: annotations }] });
+  }
+  if ("quiet" in one) add(`is quiet: ${one.quiet.why}`, one.quiet.series, { at: one.quiet.at, expected: [] });
+  return tests;
 }
 
 describe("the alerts", () => {
@@ -70,7 +65,8 @@ describe("the alerts", () => {
     expect(cases.map(({ alert }) => alert).toSorted()).toEqual(alerts.map(({ name }) => name).toSorted());
     const folder = await mkdtemp(join(tmpdir(), "vapfarm-alerts-"));
     try {
-      const paces = [...Map.groupBy(cases, ({ pace = "1m" }) => pace)];
+      const all: readonly (AlertCase | FurtherCase)[] = [...cases, ...furtherCases, ...missedScrapes];
+      const paces = [...Map.groupBy(all, ({ pace = "1m" }) => pace)];
       for (const [pace, ofPace] of paces) {
         const tests = ofPace.flatMap(testsOf);
         await writeFile(join(folder, `${pace}.yaml`), stringify({ rule_files: [committed], evaluation_interval: pace, tests }));
@@ -79,6 +75,11 @@ describe("the alerts", () => {
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+  });
+
+  it("that compare with what was before each have a case of scrapes that failed", () => {
+    const comparing = alerts.filter(({ expr }) => /last_over_time\(.*offset/.test(expr)).map(({ name }) => name);
+    expect(missedScrapes.map(({ alert }) => alert).toSorted()).toEqual(comparing.toSorted());
   });
 
   it("each have a paragraph in the RUNBOOK, and the RUNBOOK has none of an alert that is not", async () => {

@@ -47,6 +47,30 @@ export const clusterCases: readonly AlertCase[] = [
     },
   },
   {
+    alert: "VapfarmScalingTooMany",
+    fires: {
+      series: {
+        'vapfarm_pool_workers_desired{farm="f",instance="c1",pool="p"}': "2x100",
+        'vapfarm_pool_workers_current{farm="f",instance="c1",pool="p"}': "8x100",
+        'vapfarm_workers{farm="f",instance="c1",pool="p",state="idle"}': "8x100",
+        'vapfarm_workers{farm="f",instance="c1",pool="p",state="cordoned"}': "0x100",
+      },
+      at: "70m",
+      labels: { farm: "f", pool: "p" },
+      summary: "Pool p keeps 8 workers, more than are desired",
+    },
+    quiet: {
+      why: "victims finish what they run for two hours",
+      series: {
+        'vapfarm_pool_workers_desired{farm="f",instance="c1",pool="p"}': "2x200",
+        'vapfarm_pool_workers_current{farm="f",instance="c1",pool="p"}': "8x100 3x100",
+        'vapfarm_workers{farm="f",instance="c1",pool="p",state="busy"}': "2x200",
+        'vapfarm_workers{farm="f",instance="c1",pool="p",state="cordoned"}': "6x100 1x100",
+      },
+      at: "150m",
+    },
+  },
+  {
     alert: "VapfarmKubernetesCallsFail",
     fires: {
       series: { 'vapfarm_kube_requests_total{farm="f",instance="c1",verb="patch",code="403"}': "_x3 8x10" },

@@ -6,7 +6,14 @@ export const coordinatorCases: readonly AlertCase[] = [
   {
     alert: "VapfarmCoordinatorAbsent",
     fires: { series: { 'up{job="other"}': "1x10" }, at: "5m", labels: {}, summary: "No coordinator is scraped" },
-    quiet: { why: "one of two is left", series: { 'vapfarm_events_unsent{instance="c1"}': "0x10" }, at: "5m" },
+    quiet: {
+      why: "one of two is left",
+      series: {
+        'vapfarm_build_info{component="coordinator",instance="c1"}': "1x10",
+        'vapfarm_build_info{component="coordinator",instance="c2"}': "1 1 stale",
+      },
+      at: "6m",
+    },
   },
   {
     alert: "VapfarmTargetDown",
