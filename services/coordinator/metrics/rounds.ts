@@ -1,5 +1,7 @@
 /**
  * What duties did: each counts where its duty runs, so a sum over coordinators is the farm's.
+ *
+ * A gauge that a duty sets is 0 where its last round did not run: what an earlier holder saw last is not how things are.
  */
 import { knownOr, type Metrics, seriesOf, startAtZero } from "../../platform/metrics.ts";
 import type { Round } from "../duties/duty.ts";
@@ -29,15 +31,20 @@ export function createRoundMetrics(metrics: Metrics, pools: readonly string[]): 
   startAtZero(repairs);
   startAtZero(expanded);
   startAtZero(webhooks, seriesOf("outcome", ["delivered", "failed", "given_up"]));
+  const { onJudged, onNotJudged } = createJudgeMetrics(metrics, pools);
   return {
-    onRound: ({ duty, outcome }) => rounds.inc({ duty, outcome }),
+    onRound({ duty, outcome }) {
+      rounds.inc({ duty, outcome });
+      if (duty === "health" && outcome !== "ran") onNotJudged();
+      if (duty === "books" && outcome !== "ran") unbalanced.set(0);
+    },
     onReap: createReapCounter(metrics),
     onRepaired: (count) => repairs.inc(count),
     onExpanded: (renders) => expanded.inc(renders),
     ...createRelayMetrics(metrics),
     onWebhookTry: (outcome) => webhooks.inc({ outcome }),
     onUnbalanced: (attempts) => unbalanced.set(attempts),
-    onJudged: createJudgeCounter(metrics, pools),
+    onJudged,
   };
 }
 
@@ -70,15 +77,21 @@ function createRelayMetrics(metrics: Metrics): Pick<RoundMetrics, "onUnsent" | "
   return { onUnsent: (rows) => unsent.set(rows), onCopied: (kind) => copied.inc({ kind: knownOr(known, kind) }) };
 }
 
-function createJudgeCounter(metrics: Metrics, pools: readonly string[]): RoundMetrics["onJudged"] {
+function createJudgeMetrics(
+  metrics: Metrics,
+  pools: readonly string[],
+): Pick<RoundMetrics, "onJudged"> & { readonly onNotJudged: () => void } {
   const suspensions = metrics.counter("vapfarm_worker_suspensions_total", "Workers that were suspended for their failures", ["pool"]);
   const spared = metrics.gauge(
     "vapfarm_worker_suspensions_held_back",
     "Workers not suspended though judged so: too few others, at the last round",
   );
   startAtZero(suspensions, seriesOf("pool", pools));
-  return ({ changes, heldBack }) => {
-    for (const { state, pool } of changes) if (state === "suspended") suspensions.inc({ pool });
-    spared.set(heldBack.length);
+  return {
+    onJudged({ changes, heldBack }) {
+      for (const { state, pool } of changes) if (state === "suspended") suspensions.inc({ pool });
+      spared.set(heldBack.length);
+    },
+    onNotJudged: () => spared.set(0),
   };
 }
