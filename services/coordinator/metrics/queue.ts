@@ -5,7 +5,7 @@ import { type Metrics, seriesOf } from "../../platform/metrics.ts";
 import type { Sample, Sampler } from "../../platform/sample.ts";
 import type { ExpansionStore, MeasureStore, OverviewStore } from "../store/store-contract.ts";
 import { classes } from "./labels.ts";
-import { createStoreGauge } from "./store-gauges.ts";
+import { createStoreGauge, hideAll } from "./store-gauges.ts";
 
 export type QueueStore = Pick<OverviewStore, "queueCounts"> &
   Pick<MeasureStore, "readyMeasures" | "jobMeasures"> &
@@ -47,6 +47,7 @@ function registerTasks(metrics: Metrics, { store, sampler }: StoreMetricsOptions
       tasks.show(counts.map(({ pool, stage, state, count }) => [{ pool, stage, state }, count]));
       running.show(counts.flatMap(({ pool, stage, state, count }) => (state === "running" ? [[{ pool, stage }, count]] : [])));
     },
+    hide: hideAll(tasks, running),
   });
 }
 
@@ -72,6 +73,7 @@ function registerReady(metrics: Metrics, { store, sampler, pools }: StoreMetrics
       seconds.show(labelled.map(({ labels, deviceMs }) => [labels, deviceMs / 1_000]));
       oldest.show(labelled.map(({ labels, oldestMs }) => [labels, oldestMs / 1_000]));
     },
+    hide: hideAll(tasks, seconds, oldest),
   });
 }
 
@@ -88,6 +90,7 @@ function registerWindows(metrics: Metrics, { store, sampler, pools }: StoreMetri
       waiting.show(counts.map(({ pool, waiting: renders }) => [{ pool }, renders]));
       open.show(counts.map(({ pool, open: renders }) => [{ pool }, renders]));
     },
+    hide: hideAll(waiting, open),
   });
 }
 
@@ -103,5 +106,6 @@ function registerJobs(metrics: Metrics, { store, sampler }: StoreMetricsOptions<
     name: "jobs",
     read: () => store.jobMeasures(),
     show: (measures) => open.show(measures.map(({ jobClass, state, count }) => [{ class: jobClass, state }, count])),
+    hide: hideAll(open),
   });
 }
