@@ -22,8 +22,8 @@ export const coordinatorAlerts: AlertGroup = {
     {
       name: "VapfarmCoordinatorAbsent",
       severity: "critical",
-      // Every coordinator exports this gauge from its start on.
-      expr: "absent(vapfarm_events_unsent)",
+      // Every coordinator exports it as long as it runs, with and without Postgres.
+      expr: `absent(vapfarm_build_info{component="coordinator"})`,
       holds: "2m",
       summary: "No coordinator is scraped",
       description: "Nothing is accepted and nothing new is handed out. Runs go on until their outage limit (10 min).",

@@ -1,5 +1,5 @@
 /**
- * What waits and what runs: tasks, renders, jobs.
+ * What waits and what runs: tasks, renders, jobs, events on their way.
  */
 import { type Metrics, seriesOf } from "../../platform/metrics.ts";
 import type { Sample, Sampler } from "../../platform/sample.ts";
@@ -8,7 +8,7 @@ import { classes } from "./labels.ts";
 import { createStoreGauge, hideAll } from "./store-gauges.ts";
 
 export type QueueStore = Pick<OverviewStore, "queueCounts"> &
-  Pick<MeasureStore, "readyMeasures" | "jobMeasures"> &
+  Pick<MeasureStore, "readyMeasures" | "jobMeasures" | "unsentCount"> &
   Pick<ExpansionStore, "windowCounts">;
 
 export type StoreMetricsOptions<S> = {
@@ -24,6 +24,7 @@ export function registerQueue(metrics: Metrics, options: StoreMetricsOptions<Que
   registerReady(metrics, options);
   registerWindows(metrics, options);
   registerJobs(metrics, options);
+  registerEvents(metrics, options);
 }
 
 function registerTasks(metrics: Metrics, { store, sampler }: StoreMetricsOptions<QueueStore>): void {
@@ -107,5 +108,20 @@ function registerJobs(metrics: Metrics, { store, sampler }: StoreMetricsOptions<
     read: () => store.jobMeasures(),
     show: (measures) => open.show(measures.map(({ jobClass, state, count }) => [{ class: jobClass, state }, count])),
     hide: hideAll(open),
+  });
+}
+
+function registerEvents(metrics: Metrics, { store, sampler }: StoreMetricsOptions<QueueStore>): void {
+  const unsent = createStoreGauge(metrics, {
+    name: "vapfarm_events_unsent",
+    help: "Event rows not yet copied to JetStream, of at most 10,000 jobs",
+    labels: [],
+    sample: () => events,
+  });
+  const events: Sample = sampler.add({
+    name: "events",
+    read: () => store.unsentCount(),
+    show: (rows) => unsent.show([[{}, rows]]),
+    hide: hideAll(unsent),
   });
 }

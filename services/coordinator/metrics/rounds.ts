@@ -6,16 +6,15 @@
 import { knownOr, type Metrics, seriesOf, startAtZero } from "../../platform/metrics.ts";
 import type { Round } from "../duties/duty.ts";
 import type { WebhookOutcome } from "../duties/webhooks.ts";
-import type { JudgeOutcome, ReapOutcome } from "../store/store-contract.ts";
+import type { JudgeOutcome, ReapOutcome, UnsentEvent } from "../store/store-contract.ts";
 
 export type RoundMetrics = {
   readonly onRound: (round: Round) => void;
   readonly onReap: (outcome: ReapOutcome) => void;
   readonly onRepaired: (count: number) => void;
   readonly onExpanded: (renders: number) => void;
-  readonly onUnsent: (rows: number) => void;
-  /** An event's copy is in JetStream. */
-  readonly onCopied: (kind: string) => void;
+  /** An event's copy is in JetStream; told once. */
+  readonly onCopied: (event: Pick<UnsentEvent, "kind" | "jobRenders">) => void;
   readonly onWebhookTry: (outcome: WebhookOutcome) => void;
   readonly onUnbalanced: (attempts: number) => void;
   readonly onJudged: (outcome: JudgeOutcome) => void;
@@ -69,12 +68,24 @@ const eventKinds = [
   ...["started", "succeeded", "failed", "retried", "preempted"].map((what) => `task.${what}`),
 ];
 
-function createRelayMetrics(metrics: Metrics): Pick<RoundMetrics, "onUnsent" | "onCopied"> {
-  const unsent = metrics.gauge("vapfarm_events_unsent", "Event rows not yet copied to JetStream, as the relay last saw them");
+function createRelayMetrics(metrics: Metrics): Pick<RoundMetrics, "onCopied"> {
   const copied = metrics.counter("vapfarm_events_total", "Events that were copied to JetStream, by kind", ["kind"]);
   startAtZero(copied, seriesOf("kind", eventKinds));
+  const ended = metrics.counter("vapfarm_renders_ended_total", "Renders that ended, by how", ["state"]);
+  startAtZero(ended, seriesOf("state", ends));
   const known = new Set(eventKinds);
-  return { onUnsent: (rows) => unsent.set(rows), onCopied: (kind) => copied.inc({ kind: knownOr(known, kind) }) };
+  return {
+    onCopied({ kind, jobRenders }) {
+      copied.inc({ kind: knownOr(known, kind) });
+      const state = endOfRender(kind, jobRenders);
+      if (state !== undefined) ended.inc({ state });
+    },
+  };
+}
+
+/** How a render ended, if the event tells that: renders of jobs of several have events of their own, a single one ends with its job. */
+function endOfRender(kind: string, jobRenders: number): string | undefined {
+  return ends.find((end) => kind === `render.${end}` || (jobRenders === 1 && kind === `job.${end}`));
 }
 
 function createJudgeMetrics(

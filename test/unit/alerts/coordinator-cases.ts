@@ -5,8 +5,13 @@ const rounds = (labels: string): string => `vapfarm_duty_rounds_total{farm="f",i
 export const coordinatorCases: readonly AlertCase[] = [
   {
     alert: "VapfarmCoordinatorAbsent",
-    fires: { series: { 'up{job="other"}': "1x10" }, at: "5m", labels: {}, summary: "No coordinator is scraped" },
-    quiet: { why: "one of two is left", series: { 'vapfarm_events_unsent{instance="c1"}': "0x10" }, at: "5m" },
+    fires: {
+      series: { 'vapfarm_build_info{component="worker"}': "1x10" },
+      at: "5m",
+      labels: { component: "coordinator" },
+      summary: "No coordinator is scraped",
+    },
+    quiet: { why: "one of two is left", series: { 'vapfarm_build_info{component="coordinator",instance="c1"}': "1x10" }, at: "5m" },
   },
   {
     alert: "VapfarmTargetDown",

@@ -49,3 +49,18 @@ it("a duty's gauges go to the next holder with it: the one before shows 0", asyn
   await expect.poll(two, patience).toEqual([2, 3]);
   await expect.poll(one, patience).toEqual([0, 0]);
 });
+
+it("renders are counted as they end: by events of their own in jobs of several, else with their job", async () => {
+  const metrics = createMetrics();
+  const { onCopied } = createRoundMetrics(metrics, ["p"]);
+  const ended = async () => {
+    const families = parseExposition(await metrics.registry.metrics());
+    return ["succeeded", "failed", "cancelled"].map((state) => valueIn(families, "vapfarm_renders_ended_total", { state }));
+  };
+  expect(await ended()).toEqual([0, 0, 0]);
+  for (const kind of ["job.submitted", "task.succeeded", "job.succeeded"]) onCopied({ kind, jobRenders: 1 });
+  for (const kind of ["job.retried", "job.failed"]) onCopied({ kind, jobRenders: 1 });
+  expect(await ended()).toEqual([1, 1, 0]);
+  for (const kind of ["render.succeeded", "render.succeeded", "render.cancelled", "job.cancelled"]) onCopied({ kind, jobRenders: 3 });
+  expect(await ended()).toEqual([3, 1, 1]);
+});
