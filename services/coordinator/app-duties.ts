@@ -106,9 +106,8 @@ export function relaySpecOf({ config, resources, metrics, timings, tracing }: Pa
     subjectOf: (jobId) => subjects.events(jobId),
     intervalMs: timings.relayMs,
     maxAgeMs: config.VAPFARM_EVENT_STREAM_DAYS * dayMs,
-    onUnsent: metrics.onUnsent,
     onCopied: (events) => {
-      for (const { kind } of events) metrics.onCopied(kind);
+      for (const event of events) metrics.onCopied(event);
       tracing.traces.onEvents(events);
     },
   });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Network } from "../platform/fetch/guarded-request.ts";
 import type { Logger } from "../platform/logging.ts";
 import type { Metrics } from "../platform/metrics.ts";
+import type { Sampler } from "../platform/sample.ts";
 import type { Tracing } from "./app-tracing.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import type { Announcer } from "./dispatch/announcer.ts";
@@ -77,6 +78,7 @@ export type Parts = Omit<CoordinatorOptions, "timings"> & {
   readonly timings: Timings;
   readonly tracing: Tracing;
   readonly registry: Metrics;
+  readonly sampler: Sampler;
   readonly metrics: CoordinatorMetrics;
   readonly hub: WatchHub;
   readonly announcer: Announcer;

@@ -4,6 +4,7 @@
 import type { Component } from "../platform/lifecycle.ts";
 import type { Logger } from "../platform/logging.ts";
 import type { Metrics } from "../platform/metrics.ts";
+import type { Sampler } from "../platform/sample.ts";
 import type { CoordinatorConfig } from "./config.ts";
 import type { Announcer } from "./dispatch/announcer.ts";
 import type { Duty, DutySpec } from "./duties/duty.ts";
@@ -19,6 +20,7 @@ export type ScalingPartsOptions = {
   readonly config: Pick<CoordinatorConfig, "VAPFARM_SCALING">;
   readonly resources: Pick<Resources, "store" | "openCluster">;
   readonly registry: Metrics;
+  readonly sampler: Sampler;
   readonly logger: Logger;
   readonly timings: { readonly scalingMs: number; readonly dutyHoldMs: number };
   readonly announcer: Pick<Announcer, "announce">;
@@ -31,7 +33,7 @@ const mostWaitRounds = 6;
 
 /** In the order in which they start. */
 export function createScalingParts(options: ScalingPartsOptions): readonly Component[] {
-  const { config, resources, registry, logger, timings, announcer, dutyOf } = options;
+  const { config, resources, registry, sampler, logger, timings, announcer, dutyOf } = options;
   const { VAPFARM_SCALING: settings } = config;
   const { store, openCluster } = resources;
   const { scalingMs: intervalMs, dutyHoldMs } = timings;
@@ -39,7 +41,7 @@ export function createScalingParts(options: ScalingPartsOptions): readonly Compo
   const { pools, unknownTaskMs } = settings;
   const names = pools.map(({ name }) => name);
   const onCommitted = (aftermath: Aftermath): void => announcer.announce([aftermath]);
-  const metrics = createScalingMetrics(registry, { store, pools: names, logger, leastAgeMs: intervalMs });
+  const metrics = createScalingMetrics(registry, { store, pools: names, sampler });
   const cluster = openCluster?.(metrics.onAnswer);
   const nudges: (() => void)[] = [];
   const nudge = (): void => nudges.forEach((each) => each());

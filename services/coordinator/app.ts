@@ -47,7 +47,7 @@ const uploadMaxAgeMs = 24 * 3600 * 1000;
 /** A coordinator that does not run yet. */
 export function createCoordinator(given: CoordinatorOptions): Coordinator {
   const timings = { ...defaultTimings, ...given.timings };
-  const { registry, metrics, resources } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
+  const { registry, sampler, metrics, resources } = createMetricParts({ ...given, version, sampleMs: timings.sampleMs });
   const options = { ...given, resources };
   const { config, logger } = options;
   const subjects = subjectsOf(config.VAPFARM_FARM);
@@ -59,7 +59,7 @@ export function createCoordinator(given: CoordinatorOptions): Coordinator {
   const onWaiting = (): void => expand.nudge();
   const announcer = createAnnouncer({ ...metrics, ...resources, subjects, hub, logger, secondLookMs, onEvents, onWaiting });
   const tracing = createTracing(options, registry);
-  const parts: Parts = { ...options, tracing, timings, registry, metrics, hub, announcer, holder: randomUUID() };
+  const parts: Parts = { ...options, tracing, timings, registry, sampler, metrics, hub, announcer, holder: randomUUID() };
   const relay = dutyOf(relaySpecOf(parts), parts);
   const expandSpec = expandSpecOf(parts);
   const expand = dutyOf(expandSpec, parts);

@@ -3,9 +3,8 @@
  *
  * What the store knows is read from it at scrapes, so that every replica shows the same; counters are this process's own.
  */
-import type { Logger } from "../platform/logging.ts";
 import { type Metrics, startAtZero } from "../platform/metrics.ts";
-import { createSampler } from "../platform/sample.ts";
+import type { Sampler } from "../platform/sample.ts";
 import type { DispatchObserver } from "./dispatch/dispatch-service.ts";
 import { type AttemptMetrics, createAttemptMetrics } from "./metrics/attempts.ts";
 import { registerBenchmarks } from "./metrics/benchmarks.ts";
@@ -30,17 +29,12 @@ export type CoordinatorMetricsOptions = {
   readonly store: MeasuredStore;
   /** Those that the coordinator answers for. */
   readonly pools: readonly string[];
-  readonly logger: Logger;
-  /** What was read from the store is shown for so long before it is read again. */
-  readonly leastAgeMs: number;
+  /** How what is read from the store is read and shown. */
+  readonly sampler: Sampler;
 };
 
 /** Registers the metrics. */
-export function createCoordinatorMetrics(
-  metrics: Metrics,
-  { store, pools, logger, leastAgeMs }: CoordinatorMetricsOptions,
-): CoordinatorMetrics {
-  const sampler = createSampler({ clock: () => performance.now(), logger, leastAgeMs });
+export function createCoordinatorMetrics(metrics: Metrics, { store, pools, sampler }: CoordinatorMetricsOptions): CoordinatorMetrics {
   registerQueue(metrics, { store, sampler, pools });
   registerFleet(metrics, { store, sampler, pools });
   registerBooks(metrics, { store, sampler, pools });

@@ -2,7 +2,8 @@
  * Values that a scrape shows and that cost something to read: read once for all that ask at a time, and not again before they are old enough.
  *
  * Invariants: the samples of a sampler are read one after another; a refresh never rejects, and waits no longer than a scrape has time: what
- * could not be read keeps the values that it had. The share of time that is spent reading is bounded, however long a read takes.
+ * could not be read keeps the values that it had, until they are so old that they would mislead and are taken away. The share of time that is
+ * spent reading is bounded, however long a read takes.
  */
 import { toFarmError } from "../domain/errors.ts";
 import { pause } from "./deadline.ts";
@@ -14,14 +15,16 @@ export type SampleSpec<T> = {
   readonly read: () => Promise<T>;
   /** Shows what was read; must not throw. */
   readonly show: (values: T) => void;
+  /** Shows nothing until the next read; must not throw. */
+  readonly hide: () => void;
 };
 
 export type Sample = {
   readonly name: string;
   /** Resolves when the values are recent, or as recent as can be had in time. */
   refresh(): Promise<void>;
-  /** Milliseconds since the values were read; undefined before they were. */
-  ageMs(): number | undefined;
+  /** Milliseconds since the values were read; before they ever were, since the sample was added. */
+  ageMs(): number;
 };
 
 export type Sampler = {
@@ -42,6 +45,8 @@ export type SamplerOptions = {
 const mostShare = 1 / 20;
 /** But not seldomer than that. */
 const mostAgeMs = 60_000;
+/** Older values are not shown: who takes the largest of several processes would take them for ever from one that is cut off. */
+const mostShownMs = 120_000;
 /** Prometheus gives a scrape 10 s. */
 const patienceMs = 3_000;
 
@@ -51,8 +56,8 @@ export function createSampler({ clock, logger, leastAgeMs }: SamplerOptions): Sa
   const samples: Sample[] = [];
   return {
     samples,
-    add({ name, read, show }) {
-      let readAtMs: number | undefined;
+    add({ name, read, show, hide }) {
+      let readAtMs = clock();
       let dueAtMs = -Infinity;
       let reading: Promise<void> | undefined;
       let isFailing = false;
@@ -64,7 +69,8 @@ export function createSampler({ clock, logger, leastAgeMs }: SamplerOptions): Sa
           isFailing = false;
         } catch (thrown) {
           const { code, message } = toFarmError(thrown);
-          if (!isFailing) logger.warn({ sample: name, code }, `metrics could not be read and stay as they were: ${message}`);
+          if (!isFailing)
+            logger.warn({ sample: name, code }, `metrics could not be read; they stay as they were for two minutes: ${message}`);
           isFailing = true;
         }
         // How long a failure took says nothing of a read.
@@ -72,13 +78,15 @@ export function createSampler({ clock, logger, leastAgeMs }: SamplerOptions): Sa
         dueAtMs = clock() + Math.max(leastAgeMs - tookMs, Math.min(tookMs / mostShare - tookMs, mostAgeMs));
         reading = undefined;
       };
+      const ageMs = (): number => clock() - readAtMs;
       const sample: Sample = {
         name,
         async refresh() {
           if (reading === undefined && clock() >= dueAtMs) reading = last = last.then(readOnce);
           if (reading !== undefined) await settledSoon(reading);
+          if (ageMs() > mostShownMs) hide();
         },
-        ageMs: () => (readAtMs === undefined ? undefined : clock() - readAtMs),
+        ageMs,
       };
       samples.push(sample);
       return sample;

@@ -5,6 +5,7 @@ import { createCoordinatorMetrics } from "../../services/coordinator/metrics.ts"
 import type { Store } from "../../services/coordinator/store/store-contract.ts";
 import { createLogger } from "../../services/platform/logging.ts";
 import { createMetrics, type Metrics } from "../../services/platform/metrics.ts";
+import { createSampler } from "../../services/platform/sample.ts";
 import { startTestPostgres } from "../support/postgres.ts";
 import { openWorld } from "../support/store-world.ts";
 import { fillQueue } from "../support/waiting-tasks.ts";
@@ -58,6 +59,11 @@ async function measure(store: Store, waiting: number): Promise<readonly Figure[]
 
 function metricsOf(store: Store, leastAgeMs: number): Metrics {
   const metrics = createMetrics();
-  createCoordinatorMetrics(metrics, { store, pools: ["pool"], logger: createLogger({ name: "bench", level: "silent" }), leastAgeMs });
+  const logger = createLogger({ name: "bench", level: "silent" });
+  createCoordinatorMetrics(metrics, {
+    store,
+    pools: ["pool"],
+    sampler: createSampler({ clock: () => performance.now(), logger, leastAgeMs }),
+  });
   return metrics;
 }

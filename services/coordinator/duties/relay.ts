@@ -11,7 +11,7 @@ import { toFarmError } from "../../domain/errors.ts";
 import { JobEvent } from "../../gen/proto/vapfarm/v1/farm.ts";
 import type { EventStream } from "../../platform/nats/event-stream.ts";
 import { eventToProto } from "../rpc/job-mapping.ts";
-import type { DutyStore, EventView } from "../store/store-contract.ts";
+import type { DutyStore, EventView, UnsentEvent } from "../store/store-contract.ts";
 import type { DutySpec } from "./duty.ts";
 
 export type RelayOptions = {
@@ -20,10 +20,11 @@ export type RelayOptions = {
   readonly subjectOf: (jobId: string) => string;
   readonly intervalMs: number;
   readonly maxAgeMs: number;
-  /** Told how many rows a round found unsent. */
-  readonly onUnsent: (rows: number) => void;
-  /** Told of events once they are copied and marked: each once, but for those of a relay that died in between, which nobody is told of. */
-  readonly onCopied: (events: readonly EventView[]) => void;
+  /**
+   * Told of events once they are copied and marked: each once, by the relay that moved the mark. Nobody is told of those of a relay that died in
+   * between, nor of those from before a recovery, of which nobody knows any more whether they were told.
+   */
+  readonly onCopied: (events: readonly UnsentEvent[]) => void;
 };
 
 const pageSize = 500;
@@ -33,19 +34,22 @@ const maxKnownSubjects = 10_000;
 type Copy = { readonly sequence: number; readonly number: number };
 const noCopy: Copy = { sequence: 0, number: 0 };
 
+/** The stream, and the life of the database that it is ensured for. */
+type Opened = { readonly stream: EventStream; readonly epoch: number };
+
 /** The relay's rounds; the stream is opened in the first and again after a failure. */
 export function createRelay(options: RelayOptions): DutySpec {
-  let stream: EventStream | undefined;
+  let opened: Opened | undefined;
   const copies = new Map<string, Copy>();
   return {
     name: "relay",
     intervalMs: options.intervalMs,
     async run(_epoch, signal) {
       try {
-        stream ??= await openEnsured(options);
-        await copyAll({ ...options, stream, copies }, signal);
+        opened ??= await openEnsured(options);
+        await copyAll({ ...options, ...opened, copies }, signal);
       } catch (thrown) {
-        stream = undefined;
+        opened = undefined;
         copies.clear();
         throw toFarmError(thrown, "BROKER_UNAVAILABLE");
       }
@@ -53,30 +57,29 @@ export function createRelay(options: RelayOptions): DutySpec {
   };
 }
 
-async function openEnsured({ store, openStream, maxAgeMs }: RelayOptions): Promise<EventStream> {
+async function openEnsured({ store, openStream, maxAgeMs }: RelayOptions): Promise<Opened> {
   const stream = await openStream();
-  await stream.ensure({ maxAgeMs, epoch: await store.farmEpoch() });
-  return stream;
+  const epoch = await store.farmEpoch();
+  await stream.ensure({ maxAgeMs, epoch });
+  return { stream, epoch };
 }
 
-type Copying = RelayOptions & { readonly stream: EventStream; readonly copies: Map<string, Copy> };
+type Copying = RelayOptions & Opened & { readonly copies: Map<string, Copy> };
 
 async function copyAll(copying: Copying, signal: AbortSignal): Promise<void> {
   for (;;) {
     const events = await copying.store.unsentEvents(pageSize);
-    copying.onUnsent(events.length);
     for (const [jobId, ofJob] of Map.groupBy(events, ({ jobId }) => jobId)) {
       if (signal.aborted) return;
       await copyJob(copying, jobId, ofJob);
     }
     if (events.length < pageSize || signal.aborted) break;
   }
-  copying.onUnsent(0);
   if (copying.copies.size > maxKnownSubjects) copying.copies.clear();
 }
 
-async function copyJob(copying: Copying, jobId: string, events: readonly EventView[]): Promise<void> {
-  const copied: EventView[] = [];
+async function copyJob(copying: Copying, jobId: string, events: readonly UnsentEvent[]): Promise<void> {
+  const copied: UnsentEvent[] = [];
   try {
     for (const event of events.toSorted((left, right) => left.number - right.number)) {
       await copyEvent(copying, event);
@@ -85,10 +88,15 @@ async function copyJob(copying: Copying, jobId: string, events: readonly EventVi
   } finally {
     const last = copied.at(-1);
     if (last !== undefined) {
-      await copying.store.markEventsSent(jobId, last.number);
-      copying.onCopied(copied);
+      const before = await copying.store.markEventsSent(jobId, last.number);
+      if (before !== undefined) copying.onCopied(copied.filter((event) => event.number > before && isOfThisLife(event, copying.epoch)));
     }
   }
+}
+
+/** Recovering makes the epoch the time at which it began, to a millisecond; before the first one it is a small number. */
+function isOfThisLife({ at }: EventView, epoch: number): boolean {
+  return at.getTime() >= epoch - 1;
 }
 
 async function copyEvent({ stream, copies, subjectOf }: Copying, event: EventView): Promise<void> {

@@ -2,10 +2,9 @@
  * Metrics of scaling: gauges from what was decided last, read from the store, so that every coordinator shows the same; counters are this process's.
  */
 import { type Disruption, disruptionCauses } from "../../domain/disruption.ts";
-import type { Logger } from "../../platform/logging.ts";
 import { knownOr, type Metrics, seriesOf, startAtZero } from "../../platform/metrics.ts";
-import { createSampler, type Sample } from "../../platform/sample.ts";
-import { createStoreGauge } from "../metrics/store-gauges.ts";
+import type { Sample, Sampler } from "../../platform/sample.ts";
+import { createStoreGauge, hideAll } from "../metrics/store-gauges.ts";
 import type { ScaleRecord, ScalingStore } from "../store/store-contract.ts";
 
 /** What an API server answers; 0: nothing. */
@@ -22,9 +21,8 @@ export type ScalingMetrics = {
 export type ScalingMetricsOptions = {
   readonly store: Pick<ScalingStore, "scaleRecords">;
   readonly pools: readonly string[];
-  readonly logger: Logger;
-  /** Decisions that are younger are not read again. */
-  readonly leastAgeMs: number;
+  /** The process's: reads go one after another, and the age of each is told. */
+  readonly sampler: Sampler;
 };
 
 /** Registers them; called only where pools are scaled. */
@@ -54,11 +52,11 @@ export function createScalingMetrics(metrics: Metrics, options: ScalingMetricsOp
   };
 }
 
-function registerPools(metrics: Metrics, { store, logger, leastAgeMs }: ScalingMetricsOptions): void {
-  const sampler = createSampler({ clock: () => performance.now(), logger, leastAgeMs });
+function registerPools(metrics: Metrics, { store, sampler }: ScalingMetricsOptions): void {
   const gaugeOf = (name: string, help: string, valueOf: (record: ScaleRecord) => number) => {
     const gauge = createStoreGauge(metrics, { name, help, labels: ["pool"], sample: (): Sample => records });
-    return (found: readonly ScaleRecord[]): void => gauge.show(found.map((record) => [{ pool: record.pool }, valueOf(record)]));
+    const showAll = (found: readonly ScaleRecord[]): void => gauge.show(found.map((record) => [{ pool: record.pool }, valueOf(record)]));
+    return { ...gauge, showAll };
   };
   const gauges = [
     gaugeOf("vapfarm_pool_workers_desired", "Workers that a pool should have, as scaling decided last", ({ desired }) => desired),
@@ -69,6 +67,7 @@ function registerPools(metrics: Metrics, { store, logger, leastAgeMs }: ScalingM
   const records = sampler.add({
     name: "scaling",
     read: () => store.scaleRecords(),
-    show: (found) => gauges.forEach((show) => show(found)),
+    show: (found) => gauges.forEach(({ showAll }) => showAll(found)),
+    hide: hideAll(...gauges),
   });
 }

@@ -4,7 +4,7 @@
 import type { Metrics } from "../../platform/metrics.ts";
 import type { Sample, Sampler } from "../../platform/sample.ts";
 import type { MeasureStore } from "../store/store-contract.ts";
-import { createStoreGauge } from "./store-gauges.ts";
+import { createStoreGauge, hideAll } from "./store-gauges.ts";
 
 /** 10 metrics under 2 aggregators: at most 1,000 series of scores. */
 const mostRuns = 50;
@@ -34,5 +34,6 @@ export function registerBenchmarks(
       score.show(runs.flatMap(({ suite, model, scores: all }) => all.map(({ value, ...of }) => [{ suite, model, ...of }, value] as const)));
       end.show(runs.map(({ suite, model, endedAt }) => [{ suite, model }, endedAt.getTime() / 1_000]));
     },
+    hide: hideAll(score, end),
   });
 }

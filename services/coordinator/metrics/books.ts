@@ -10,7 +10,7 @@ import { type Metrics, type Series, seriesOf, startAtZero } from "../../platform
 import type { Sample } from "../../platform/sample.ts";
 import type { BooksStore } from "../store/store-contract.ts";
 import type { StoreMetricsOptions } from "./queue.ts";
-import { createStoreGauge } from "./store-gauges.ts";
+import { createStoreGauge, hideAll } from "./store-gauges.ts";
 
 const outcomes = ["committed", "failed", "superseded", "lost", "returned"];
 const labels = ["pool", "outcome"];
@@ -41,6 +41,7 @@ export function registerBooks(metrics: Metrics, { store, sampler, pools }: Store
       cost.show(paid);
       countCost(paid);
     },
+    hide: hideAll(seconds, cost),
   });
 }
 

@@ -5,7 +5,7 @@ import { type Metrics, type Series, seriesOf } from "../../platform/metrics.ts";
 import type { Sample } from "../../platform/sample.ts";
 import type { HealthCount, HealthStore, MeasureStore } from "../store/store-contract.ts";
 import type { StoreMetricsOptions } from "./queue.ts";
-import { createStoreGauge } from "./store-gauges.ts";
+import { createStoreGauge, hideAll } from "./store-gauges.ts";
 
 export type FleetStore = Pick<MeasureStore, "fleetMeasures"> & Pick<HealthStore, "healthCounts">;
 
@@ -22,6 +22,7 @@ export function registerFleet(metrics: Metrics, { store, sampler, pools }: Store
     name: "workers",
     read: () => store.fleetMeasures(),
     show: (measures) => workers.show(measures.map(({ pool, state, count }) => [{ pool, state }, count])),
+    hide: hideAll(workers),
   });
   registerHealth(metrics, { store, sampler, pools });
 }
@@ -49,5 +50,6 @@ function registerHealth(metrics: Metrics, { store, sampler, pools }: StoreMetric
       letters.show(ofKind(counts, "dead letters"));
       engines.show(ofKind(counts, "quarantined"));
     },
+    hide: hideAll(suspended, letters, engines),
   });
 }

@@ -1,14 +1,14 @@
 /**
- * What waits and what runs: tasks, renders, jobs.
+ * What waits and what runs: tasks, renders, jobs, events on their way.
  */
 import { type Metrics, seriesOf } from "../../platform/metrics.ts";
 import type { Sample, Sampler } from "../../platform/sample.ts";
 import type { ExpansionStore, MeasureStore, OverviewStore } from "../store/store-contract.ts";
 import { classes } from "./labels.ts";
-import { createStoreGauge } from "./store-gauges.ts";
+import { createStoreGauge, hideAll } from "./store-gauges.ts";
 
 export type QueueStore = Pick<OverviewStore, "queueCounts"> &
-  Pick<MeasureStore, "readyMeasures" | "jobMeasures"> &
+  Pick<MeasureStore, "readyMeasures" | "jobMeasures" | "unsentCount"> &
   Pick<ExpansionStore, "windowCounts">;
 
 export type StoreMetricsOptions<S> = {
@@ -24,6 +24,7 @@ export function registerQueue(metrics: Metrics, options: StoreMetricsOptions<Que
   registerReady(metrics, options);
   registerWindows(metrics, options);
   registerJobs(metrics, options);
+  registerEvents(metrics, options);
 }
 
 function registerTasks(metrics: Metrics, { store, sampler }: StoreMetricsOptions<QueueStore>): void {
@@ -47,6 +48,7 @@ function registerTasks(metrics: Metrics, { store, sampler }: StoreMetricsOptions
       tasks.show(counts.map(({ pool, stage, state, count }) => [{ pool, stage, state }, count]));
       running.show(counts.flatMap(({ pool, stage, state, count }) => (state === "running" ? [[{ pool, stage }, count]] : [])));
     },
+    hide: hideAll(tasks, running),
   });
 }
 
@@ -72,6 +74,7 @@ function registerReady(metrics: Metrics, { store, sampler, pools }: StoreMetrics
       seconds.show(labelled.map(({ labels, deviceMs }) => [labels, deviceMs / 1_000]));
       oldest.show(labelled.map(({ labels, oldestMs }) => [labels, oldestMs / 1_000]));
     },
+    hide: hideAll(tasks, seconds, oldest),
   });
 }
 
@@ -88,6 +91,7 @@ function registerWindows(metrics: Metrics, { store, sampler, pools }: StoreMetri
       waiting.show(counts.map(({ pool, waiting: renders }) => [{ pool }, renders]));
       open.show(counts.map(({ pool, open: renders }) => [{ pool }, renders]));
     },
+    hide: hideAll(waiting, open),
   });
 }
 
@@ -103,5 +107,21 @@ function registerJobs(metrics: Metrics, { store, sampler }: StoreMetricsOptions<
     name: "jobs",
     read: () => store.jobMeasures(),
     show: (measures) => open.show(measures.map(({ jobClass, state, count }) => [{ class: jobClass, state }, count])),
+    hide: hideAll(open),
+  });
+}
+
+function registerEvents(metrics: Metrics, { store, sampler }: StoreMetricsOptions<QueueStore>): void {
+  const unsent = createStoreGauge(metrics, {
+    name: "vapfarm_events_unsent",
+    help: "Event rows not yet copied to JetStream, of at most 10,000 jobs",
+    labels: [],
+    sample: () => events,
+  });
+  const events: Sample = sampler.add({
+    name: "events",
+    read: () => store.unsentCount(),
+    show: (rows) => unsent.show([[{}, rows]]),
+    hide: hideAll(unsent),
   });
 }

@@ -1,19 +1,20 @@
 /**
  * What duties did: each counts where its duty runs, so a sum over coordinators is the farm's.
+ *
+ * A gauge that a duty sets is 0 where its last round did not run: what an earlier holder saw last is not how things are.
  */
 import { knownOr, type Metrics, seriesOf, startAtZero } from "../../platform/metrics.ts";
 import type { Round } from "../duties/duty.ts";
 import type { WebhookOutcome } from "../duties/webhooks.ts";
-import type { JudgeOutcome, ReapOutcome } from "../store/store-contract.ts";
+import type { JudgeOutcome, ReapOutcome, UnsentEvent } from "../store/store-contract.ts";
 
 export type RoundMetrics = {
   readonly onRound: (round: Round) => void;
   readonly onReap: (outcome: ReapOutcome) => void;
   readonly onRepaired: (count: number) => void;
   readonly onExpanded: (renders: number) => void;
-  readonly onUnsent: (rows: number) => void;
-  /** An event's copy is in JetStream. */
-  readonly onCopied: (kind: string) => void;
+  /** An event's copy is in JetStream; told once. */
+  readonly onCopied: (event: Pick<UnsentEvent, "kind" | "jobRenders">) => void;
   readonly onWebhookTry: (outcome: WebhookOutcome) => void;
   readonly onUnbalanced: (attempts: number) => void;
   readonly onJudged: (outcome: JudgeOutcome) => void;
@@ -29,15 +30,20 @@ export function createRoundMetrics(metrics: Metrics, pools: readonly string[]): 
   startAtZero(repairs);
   startAtZero(expanded);
   startAtZero(webhooks, seriesOf("outcome", ["delivered", "failed", "given_up"]));
+  const { onJudged, onNotJudged } = createJudgeMetrics(metrics, pools);
   return {
-    onRound: ({ duty, outcome }) => rounds.inc({ duty, outcome }),
+    onRound({ duty, outcome }) {
+      rounds.inc({ duty, outcome });
+      if (duty === "health" && outcome !== "ran") onNotJudged();
+      if (duty === "books" && outcome !== "ran") unbalanced.set(0);
+    },
     onReap: createReapCounter(metrics),
     onRepaired: (count) => repairs.inc(count),
     onExpanded: (renders) => expanded.inc(renders),
     ...createRelayMetrics(metrics),
     onWebhookTry: (outcome) => webhooks.inc({ outcome }),
     onUnbalanced: (attempts) => unbalanced.set(attempts),
-    onJudged: createJudgeCounter(metrics, pools),
+    onJudged,
   };
 }
 
@@ -62,23 +68,41 @@ const eventKinds = [
   ...["started", "succeeded", "failed", "retried", "preempted"].map((what) => `task.${what}`),
 ];
 
-function createRelayMetrics(metrics: Metrics): Pick<RoundMetrics, "onUnsent" | "onCopied"> {
-  const unsent = metrics.gauge("vapfarm_events_unsent", "Event rows not yet copied to JetStream, as the relay last saw them");
+function createRelayMetrics(metrics: Metrics): Pick<RoundMetrics, "onCopied"> {
   const copied = metrics.counter("vapfarm_events_total", "Events that were copied to JetStream, by kind", ["kind"]);
   startAtZero(copied, seriesOf("kind", eventKinds));
+  const ended = metrics.counter("vapfarm_renders_ended_total", "Renders that ended, by how", ["state"]);
+  startAtZero(ended, seriesOf("state", ends));
   const known = new Set(eventKinds);
-  return { onUnsent: (rows) => unsent.set(rows), onCopied: (kind) => copied.inc({ kind: knownOr(known, kind) }) };
+  return {
+    onCopied({ kind, jobRenders }) {
+      copied.inc({ kind: knownOr(known, kind) });
+      const state = endOfRender(kind, jobRenders);
+      if (state !== undefined) ended.inc({ state });
+    },
+  };
 }
 
-function createJudgeCounter(metrics: Metrics, pools: readonly string[]): RoundMetrics["onJudged"] {
+/** How a render ended, if the event tells that: renders of jobs of several have events of their own, a single one ends with its job. */
+function endOfRender(kind: string, jobRenders: number): string | undefined {
+  return ends.find((end) => kind === `render.${end}` || (jobRenders === 1 && kind === `job.${end}`));
+}
+
+function createJudgeMetrics(
+  metrics: Metrics,
+  pools: readonly string[],
+): Pick<RoundMetrics, "onJudged"> & { readonly onNotJudged: () => void } {
   const suspensions = metrics.counter("vapfarm_worker_suspensions_total", "Workers that were suspended for their failures", ["pool"]);
   const spared = metrics.gauge(
     "vapfarm_worker_suspensions_held_back",
     "Workers not suspended though judged so: too few others, at the last round",
   );
   startAtZero(suspensions, seriesOf("pool", pools));
-  return ({ changes, heldBack }) => {
-    for (const { state, pool } of changes) if (state === "suspended") suspensions.inc({ pool });
-    spared.set(heldBack.length);
+  return {
+    onJudged({ changes, heldBack }) {
+      for (const { state, pool } of changes) if (state === "suspended") suspensions.inc({ pool });
+      spared.set(heldBack.length);
+    },
+    onNotJudged: () => spared.set(0),
   };
 }

@@ -8,6 +8,8 @@ import type { Sample } from "../../platform/sample.ts";
 export type StoreGauge = {
   /** Shows these and no others; of `always`, those that are missing are 0. */
   show(values: readonly (readonly [labels: Series, value: number])[]): void;
+  /** Shows no series, as before the first read. */
+  hide(): void;
 };
 
 export type StoreGaugeSpec = {
@@ -19,12 +21,24 @@ export type StoreGaugeSpec = {
   readonly always?: readonly Series[];
 };
 
+/** Takes away what gauges of one read show. */
+export function hideAll(...gauges: readonly StoreGauge[]): () => void {
+  return () => gauges.forEach((gauge) => gauge.hide());
+}
+
 /** Registers a gauge that is as old as its sample: all gauges of one are from the same read, in whatever order they are scraped. */
 export function createStoreGauge(metrics: Metrics, { name, help, labels, sample, always = [] }: StoreGaugeSpec): StoreGauge {
   const gauge: Gauge = metrics.sampledGauge({ name, help, labels, sample: () => sample().refresh() });
+  const hide = (): void => {
+    gauge.reset();
+    // A gauge without labels would be 0 now.
+    if (labels.length === 0) gauge.remove({});
+  };
+  hide();
   return {
+    hide,
     show(values) {
-      gauge.reset();
+      hide();
       for (const series of always) gauge.set({ ...series }, 0);
       for (const [series, value] of values) gauge.set({ ...series }, value);
     },

@@ -5,7 +5,7 @@ import type { Metrics } from "../../platform/metrics.ts";
 import type { Sampler } from "../../platform/sample.ts";
 import type { MeasureStore } from "../store/store-contract.ts";
 
-/** Registers them, after everything that the sampler reads. */
+/** Registers them; the ages are of everything that the sampler reads, whenever it was added. */
 export function registerStoreHealth(
   metrics: Metrics,
   { store, sampler }: { readonly store: Pick<MeasureStore, "connectionMeasures">; readonly sampler: Sampler },
@@ -31,14 +31,11 @@ export function registerStoreHealth(
   });
   metrics.sampledGauge({
     name: "vapfarm_sample_age_seconds",
-    help: "How old the values are that were read from the store; absent before they were",
+    help: "How old the values are that were read from the store; before they ever were, since this process began",
     labels: ["sample"],
     async sample(gauge) {
       await Promise.all(sampler.samples.map((sample) => sample.refresh()));
-      for (const sample of sampler.samples) {
-        const ageMs = sample.ageMs();
-        if (ageMs !== undefined) gauge.set({ sample: sample.name }, ageMs / 1_000);
-      }
+      for (const sample of sampler.samples) gauge.set({ sample: sample.name }, sample.ageMs() / 1_000);
     },
   });
 }

@@ -67,10 +67,14 @@ export function createDuties(context: StoreContext): DutyStore {
     },
     farmEpoch: async () => Number(await callFunction<string>(pool, farmEpochStatement, [])),
     async unsentEvents(limit) {
-      return (await runStatement<EventRow>(pool, unsentEventsStatement, [limit])).map(eventFromRow);
+      return (await runStatement<EventRow & { readonly job_renders: number }>(pool, unsentEventsStatement, [limit])).map((row) => ({
+        ...eventFromRow(row),
+        jobRenders: row.job_renders,
+      }));
     },
     async markEventsSent(jobId, upToNumber) {
-      await runStatement(pool, markSentStatement, [jobId, upToNumber]);
+      const [before] = await runStatement<{ readonly result: number }>(pool, markSentStatement, [jobId, upToNumber]);
+      return before?.result;
     },
     async prune(dutyEpoch) {
       const values = [dutyEpoch, toPayload(settings.retention), rowsPerPrune];

@@ -21,6 +21,9 @@ export type ReapOutcome = {
  * What duties call on a timer; each is one transaction, safe to call twice, and does nothing under an epoch that is over.
  * A `dutyEpoch` is that of the duty's own row: `reaper`, `promotion`, `sweep`, `collection`, `prune`, `order`.
  */
+/** An event that is not copied, and how many renders its job has. */
+export type UnsentEvent = EventView & { readonly jobRenders: number };
+
 export type DutyStore = {
   /** Takes or renews the row of a duty; undefined when another holder's time is not up. */
   holdDuty(name: string, holder: string, holdMs: number): Promise<{ readonly epoch: number } | undefined>;
@@ -36,8 +39,9 @@ export type DutyStore = {
   sweep(dutyEpoch: number): Promise<{ readonly repaired: number; readonly aftermath: Aftermath }>;
   /** Raised by each recovery. */
   farmEpoch(): Promise<number>;
-  unsentEvents(limit: number): Promise<readonly EventView[]>;
-  markEventsSent(jobId: string, upToNumber: number): Promise<void>;
+  unsentEvents(limit: number): Promise<readonly UnsentEvent[]>;
+  /** Returns the number up to which they were marked before; undefined when they were already marked so far. */
+  markEventsSent(jobId: string, upToNumber: number): Promise<number | undefined>;
   /** Condemns unreferenced artifacts; returns those whose waiting time is over. */
   condemnArtifacts(dutyEpoch: number): Promise<readonly string[]>;
   /** Runs `remove` under the row lock if still unreferenced, then deletes the row. */

@@ -46,5 +46,7 @@ export type MeasureStore = {
   fleetMeasures(): Promise<readonly FleetMeasure[]>;
   /** Those that ended last, at most `limit` pairs of suite and model. */
   newestScores(limit: number): Promise<readonly ScoredRun[]>;
+  /** Event rows that are not copied to JetStream, of at most 10,000 jobs. */
+  unsentCount(): Promise<number>;
   connectionMeasures(): readonly ConnectionMeasure[];
 };

@@ -3,8 +3,12 @@
  */
 import { type Pool, runStatement } from "../../platform/database/pool.ts";
 import type { ConnectionMeasure, FleetMeasure, JobMeasure, MeasureStore, ReadyMeasure, ScoredRun } from "./measure-contract.ts";
+import { unsentCountStatement } from "./sql/events.ts";
 import { fleetMeasuresStatement, jobMeasuresStatement, newestScoresStatement, readyMeasuresStatement } from "./sql/measures.ts";
-import type { StoreContext } from "./store-context.ts";
+import { callFunction, type StoreContext } from "./store-context.ts";
+
+/** More do not make it worse, and a scrape stays cheap. */
+const mostUnsentJobs = 10_000;
 
 /** The part of the store that is counted. */
 export function createMeasures({ pool, beatPool }: StoreContext): MeasureStore {
@@ -13,6 +17,7 @@ export function createMeasures({ pool, beatPool }: StoreContext): MeasureStore {
     jobMeasures: () => runStatement<JobMeasure>(pool, jobMeasuresStatement, []),
     fleetMeasures: () => runStatement<FleetMeasure>(pool, fleetMeasuresStatement, []),
     newestScores: (limit) => runStatement<ScoredRun>(pool, newestScoresStatement, [limit]),
+    unsentCount: () => callFunction<number>(pool, unsentCountStatement, [mostUnsentJobs]),
     connectionMeasures: () => [connectionsOf("main", pool), connectionsOf("beats", beatPool)],
   };
 }

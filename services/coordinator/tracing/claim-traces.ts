@@ -1,10 +1,11 @@
 /**
  * Claims with the place of their attempt in a trace, so that the worker's spans and log lines name it.
  *
- * One read for all claims of a call, and only where the farm traces. A claim is never held up by it: one whose trace cannot be read goes
- * out without.
+ * One read for all claims of a call, and only where the farm traces. It holds claims up for 100 ms at most: those whose trace cannot be read
+ * in that time go out without.
  */
 import { toFarmError } from "../../domain/errors.ts";
+import { withDeadline } from "../../platform/deadline.ts";
 import type { Logger } from "../../platform/logging.ts";
 import { traceparentOf } from "../../platform/tracing/trace-context.ts";
 import type { Tracer } from "../../platform/tracing/tracer.ts";
@@ -12,6 +13,8 @@ import type { AttemptOwner, ClaimView, DispatchStore, NextOutcome, TraceStore } 
 import { attemptContextOf } from "./trace-of.ts";
 
 type Traces = { readonly store: Pick<TraceStore, "attemptOwners">; readonly tracer: Tracer; readonly logger: Logger };
+
+const patienceMs = 100;
 
 /** The same store; where tracing is off, it itself. */
 export function withClaimTraces<S extends DispatchStore>(dispatch: S, traces: Traces): S {
@@ -32,7 +35,8 @@ async function withTraces(outcomes: readonly NextOutcome[], traces: Traces): Pro
 async function ownersOf(claims: readonly ClaimView[], { store, logger }: Traces): Promise<ReadonlyMap<string, AttemptOwner>> {
   if (claims.length === 0) return new Map();
   try {
-    const owners = await store.attemptOwners(claims.map(({ attemptId }) => attemptId));
+    const reading = store.attemptOwners(claims.map(({ attemptId }) => attemptId));
+    const owners = await withDeadline(reading, { ms: patienceMs, what: "reading the traces of claims" });
     return new Map(owners.map((owner) => [owner.attemptId, owner]));
   } catch (thrown) {
     logger.debug({ code: toFarmError(thrown).code }, "claims go out without their traces");

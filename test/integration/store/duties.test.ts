@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Store } from "../../../services/coordinator/store/store-contract.ts";
 import { useWorld } from "../../support/store-suite.ts";
-import { createWorker, diamond, submit, task, type World } from "../../support/store-world.ts";
+import { createWorker, diamond, submit, task, type World, submitBatch } from "../../support/store-world.ts";
 
 const world = useWorld();
 
@@ -230,11 +230,35 @@ test("unsent events come in order per job, and marking them never goes back", as
     [...unsent].sort((x, y) => x.jobId.localeCompare(y.jobId) || x.number - y.number).map(({ jobId, number }) => [jobId, number]),
   );
   expect(unsent).toHaveLength(4);
-  for (const jobId of jobs) await store.markEventsSent(jobId, 1);
+  expect(await store.unsentCount()).toBe(4);
+  for (const jobId of jobs) expect(await store.markEventsSent(jobId, 1)).toBe(0);
   expect((await store.unsentEvents(100)).map(({ number }) => number)).toEqual([2, 3]);
+  expect(await store.unsentCount()).toBe(2);
   for (const jobId of jobs) await store.markEventsSent(jobId, 99);
-  for (const jobId of jobs) await store.markEventsSent(jobId, 1);
+  for (const jobId of jobs) expect(await store.markEventsSent(jobId, 1)).toBeUndefined();
   expect(await store.unsentEvents(100)).toEqual([]);
+  expect(await store.unsentCount()).toBe(0);
+});
+
+test("of those that mark the same events at a time one is told that it did", async () => {
+  const { store } = world();
+  const jobId = await submit(store, diamond());
+  const [{ number: last } = { number: 0 }] = (await store.unsentEvents(100)).slice(-1);
+  const before = await Promise.all(Array.from({ length: 8 }, () => store.markEventsSent(jobId, last)));
+  expect(before.filter((each) => each !== undefined)).toEqual([0]);
+});
+
+test("unsent events say whether their job is of one render or of several", async () => {
+  const { store } = world();
+  const single = await submit(store, [task("alone")]);
+  await submitBatch(store, [[task("a")], [task("b")]]);
+  const renders = new Map((await store.unsentEvents(100)).map(({ jobId, jobRenders }) => [jobId === single, jobRenders]));
+  expect(renders).toEqual(
+    new Map([
+      [true, 1],
+      [false, 2],
+    ]),
+  );
 });
 
 test("pruning deletes what its retention no longer keeps, and no event that is unsent", async () => {

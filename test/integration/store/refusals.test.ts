@@ -6,6 +6,7 @@ import type { Store } from "../../../services/coordinator/store/store-contract.t
 import { ReportRequest, ReportResponse } from "../../../services/gen/proto/vapfarm/v1/dispatch.ts";
 import { createLogger } from "../../../services/platform/logging.ts";
 import { createMetrics } from "../../../services/platform/metrics.ts";
+import { createSampler } from "../../../services/platform/sample.ts";
 import type { RequestHandler } from "../../../services/platform/nats/broker.ts";
 import { noTracer } from "../../../services/platform/tracing/tracer.ts";
 import { subjectsOf } from "../../../services/platform/nats/subjects.ts";
@@ -20,7 +21,11 @@ const subjects = subjectsOf("test");
 /** What a coordinator counts, and its handler of reports without a broker. */
 async function serveReports(store: Store) {
   const registry = createMetrics();
-  const metrics = createCoordinatorMetrics(registry, { store, pools: ["pool"], logger, leastAgeMs: 0 });
+  const metrics = createCoordinatorMetrics(registry, {
+    store,
+    pools: ["pool"],
+    sampler: createSampler({ clock: () => 0, logger, leastAgeMs: 0 }),
+  });
   const handlers = new Map<string, RequestHandler>();
   const broker = {
     serve: (_service: unknown, endpoints: readonly { readonly subject: string; readonly handler: RequestHandler }[]) => {

@@ -85,6 +85,7 @@ const reading = [
   "windowCounts",
   "listWorkers",
   "queueCounts",
+  "unsentCount",
   "readyMeasures",
   "jobMeasures",
   "fleetMeasures",

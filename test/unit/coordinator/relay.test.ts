@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { createRelay } from "../../../services/coordinator/duties/relay.ts";
-import type { EventView } from "../../../services/coordinator/store/store-contract.ts";
+import type { UnsentEvent } from "../../../services/coordinator/store/store-contract.ts";
 import { FarmError } from "../../../services/domain/errors.ts";
 import { JobEvent } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
 import type { EventStream } from "../../../services/platform/nats/event-stream.ts";
 
-function eventOf(jobId: string, number: number): EventView {
+function eventOf(jobId: string, number: number): UnsentEvent {
   return {
     jobId,
     number,
-    at: new Date(0),
+    at: new Date(10_000),
     kind: "task.started",
     stage: "denoise",
     taskId: 1,
@@ -18,17 +18,22 @@ function eventOf(jobId: string, number: number): EventView {
     jobState: undefined,
     computeMs: 0,
     renderPosition: undefined,
+    jobRenders: 1,
   };
 }
 
 /** Event rows with a mark for each job of how far they were sent. */
-function eventRows(rows: readonly EventView[]) {
+function eventRows(rows: readonly UnsentEvent[], epoch = 7) {
   const sent = new Map<string, number>();
   return {
     sent,
-    farmEpoch: () => Promise.resolve(7),
+    farmEpoch: () => Promise.resolve(epoch),
     unsentEvents: (limit: number) => Promise.resolve(rows.filter(({ jobId, number }) => number > (sent.get(jobId) ?? 0)).slice(0, limit)),
-    markEventsSent: (jobId: string, upTo: number) => Promise.resolve(void sent.set(jobId, upTo)),
+    markEventsSent(jobId: string, upTo: number) {
+      const before = sent.get(jobId) ?? 0;
+      if (before < upTo) sent.set(jobId, upTo);
+      return Promise.resolve(before < upTo ? before : undefined);
+    },
   };
 }
 
@@ -56,7 +61,7 @@ function memoryStream() {
 function relayOf(
   store: ReturnType<typeof eventRows>,
   stream: EventStream,
-  onCopied: (events: readonly EventView[]) => void = () => undefined,
+  onCopied: (events: readonly UnsentEvent[]) => void = () => undefined,
 ) {
   return createRelay({
     store,
@@ -64,7 +69,6 @@ function relayOf(
     subjectOf: (jobId) => `events.${jobId}`,
     intervalMs: 1,
     maxAgeMs: 1_000,
-    onUnsent: () => undefined,
     onCopied,
   });
 }
@@ -94,6 +98,32 @@ describe("the relay", () => {
     expect(numbers("events.a")).toEqual([1, 2, 3]);
     expect(copied).toEqual(["task.started", "task.started", "task.started"]);
     expect(store.sent.get("a")).toBe(3);
+  });
+
+  it("tells nobody of what another relay has marked meanwhile", async () => {
+    const store = eventRows([1, 2, 3].map((number) => eventOf("a", number)));
+    const { stream, numbers } = memoryStream();
+    const told: number[] = [];
+    const read = store.unsentEvents;
+    const stalled = { ...store, unsentEvents: async (limit: number) => [...(await read(limit)), ...(await overtaken())] };
+    const overtaken = async (): Promise<readonly UnsentEvent[]> => {
+      await store.markEventsSent("a", 2);
+      return [];
+    };
+    await relayOf(stalled, stream, (events) => told.push(...events.map(({ number }) => number))).run(1, signal);
+    expect([numbers("events.a"), told]).toEqual([[1, 2, 3], [3]]);
+    const late = { ...store, unsentEvents: () => Promise.resolve([eventOf("a", 3)]) };
+    await relayOf(late, stream, (events) => told.push(...events.map(({ number }) => number))).run(1, signal);
+    expect(told).toEqual([3]);
+  });
+
+  it("copies what is from before a recovery anew and tells nobody of it", async () => {
+    const epoch = 50_000;
+    const rows = [eventOf("a", 1), eventOf("a", 2), { ...eventOf("a", 3), at: new Date(epoch + 5) }];
+    const { stream, numbers } = memoryStream();
+    const told: number[] = [];
+    await relayOf(eventRows(rows, epoch), stream, (events) => told.push(...events.map(({ number }) => number))).run(1, signal);
+    expect([numbers("events.a"), told]).toEqual([[1, 2, 3], [3]]);
   });
 
   it("fills a lost stream with the unsent rows only, and marks what was copied before a failure", async () => {

@@ -7,6 +7,7 @@ import { parse } from "yaml";
 import { createScalingMetrics } from "../../../services/coordinator/kube/metrics.ts";
 import { createLogger } from "../../../services/platform/logging.ts";
 import { createMetrics } from "../../../services/platform/metrics.ts";
+import { createSampler } from "../../../services/platform/sample.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const folder = join(root, "deploy/prometheus/examples");
@@ -44,7 +45,8 @@ describe("the examples of scaling by others", () => {
     const metrics = createMetrics();
     const records = [{ pool: "cog", desired: 3, asked: 2, serving: 1, starting: 1, backlogMs: 5_000, loadMs: 60_000, reason: "" }];
     const logger = createLogger({ name: "test", level: "silent" });
-    createScalingMetrics(metrics, { store: { scaleRecords: () => Promise.resolve(records) }, pools: ["cog"], logger, leastAgeMs: 0 });
+    const sampler = createSampler({ clock: () => 0, logger, leastAgeMs: 0 });
+    createScalingMetrics(metrics, { store: { scaleRecords: () => Promise.resolve(records) }, pools: ["cog"], sampler });
     const exported = await metrics.registry.metrics();
     const named = globSync("*.yaml", { cwd: folder }).flatMap(
       (name) => readFileSync(join(folder, name), "utf8").match(/\bvapfarm_[a-z_]+/g) ?? [],

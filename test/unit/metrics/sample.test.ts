@@ -24,6 +24,7 @@ const add = (name: string) =>
       return read.promise;
     },
     show: (value) => shown.push(value),
+    hide: () => shown.splice(0),
   });
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -89,13 +90,39 @@ describe("a sample", () => {
     await turn();
     reads[0]?.reject(new FarmError("DATABASE_UNAVAILABLE"));
     await first;
-    expect([shown, sample.ageMs()]).toEqual([[], undefined]);
+    expect([shown, sample.ageMs()]).toEqual([[], 0]);
     nowMs += 5_000;
+    expect(sample.ageMs()).toBe(5_000);
     const again = sample.refresh();
     await turn();
     reads[1]?.resolve(2);
     await again;
     expect([shown, sample.ageMs()]).toEqual([[2], 0]);
+  });
+
+  it("shows its values for two minutes at most while it cannot be read, and again once it can", async () => {
+    const sample = add("a");
+    const failed = async (afterMs: number): Promise<void> => {
+      nowMs += afterMs;
+      const asked = sample.refresh();
+      await turn();
+      reads.at(-1)?.reject(new FarmError("DATABASE_UNAVAILABLE"));
+      await asked;
+    };
+    const first = sample.refresh();
+    await turn();
+    reads[0]?.resolve(7);
+    await first;
+    await failed(120_000);
+    expect([shown, sample.ageMs()]).toEqual([[7], 120_000]);
+    await failed(5_001);
+    expect([shown, sample.ageMs()]).toEqual([[], 125_001]);
+    nowMs += 5_000;
+    const again = sample.refresh();
+    await turn();
+    reads.at(-1)?.resolve(8);
+    await again;
+    expect([shown, sample.ageMs()]).toEqual([[8], 0]);
   });
 
   it("waits for another's read: one after the other", async () => {

@@ -129,6 +129,11 @@ describe("claims", () => {
     expect(await withClaimTraces(store, { store: failing, tracer: tracer(1), logger }).next([])).toEqual([nothing, answered]);
     expect(withClaimTraces(store, { store: failing, tracer: noTracer, logger })).toBe(store);
   });
+
+  it("do not wait for a read that hangs", async () => {
+    const hanging = { attemptOwners: () => Promise.withResolvers<never>().promise };
+    expect(await withClaimTraces(store, { store: hanging, tracer: tracer(1), logger }).next([])).toEqual([nothing, answered]);
+  });
 });
 
 describe("a submit", () => {
