@@ -3,7 +3,7 @@
  */
 import { chmod, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import type { Environment } from "../platform/config.ts";
 
@@ -83,7 +83,7 @@ export async function writeFarmFile(path: string, farm: FarmFile): Promise<void>
   await writeAtomically(path, `${JSON.stringify(farm, undefined, 2)}\n`);
 }
 
-/** Replaces a small private file in one step. */
+/** Replaces a small private file in one step, for good. */
 export async function writeAtomically(path: string, text: string): Promise<void> {
   const partial = `${path}.partial`;
   await rm(partial, { force: true });
@@ -95,6 +95,17 @@ export async function writeAtomically(path: string, text: string): Promise<void>
     await file.close();
   }
   await rename(partial, path);
+  await flushFolder(dirname(path));
+}
+
+/** What was renamed in it stays so after a power cut. */
+export async function flushFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
 
 /** Makes the folders; others may pass through the root folder (the database's user must) but not list it. */

@@ -150,6 +150,13 @@ describe("a backup of vapfarm up", { timeout: 240_000 }, () => {
     // Of a stopped farm: the database is started for it alone.
     const whole = await json(["backup", "--data", data, "--to", backup]);
     expect(await json(["backup", "--data", data, "--to", backup])).toMatchObject({ artifacts: whole["artifacts"], newArtifacts: 0 });
+    // One that breaks off leaves the one before.
+    const partial = join(backup, "artifacts", "partial");
+    await rm(partial, { recursive: true });
+    await writeFile(partial, "");
+    expect((await runCli(["backup", "--data", data, "--to", backup])).code).toBe(1);
+    expect(await isThere(join(backup, "postgres.new"))).toBe(true);
+    await rm(partial);
     const elsewhere = join(folder, "elsewhere");
     await copyTree(backup, elsewhere);
     expect(await json(["recover", "--data", elsewhere, "--yes"])).toMatchObject({ isDone: true, missing: 0, orphans: { count: 0 } });

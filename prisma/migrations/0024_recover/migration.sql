@@ -65,7 +65,8 @@ begin
 end $$;
 
 -- What cannot be made again by itself, for people: {"uploads": [{tenant, sha256, jobs}], "results": [{job, position, artifact}]}; jobs: the open
--- ones that need the upload; results: handed out by renders that have ended. At most p_limit of each, and how many there are.
+-- ones that need the upload; results: handed out by renders that have ended; "models": [{name, version, chunks}]: versions that lack so many
+-- chunks, also from before. At most p_limit of each, and how many there are. Index: model_chunk_sha256_idx.
 create function vf_name_losses(p_missing text[], p_limit integer) returns jsonb language sql volatile as $$
   with uploads as materialized (
     select u.tenant_id, u.sha256, array(
@@ -77,8 +78,15 @@ create function vf_name_losses(p_missing text[], p_limit integer) returns jsonb 
     from upload u where u.sha256 = any (p_missing)),
   results as materialized (
     select r.job_id, r.position, o.name from task_output o join task_user u on u.task_id = o.task_id and o.name = any (u.artifacts)
-    join render r on r.id = u.render_id and r.state not in ('queued', 'running') where o.sha256 = any (p_missing))
+    join render r on r.id = u.render_id and r.state not in ('queued', 'running') where o.sha256 = any (p_missing)),
+  models as materialized (
+    select c.name, c.version, count(*) as chunks from model_chunk c join artifact a on a.sha256 = c.sha256
+    join model_version v on v.name = c.name and v.version = c.version and v.state = 'ready'
+    where not a.is_stored or a.sha256 = any (p_missing) group by c.name, c.version)
   select jsonb_build_object('uploadCount', (select count(*) from uploads), 'resultCount', (select count(*) from results),
+    'modelCount', (select count(*) from models),
+    'models', coalesce((select jsonb_agg(jsonb_build_object('name', m.name, 'version', m.version, 'chunks', m.chunks) order by m.name, m.version)
+      from (select * from models order by name, version limit p_limit) m), '[]'),
     'uploads', coalesce((select jsonb_agg(jsonb_build_object('tenant', u.tenant_id, 'sha256', u.sha256, 'jobs', u.jobs) order by u.tenant_id, u.sha256)
       from (select * from uploads order by tenant_id, sha256 limit p_limit) u), '[]'),
     'results', coalesce((select jsonb_agg(jsonb_build_object('job', r.job_id, 'position', r.position, 'artifact', r.name)

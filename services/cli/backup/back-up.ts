@@ -3,29 +3,36 @@
  *
  * In that order every artifact that the database promises is in the copy, unless it was collected in between; bytes never change
  * under a name, so a backup into the same folder copies only what is new.
+ *
+ * Invariant: a folder that held a whole backup holds one at every moment after (swap-database.ts), the one before or the new one: artifacts are only
+ * added, and the new database takes its place last.
  */
-import { chmod, mkdir, rename, rm } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
 import { openFolderStore } from "../../platform/artifacts/folder-store.ts";
-import { copyRunningDatabase } from "../../platform/database/base-backup.ts";
 import { type DataLayout, layoutOf } from "../data-folder.ts";
-import { type BackupNote, writeBackupNote } from "./backup-note.ts";
+import { type BackupNote, readBackupNote, writeBackupNote } from "./backup-note.ts";
+import { freshDatabase, mendSwap, swapDatabase, type SwapStep } from "./swap-database.ts";
+
+export type BackupStep = "database" | "artifacts" | SwapStep | "note";
 
 export type BackupRequest = {
-  readonly url: string;
+  /** Copies the running database into a folder that does not exist; returns its bytes. */
+  readonly copyDatabase: (target: string) => Promise<number>;
   readonly layout: DataLayout;
   readonly to: string;
   readonly release: string;
   readonly now: Date;
   readonly signal: AbortSignal;
-  readonly onNote: (text: string) => void;
+  /** Is told of each step before it is taken. */
+  readonly onStep: (step: BackupStep) => void;
 };
 
 /** What was written, and how much of it was new. */
 export type Backup = BackupNote & { readonly newArtifacts: number; readonly damaged: readonly string[] };
 
-/** Writes the backup; throws BACKUP_FAILED, and leaves the folder marked as not whole. */
+/** Writes the backup; throws BACKUP_FAILED, and leaves the backup before, or where there was none a folder that is marked as not whole. */
 export async function backUp(request: BackupRequest): Promise<Backup> {
   const target = layoutOf(request.to);
   if (target.folder === request.layout.folder) throw new FarmError("BACKUP_FAILED", { message: "--to is the data folder itself" });
@@ -41,26 +48,20 @@ export async function backUp(request: BackupRequest): Promise<Backup> {
     // The database's own user must be able to pass, as in a data folder.
     if ((await mkdir(target.folder, { recursive: true })) !== undefined) await chmod(target.folder, 0o711);
     await mkdir(target.artifacts, { recursive: true, mode: 0o700 });
-    await writeBackupNote(target, begun);
+    await mendSwap(target);
+    if ((await readBackupNote(target))?.isWhole !== true) await writeBackupNote(target, begun);
   });
-  request.onNote("copying the database");
-  const databaseBytes = await copyDatabase(request, target);
-  request.onNote("copying artifacts");
+  request.onStep("database");
+  const databaseBytes = await request.copyDatabase(freshDatabase(target));
+  request.onStep("artifacts");
   const { damaged, newArtifacts, ...artifacts } = await copyArtifacts(request, target);
   const note: BackupNote = { ...begun, ...artifacts, databaseBytes, isWhole: true };
-  await inTarget(() => writeBackupNote(target, note));
-  return { ...note, newArtifacts, damaged };
-}
-
-async function copyDatabase({ url, layout }: BackupRequest, target: DataLayout): Promise<number> {
-  const fresh = join(target.folder, "postgres.new");
-  await inTarget(() => rm(fresh, { recursive: true, force: true }));
-  const bytes = await copyRunningDatabase({ url, folder: layout.postgres, target: fresh });
   await inTarget(async () => {
-    await rm(target.postgres, { recursive: true, force: true });
-    await rename(fresh, target.postgres);
+    await swapDatabase(target, request.onStep);
+    request.onStep("note");
+    await writeBackupNote(target, note);
   });
-  return bytes;
+  return { ...note, newArtifacts, damaged };
 }
 
 async function copyArtifacts({ layout, signal }: BackupRequest, target: DataLayout) {

@@ -7,6 +7,7 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { bytesText } from "../../domain/bytes-text.ts";
 import { FarmError } from "../../domain/errors.ts";
+import { copyRunningDatabase } from "../../platform/database/base-backup.ts";
 import { type Backup, backUp, type BackupRequest } from "../backup/back-up.ts";
 import { describeCommand, type Finish, type JsonOption, runBody } from "../command-line.ts";
 import type { CliContext } from "../context.ts";
@@ -41,21 +42,24 @@ async function run(context: CliContext, options: BackupOptions): Promise<ExitCod
   const layout = layoutOf(dataFolderOf(options.data, environment));
   await requireOwnDatabase(layout.postgres);
   const { version: release } = packageSchema.parse(JSON.parse(await readFile(join(projectFolder, "package.json"), "utf8")));
-  const request: Omit<BackupRequest, "url"> = {
+  const request: Omit<BackupRequest, "copyDatabase"> = {
     layout,
     to: resolve(workingFolder, options.to),
     release,
     now: new Date(),
     signal: interrupts.signal,
-    onNote: (note) => options.json !== true && output.note(note),
+    onStep: (step) => {
+      if (options.json !== true && (step === "database" || step === "artifacts")) output.note(`copying ${step}`);
+    },
   };
+  const copierOf = (url: string) => (target: string) => copyRunningDatabase({ url, folder: layout.postgres, target });
   const running = await readFarmFile(layout.farmFile);
   const backup =
     running === undefined
       ? await withDatabaseAlone(context, { data: options.data, takesRestored: false, isMigrated: false }, ({ url }) =>
-          backUp({ ...request, url }),
+          backUp({ ...request, copyDatabase: copierOf(url) }),
         )
-      : await backUp({ ...request, url: running.databaseUrl });
+      : await backUp({ ...request, copyDatabase: copierOf(running.databaseUrl) });
   if (options.json === true) output.json({ ...backup, folder: request.to });
   else print(context, backup, request.to);
   return exitCodes.ok;

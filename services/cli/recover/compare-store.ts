@@ -17,6 +17,22 @@ export type Orphan = StoredArtifact;
 const asksAtATime = 32;
 const pageSize = 2_000;
 
+type Removing = {
+  readonly database: Pick<RecoveringDatabase, "removeOrphan">;
+  readonly store: ArtifactStore;
+  readonly signal: AbortSignal;
+};
+
+/** Deletes them, but for those that have a row by now; returns what was deleted. */
+export async function deleteOrphans({ database, store, signal }: Removing, orphans: readonly Orphan[]): Promise<readonly Orphan[]> {
+  const deleted: Orphan[] = [];
+  for (const orphan of orphans) {
+    if (signal.aborted) break;
+    if (await database.removeOrphan(orphan, () => store.delete(orphan.sha256))) deleted.push(orphan);
+  }
+  return deleted;
+}
+
 type Sides = { readonly database: Pick<RecoveringDatabase, "storedArtifacts" | "withoutRow">; readonly store: ArtifactStore };
 
 /** Looks for every row's bytes: their size, not their hash. */

@@ -19,9 +19,12 @@ export function outcomeText(outcome: RecoverOutcome): readonly string[] {
   ];
 }
 
-function missingText({ missing, tasksAgain, checkpoints, partialUploads }: RecoverOutcome): readonly string[] {
+function missingText({ missing, backend, isDone, tasksAgain, checkpoints, partialUploads }: RecoverOutcome): readonly string[] {
   if (missing === 0) return [];
   return [
+    ...(backend === "s3" && !isDone
+      ? ["    In a bucket with versions they are probably there still: take the delete markers away before --yes (deploy/RUNBOOK.md)"]
+      : []),
     `  tasks that run again  ${tasksAgain}`,
     `  checkpoints lost      ${checkpoints} (their tasks start anew)`,
     `  uploads to begin anew ${partialUploads}`,
@@ -37,7 +40,7 @@ function orphanText({ orphans }: RecoverOutcome): string {
 }
 
 function lossText({ losses }: RecoverOutcome): readonly string[] {
-  const { uploadCount, uploads, resultCount, results } = losses;
+  const { uploadCount, uploads, resultCount, results, modelCount, models } = losses;
   const lost: string[] = [];
   if (uploadCount > 0)
     lost.push(`lost uploads: ${uploadCount}. Upload them again; jobs that need one fail with ARTIFACT_MISSING until then`);
@@ -45,5 +48,10 @@ function lossText({ losses }: RecoverOutcome): readonly string[] {
     lost.push(`  ${sha256} of ${tenant}${jobs.length === 0 ? "" : `, needed by ${jobs.join(", ")}`}`);
   if (resultCount > 0) lost.push(`lost results: ${resultCount}. Submit their renders again`);
   for (const { job, position, artifact } of results) lost.push(`  ${artifact} of render ${position} of job ${job}`);
+  if (modelCount > 0) {
+    lost.push(`versions of models that lack chunks: ${modelCount}. Push the folder of each again; only what is missing is sent:`);
+    for (const { name, version, chunks } of models)
+      lost.push(`  vapfarm models push FOLDER --name ${name}     ${name}:${version} lacks ${chunks} chunk${chunks === 1 ? "" : "s"}`);
+  }
   return lost;
 }

@@ -8,7 +8,7 @@ import type { Environment } from "../../platform/config.ts";
 import { requireMigrations } from "../../platform/database/pending-migrations.ts";
 import { openRecovering, type RecoveringDatabase, type Recovery } from "../../platform/database/recover.ts";
 import { openArtifacts } from "../open-artifacts.ts";
-import { compareStore, findOrphans } from "./compare-store.ts";
+import { compareStore, deleteOrphans, findOrphans } from "./compare-store.ts";
 
 export type RecoverRequest = {
   readonly url: string;
@@ -27,6 +27,8 @@ export type RecoverRequest = {
 /** What was done, or would be. */
 export type RecoverOutcome = Recovery & {
   readonly isDone: boolean;
+  /** Of the artifact store. */
+  readonly backend: string;
   readonly checked: number;
   /** Undefined when the store cannot say what it holds. */
   readonly orphans: { readonly count: number; readonly bytes: number; readonly areDeleted: boolean } | undefined;
@@ -34,6 +36,9 @@ export type RecoverOutcome = Recovery & {
 
 /** Of what should be there: when more is missing, the store is probably not this farm's. */
 const mostMissing = 0.5;
+
+const undeleteHint =
+  "in a bucket with versions take the delete markers away first (deploy/RUNBOOK.md); if it is the right store, repeat with --accept-losses";
 
 /** Throws FARM_IN_USE, DATABASE_SCHEMA_OLD, RECOVERY_REFUSED; then nothing was changed. */
 export async function recoverFarm(request: RecoverRequest): Promise<RecoverOutcome> {
@@ -64,7 +69,9 @@ async function recoverFrom(request: Recovering): Promise<RecoverOutcome> {
   if (isMeant && !request.acceptsLosses && missing.length > checked * mostMissing) {
     throw new FarmError("RECOVERY_REFUSED", {
       message: `${missing.length} of ${checked} artifacts are missing in ${request.artifacts}`,
-      details: { remedy: "check VAPFARM_ARTIFACTS; if it is the right store, repeat with --accept-losses" },
+      details: {
+        remedy: `check VAPFARM_ARTIFACTS; ${store.backend === "s3" ? undeleteHint : "if it is the right store, repeat with --accept-losses"}`,
+      },
     });
   }
   const orphans = await findOrphans(request, signal);
@@ -73,7 +80,13 @@ async function recoverFrom(request: Recovering): Promise<RecoverOutcome> {
   await database.requireAlone();
   const recovery = await database.recover(missing, { isTrial: !isMeant });
   const areDeleted = isMeant && request.deletesOrphans;
-  if (areDeleted) for (const { sha256 } of orphans ?? []) await store.delete(sha256);
-  const bytes = orphans?.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) ?? 0;
-  return { ...recovery, isDone: isMeant, checked, orphans: orphans && { count: orphans.length, bytes, areDeleted } };
+  const counted = orphans && areDeleted ? await deleteOrphans(request, orphans) : orphans;
+  const bytes = counted?.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) ?? 0;
+  return {
+    ...recovery,
+    isDone: isMeant,
+    backend: store.backend,
+    checked,
+    orphans: counted && { count: counted.length, bytes, areDeleted },
+  };
 }

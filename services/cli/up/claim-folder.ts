@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { FarmError } from "../../domain/errors.ts";
 import type { Environment } from "../../platform/config.ts";
 import { readBackupNote } from "../backup/backup-note.ts";
+import { mendSwap } from "../backup/swap-database.ts";
 import { dataFolderOf, type DataLayout, layoutOf, makeDataFolders } from "../data-folder.ts";
 import { takeDataLock } from "./data-lock.ts";
 import { endLeftovers, readLedger } from "./process-ledger.ts";
@@ -36,6 +37,7 @@ export async function claimFolder(
   const ended = await endLeftovers(await readLedger(layout.processesFile));
   if (ended.length > 0) onNote(`ended what an earlier run left: ${ended.join(", ")}`);
   undo.push(() => rm(layout.processesFile, { force: true }));
+  if ((await readBackupNote(layout)) !== undefined) await mendSwap(layout);
   return layout;
 }
 

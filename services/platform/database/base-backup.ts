@@ -3,7 +3,7 @@
  *
  * Files are copied while they change; what makes them whole again is the write-ahead log from the backup's start to its end, which is
  * copied last and kept from removal meanwhile by a replication slot of this session. The copy has a `backup_label`: Postgres started on it
- * replays that log first. Files are flushed before this returns.
+ * replays that log first. Files and folders are flushed before this returns.
  */
 import { randomBytes } from "node:crypto";
 import { chown, copyFile, lstat, mkdir, open, readdir, realpath, writeFile } from "node:fs/promises";
@@ -59,6 +59,7 @@ async function copyDuringBackup(client: pg.Client, { folder, target }: BaseBacku
   const first = /\(file ([0-9A-F]{24})\)/.exec(end.label)?.[1] ?? "";
   await copyLog({ folder, target, first, last: end.last }, copying);
   await writeOwned(join(target, "backup_label"), end.label, folder);
+  await flush(target, "r");
   return copying.bytes;
 }
 
@@ -75,6 +76,7 @@ async function copyFolder(from: string, to: string, copying: Copying): Promise<v
       await copyOne(source, target, copying);
     }
   }
+  await flush(to, "r");
 }
 
 const isTemporary = (name: string): boolean => name.startsWith("pgsql_tmp") || name.startsWith("pg_internal.init");
@@ -100,8 +102,8 @@ async function copyOne(from: string, to: string, copying: Copying): Promise<void
   copying.bytes += size;
 }
 
-async function flush(path: string): Promise<void> {
-  const file = await open(path, "r+");
+async function flush(path: string, flags = "r+"): Promise<void> {
+  const file = await open(path, flags);
   try {
     await file.sync();
   } finally {
@@ -118,6 +120,7 @@ async function copyLog({ folder, target, first, last }: LogRange, copying: Copyi
     throw new FarmError("BACKUP_FAILED", { message: `the write-ahead log from ${first} to ${last} is not all there` });
   }
   for (const name of names) await copyOne(join(folder, "pg_wal", name), join(target, "pg_wal", name), copying);
+  await flush(join(target, "pg_wal"), "r");
 }
 
 async function writeOwned(path: string, text: string, like: string): Promise<void> {

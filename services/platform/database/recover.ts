@@ -1,7 +1,7 @@
 /**
  * Recovering a database that went back in time (design §4.11): after a restore, or a failover that lost something.
  *
- * Invariants: nothing is changed while a coordinator is connected; what is changed is one transaction (vf_recover), which a trial
+ * Invariants: nothing is changed in the database while a coordinator is connected; what is changed is one transaction (vf_recover), which a trial
  * runs too and rolls back, so that it tells the truth; it may be run again.
  */
 import pg from "pg";
@@ -30,6 +30,9 @@ const recoverySchema = z.object({
     resultCount: z.number(),
     uploads: z.array(z.object({ tenant: z.string(), sha256: z.string(), jobs: z.array(z.string()) })),
     results: z.array(z.object({ job: z.string(), position: z.number(), artifact: z.string() })),
+    modelCount: z.number(),
+    /** Versions of models that lack chunks. */
+    models: z.array(z.object({ name: z.string(), version: z.string(), chunks: z.number() })),
   }),
 });
 
@@ -44,6 +47,8 @@ export type RecoveringDatabase = {
   /** Of hashes those that have no row. */
   withoutRow(hashes: readonly string[]): Promise<readonly string[]>;
   recover(missing: readonly string[], options: { readonly isTrial: boolean }): Promise<Recovery>;
+  /** Runs `remove` while nobody can announce the artifact; false, and it is not run, when it has a row by now. */
+  removeOrphan(artifact: StoredArtifact, remove: () => Promise<void>): Promise<boolean>;
   close(): Promise<void>;
 };
 
@@ -65,6 +70,7 @@ export async function openRecovering(url: string): Promise<RecoveringDatabase> {
     storedArtifacts: () => pagesOf(client),
     withoutRow: (hashes) => asked(() => withoutRow(client, hashes)),
     recover: (missing, { isTrial }) => asked(() => recover(client, missing, isTrial)),
+    removeOrphan: (artifact, remove) => asked(() => removeOrphan(client, artifact, remove)),
     close: () => client.end(),
   };
 }
@@ -96,6 +102,25 @@ async function withoutRow(client: pg.Client, hashes: readonly string[]): Promise
   const { rows } = await client.query<{ sha256: string }>("select sha256 from artifact where sha256 = any ($1)", [[...hashes]]);
   const known = new Set(rows.map(({ sha256 }) => sha256));
   return hashes.filter((sha256) => !known.has(sha256));
+}
+
+/**
+ * Whoever puts bytes announces their row before, and waits here for the row that is not committed: whatever coordinators were started meanwhile, bytes
+ * are put after these were deleted, or the announcement came first and nothing is deleted.
+ */
+async function removeOrphan(client: pg.Client, { sha256, sizeBytes }: StoredArtifact, remove: () => Promise<void>): Promise<boolean> {
+  await client.query("begin");
+  try {
+    const { rowCount } = await client.query(
+      "insert into artifact (sha256, size_bytes, media_type) values ($1, $2, 'application/octet-stream') on conflict do nothing",
+      [sha256, sizeBytes],
+    );
+    if (rowCount === 0) return false;
+    await remove();
+    return true;
+  } finally {
+    await client.query("rollback");
+  }
 }
 
 async function recover(client: pg.Client, missing: readonly string[], isTrial: boolean): Promise<Recovery> {

@@ -1,9 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { FarmError } from "../../../services/domain/errors.ts";
 import { openPool } from "../../../services/platform/database/pool.ts";
 import { openRecovering, type Recovery } from "../../../services/platform/database/recover.ts";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres.ts";
 import { checkInvariants } from "../../support/store-invariants.ts";
 import { createWorker, diamond, openWorld, outputHash, sha256, submit, task, type World } from "../../support/store-world.ts";
+import { until } from "../../support/until.ts";
 
 let postgres: TestPostgres;
 const closing: (() => Promise<void>)[] = [];
@@ -232,6 +234,55 @@ test("every event that is kept is copied anew", async () => {
   expect(await recover(farm.url)).toMatchObject({ events: events.length });
   expect(await farm.store.unsentEvents(100)).toEqual(events);
   expect(await farm.store.farmEpoch()).toBeGreaterThan(1);
+});
+
+test("a version of a model that lacks chunks is told, keeps its alias, and is whole after another push", async () => {
+  const farm = await freshFarm();
+  const chunks = ["one", "two", "three"].map((text) => ({ sha256: sha256(text), bytes: 3 }));
+  const digest = sha256("cog");
+  const version = {
+    ...{ name: "cog", version: digest.slice(0, 12), digest, label: "1", kind: "render" as const, weights: "real", farmJson: "{}" },
+    ...{ files: [], sizeBytes: 9, shapes: [], chunks },
+  };
+  const push = async (): Promise<number> => {
+    const begun = await farm.store.beginPush(version, "artist");
+    for (const chunk of begun.missing) await farm.store.chunkStored(chunk);
+    await farm.store.finishPush(version, "artist");
+    return begun.missing.length;
+  };
+  expect(await push()).toBe(3);
+  expect(await farm.store.moveAlias({ ...version, alias: "prod" }, "artist")).toBe(true);
+  const lost = chunks.slice(0, 2).map((chunk) => chunk.sha256);
+  const told = { modelCount: 1, models: [{ name: "cog", version: version.version, chunks: 2 }] };
+  expect((await recover(farm.url, lost)).losses).toMatchObject(told);
+  // Asked again, it is still so.
+  expect((await recover(farm.url)).losses).toMatchObject(told);
+  expect(await farm.sql("select alias from model_alias")).toEqual([{ alias: "prod" }]);
+  expect(await push()).toBe(2);
+  expect((await recover(farm.url)).losses).toMatchObject({ modelCount: 0, models: [] });
+});
+
+test("an orphan is deleted before it is put again, or not at all", async () => {
+  const farm = await freshFarm();
+  const database = await openRecovering(farm.url);
+  closing.push(() => database.close());
+  const orphan = { sha256: sha256("orphan"), sizeBytes: 3 };
+  const upload = { ...orphan, mediaType: "image/png" };
+  const order: string[] = [];
+  let announced: Promise<void> | undefined;
+  const isRemoved = await database.removeOrphan(orphan, async () => {
+    announced = farm.store.announceUpload(upload).then(() => void order.push("announced"));
+    await until("the announcement waits", async () => {
+      const waiting = await farm.sql("select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'");
+      return waiting.length > 0;
+    });
+    order.push("deleted");
+  });
+  await announced;
+  expect([isRemoved, order]).toEqual([true, ["deleted", "announced"]]);
+  expect(await database.removeOrphan(orphan, () => Promise.reject(new FarmError("INTERNAL")))).toBe(false);
+  expect(await database.removeOrphan({ sha256: sha256("other"), sizeBytes: 3 }, () => Promise.resolve())).toBe(true);
+  expect(await farm.sql("select sha256, is_stored from artifact")).toEqual([{ sha256: orphan.sha256, is_stored: false }]);
 });
 
 test("nothing is recovered while coordinators are connected", async () => {

@@ -58,6 +58,7 @@ describe("comparing the store with the database", () => {
 describe("what recovering says", () => {
   const outcome: RecoverOutcome = {
     isDone: true,
+    backend: "folder",
     epoch: 7,
     sessions: 2,
     attempts: 1,
@@ -69,7 +70,7 @@ describe("what recovering says", () => {
     events: 5,
     repaired: 0,
     orphans: { count: 0, bytes: 0, areDeleted: false },
-    losses: { uploadCount: 0, uploads: [], resultCount: 0, results: [] },
+    losses: { uploadCount: 0, uploads: [], resultCount: 0, results: [], modelCount: 0, models: [] },
   };
 
   it("names the epoch, or that nothing was done", () => {
@@ -89,10 +90,20 @@ describe("what recovering says", () => {
         uploads: [{ tenant: "studio", sha256: "ab", jobs: ["job-1"] }],
         resultCount: 1,
         results: [{ job: "job-2", position: 3, artifact: "mp4" }],
+        modelCount: 1,
+        models: [{ name: "cog", version: "1a2b3c4d5e6f", chunks: 2 }],
       },
     }).join("\n");
     for (const part of ["ab of studio, needed by job-1", "mp4 of render 3 of job job-2", "report this as a bug", "cannot say"]) {
       expect(said).toContain(part);
     }
+    expect(said).toMatch(/models push FOLDER --name cog +cog:1a2b3c4d5e6f lacks 2 chunks/);
+  });
+
+  it("says before anything is done that deleted objects of a bucket can be brought back", () => {
+    const trial = { ...outcome, isDone: false, missing: 1 };
+    expect(outcomeText({ ...trial, backend: "s3" }).join("\n")).toContain("delete markers");
+    expect(outcomeText(trial).join("\n")).not.toContain("delete markers");
+    expect(outcomeText({ ...trial, backend: "s3", isDone: true }).join("\n")).not.toContain("delete markers");
   });
 });
