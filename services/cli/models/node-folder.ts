@@ -130,10 +130,10 @@ export async function removeVersion(root: string, { folder, name, version }: Nod
   await emptyTrash(root);
 }
 
-/** Removes what a crash left: what was being taken away, and what was being made of versions that nobody asks for now. */
-export async function tidyNode(root: string, asked: readonly Pick<VersionOnDisk, "name" | "version">[]): Promise<void> {
+/** Removes what a crash left: what was being taken away, and what was being made of versions that are not among these. */
+export async function tidyNode(root: string, known: readonly Pick<VersionOnDisk, "name" | "version">[]): Promise<void> {
   await emptyTrash(root);
-  const kept = new Set(asked.map(({ name, version }) => versionFolder(name, version)));
+  const kept = new Set(known.map(({ name, version }) => versionFolder(name, version)));
   for (const name of await readdir(join(root, partialName)).catch(() => [])) {
     if (!kept.has(name)) await rm(join(root, partialName, name), { recursive: true, force: true });
   }

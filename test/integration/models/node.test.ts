@@ -16,6 +16,7 @@ import { ModelVersion } from "../../../services/gen/proto/vapfarm/v1/models.ts";
 import { openFolderStore } from "../../../services/platform/artifacts/folder-store.ts";
 import { madeVersion, type MadeVersion, sourceFrom } from "../../support/node-models.ts";
 import { demoFolder } from "../../support/pushed-models.ts";
+import { shortWrites } from "../../support/short-writes.ts";
 import { until } from "../../support/until.ts";
 
 let root = "";
@@ -135,6 +136,22 @@ describe("a pull", () => {
     await pullVersion(version, pulling(version, { freeBytes: () => Promise.resolve(1_000) }));
     await expectWhole(version);
   });
+});
+
+it("a pull and a repair write all of a chunk to a disk that takes little at a time", async () => {
+  const version = madeVersion("cog", { weights: 3_000, "farm.json": 100 });
+  const disk = await shortWrites(700);
+  try {
+    await pullVersion(version, pulling(version));
+    await expectWhole(version);
+    const folder = placeOf(root, version);
+    await truncate(join(folder, "weights"), 10);
+    const checked = await checkFolder(folder, { signal, onBytes: () => undefined });
+    await repairFiles({ ...checked, version }, sourceFrom(version).source, signal);
+  } finally {
+    disk.restore();
+  }
+  await expectWhole(version);
 });
 
 describe("checking and mending", () => {

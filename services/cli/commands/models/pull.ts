@@ -94,7 +94,8 @@ async function pullAll(call: FarmCall<PullOptions>, node: Node): Promise<{ outco
   const named = args.length > 0 ? args : versionsNeeded(known, options.pool).map(({ name, version }) => pinnedReference(name, version));
   const wanted: VersionOnDisk[] = [];
   for (const reference of named) wanted.push(await versionToPull(client.calls, reference));
-  await tidyNode(node.root, wanted);
+  // As gc: a half of any version that the farm knows is somebody's who will go on with it, the next init container's for one.
+  await tidyNode(node.root, [...known, ...wanted]);
   const evicted = await makeRoomFor(node, wanted, known);
   const outcomes: Outcome[] = [];
   for (const version of wanted) outcomes.push(await pullOne(call, node, version));
