@@ -10,9 +10,10 @@ export async function shortWrites(mostBytes: number): Promise<{ restore(): void 
   const some = await open(fileURLToPath(import.meta.url), "r");
   const prototype = Object.getPrototypeOf(some) as FileHandle;
   await some.close();
-  type Write = (bytes: Uint8Array, offset?: number, length?: number, position?: number | null) => Promise<unknown>;
+  type Parts = [bytes: Uint8Array, offset?: number, length?: number, position?: number | null];
+  type Write = (...parts: Parts) => Promise<unknown>;
   const write = Reflect.get(prototype, "write") as Write;
-  const short = function (this: FileHandle, ...[bytes, offset = 0, length, position]: Parameters<Write>): ReturnType<Write> {
+  const short = function (this: FileHandle, ...[bytes, offset = 0, length, position]: Parts): ReturnType<Write> {
     return write.call(this, bytes, offset, Math.min(length ?? bytes.length - offset, mostBytes), position);
   };
   const spy = vi.spyOn(prototype, "write").mockImplementation(short as never);

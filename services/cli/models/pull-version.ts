@@ -119,8 +119,8 @@ async function systemFreeBytes(root: string): Promise<number> {
   return bavail * bsize;
 }
 
-/** What a node's disk refuses. */
-async function inFolder<T>(work: () => Promise<T>): Promise<T> {
+/** Work on a node's folder: what its disk has no room for is MODEL_DISK_FULL. */
+export async function inFolder<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (thrown) {
