@@ -210,6 +210,7 @@ class Worker implements Component {
     await preload({
       choice: config.preload,
       held: this.models.current(),
+      modelsFolder: config.modelsFolder,
       runtime,
       outputFolder: config.folder,
       limitMs: config.loadLimitMs,
