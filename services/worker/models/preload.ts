@@ -2,7 +2,7 @@
  * Loads engines and runs each once, before the worker asks for work.
  *
  * A run of stage `warm` like any other, so the runtime's log, cancel and death are those of runs. Each engine has the load limit for itself. At the
- * end all of them must be open still: engines that push each other out are not held, whatever was asked.
+ * end of the first time all of them must be open still: engines that push each other out are not held, whatever was asked.
  */
 import { stat } from "node:fs/promises";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
@@ -16,6 +16,8 @@ import { type PlannedLoad, planPreload, type PreloadCandidate, type PreloadChoic
 export type PreloadOptions = {
   readonly choice: PreloadChoice;
   readonly held: readonly HeldModelFolder[];
+  /** Nothing else runs. Later, what was claimed before may push an engine out, as it may at any time. */
+  readonly isFirst: boolean;
   /** Where they lie. */
   readonly modelsFolder: string;
   readonly runtime: Pick<RuntimePort, "run"> & { describeNow(): Promise<DescribeRuntimeResponse> };
@@ -45,7 +47,7 @@ export async function preload(options: PreloadOptions): Promise<void> {
     logger.info({ model, engine, loadMs: Math.round(loadMs), runMs: Math.round(computeMs) }, "engine loaded and run");
     onLoaded({ model, stage }, loadMs / 1_000);
   }
-  requireResident(loads, await options.runtime.describeNow());
+  if (options.isFirst) requireResident(loads, await options.runtime.describeNow());
 }
 
 async function candidateOf({ manifest, version }: HeldModelFolder): Promise<PreloadCandidate> {

@@ -5,7 +5,7 @@ import { writeAll } from "../../../services/platform/write-all.ts";
 function fileOf(atATime: number, room = Number.POSITIVE_INFINITY) {
   const places: (number | null | undefined)[] = [];
   const taken: number[] = [];
-  const write = (bytes: Uint8Array, offset: number, length: number, position: number | null) => {
+  const write = (...[bytes, offset, length, position]: [Uint8Array, number, number, number | null]) => {
     const bytesWritten = Math.min(atATime, length, room - taken.length);
     places.push(position);
     taken.push(...bytes.subarray(offset, offset + bytesWritten));

@@ -49,7 +49,7 @@ describe("what is preloaded", () => {
     ["what came last where that is not here", "demo", { "demo@prod": "3".repeat(12) }, "second"],
     ["what its alias named", "demo@old", { "demo@prod": second, "demo@old": first }, "first"],
     ["the one that is named", `demo:${first}`, { "demo@prod": second }, "first"],
-  ])("is of several versions %s", (_what, named, aliases, folder) => {
+  ])("is of several versions %s", (...[, named, aliases, folder]) => {
     const candidates = [
       { manifest: { ...demo, folder: "first" }, version: first, arrivedAtMs: 1 },
       { manifest: { ...anotherVersion(), folder: "second" }, version: second, arrivedAtMs: 2 },
