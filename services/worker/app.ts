@@ -28,11 +28,12 @@ import type { Tracer } from "../platform/tracing/tracer.ts";
 import type { WorkerConfig } from "./config.ts";
 import { describeWorker, startIdentity, type WorkerFacts, type WorkerIdentity } from "./identity.ts";
 import { createHeldModels, folderOf, type HeldModels } from "./models/held-models.ts";
+import { keepWarm } from "./models/keep-warm.ts";
 import { preload } from "./models/preload.ts";
 import { type Agent, createAgent } from "./session/agent.ts";
 import { type AgentMetrics, createAgentMetrics } from "./session/agent-metrics.ts";
 import { crashPoint } from "../platform/crash-points.ts";
-import type { AgentTimings } from "./session/agent-ports.ts";
+import type { AgentTimings, SupervisedRuntime } from "./session/agent-ports.ts";
 import type { TransferPort } from "./session/attempt-ports.ts";
 import { type Clock, systemClock } from "./session/clock.ts";
 import { observedLink } from "./session/observed-link.ts";
@@ -111,6 +112,7 @@ type Opened = {
   readonly facts: () => WorkerFacts;
   readonly transfer: TransferPort;
   readonly broker: Broker;
+  readonly runtime: SupervisedRuntime;
 };
 
 class Worker implements Component {
@@ -162,13 +164,13 @@ class Worker implements Component {
     const transfer = await this.openTransfer();
     this.supervisor = await this.createSupervisor(await this.openLog());
     await this.supervisor.start();
-    await this.preload(this.supervisor);
+    const runtime = await this.warm(this.supervisor);
     this.broker = await connectBroker({ url: config.natsUrl, name: `worker ${config.name}`, logger });
     this.metrics.onConnected(this.broker);
     await this.tails.start();
     const startupMs = Math.round(performance.now() - this.startedAtMs);
     const facts = (): WorkerFacts => this.factsOf(identity, startupMs);
-    this.agent = this.createAgent({ identity, facts, transfer, broker: this.broker }, this.supervisor);
+    this.agent = this.createAgent({ identity, facts, transfer, broker: this.broker, runtime });
     void this.agent.ended.then((error) => this.ended.resolve(error));
     await this.agent.start();
     this.metrics.onStarted(describeWorker(facts(), this.supervisor.description()), startupMs / 1_000);
@@ -205,11 +207,24 @@ class Worker implements Component {
     return this.models.current().map(({ manifest: { name }, version }) => (version === undefined ? name : pinnedReference(name, version)));
   }
 
-  private async preload(runtime: RuntimeSupervisor): Promise<void> {
+  /** With the engines of `preload` in it, after each start of its process. */
+  private async warm(supervisor: RuntimeSupervisor): Promise<SupervisedRuntime> {
+    const { config, logger } = this.options;
+    if (config.preload.kind === "none") return supervisor;
+    const load = (isFirst: boolean): Promise<void> => this.preload(supervisor, isFirst);
+    const onFailed = (error: FarmError): void => this.ended.resolve(error);
+    const runtime = keepWarm({ runtime: supervisor, load, stopping: this.stopping.signal, logger, onFailed });
+    await runtime.start();
+    return runtime;
+  }
+
+  private async preload(runtime: RuntimeSupervisor, isFirst: boolean): Promise<void> {
     const { config, logger } = this.options;
     await preload({
       choice: config.preload,
       held: this.models.current(),
+      modelsFolder: config.modelsFolder,
+      isFirst,
       runtime,
       outputFolder: config.folder,
       limitMs: config.loadLimitMs,
@@ -277,9 +292,9 @@ class Worker implements Component {
     return observedLink(broker, { subjects, onEnd: this.metrics.onRequest });
   }
 
-  private createAgent(opened: Opened, runtime: RuntimeSupervisor): Agent {
+  private createAgent(opened: Opened): Agent {
     const { config, logger, timings } = this.options;
-    const { facts, transfer, broker } = opened;
+    const { facts, transfer, broker, runtime } = opened;
     const { workerId, firstLife } = opened.identity;
     const limits = {
       stallMs: config.stallMs,
@@ -309,7 +324,7 @@ class Worker implements Component {
       lostAttempts: this.lostRuns,
       crash: crashPoint(config.crashAt),
       attempt: { transfer, limits, checkpoints: config.checkpoints, modelFolder: (claim) => folderOf(this.models.current(), claim) },
-      worker: () => describeWorker(facts(), runtime.description()),
+      worker: () => describeWorker(facts(), this.supervisor?.description()),
       leaveAtOnce: config.leaveAtOnce,
     });
   }

@@ -28,7 +28,10 @@ const providerList = z
 const preloadChoice = z.string().transform((text, context): PreloadChoice => {
   const choice = parsePreload(text);
   if (choice !== undefined) return choice;
-  context.addIssue({ code: "custom", message: 'must be "none", "all", or names such as cog or cog/denoise, separated by commas' });
+  context.addIssue({
+    code: "custom",
+    message: 'must be "none", "all", or names such as cog, cog/denoise or cog@prod, separated by commas',
+  });
   return z.NEVER;
 });
 

@@ -15,6 +15,7 @@ import { backends, startStores, type Stores } from "../support/artifact-stores.t
 import { collect } from "../support/collect.ts";
 import { sha256Of } from "../support/farm-calls.ts";
 import { createMemoryStore } from "../support/memory-artifact-store.ts";
+import { shortWrites } from "../support/short-writes.ts";
 
 let stores: Stores;
 let folder: string;
@@ -283,5 +284,14 @@ describe("fetching an artifact to a file", () => {
     const lying: ArtifactStore = { ...store, get: () => store.get(sha256, { start: 0, end: 10 }) };
     await expect(fetchToFile(lying, { sha256, path: join(folder, "bad") })).rejects.toMatchObject({ code: "ARTIFACT_CORRUPT" });
     expect(await readdir(folder)).not.toContain("bad");
+  });
+
+  it("writes all of it to a disk that takes little at a time", async () => {
+    const { path, sha256 } = await fileOf(bytes);
+    const store = createMemoryStore();
+    await store.put(sha256, path);
+    const disk = await shortWrites(7);
+    await fetchToFile(store, { sha256, path: join(folder, "whole") }).finally(() => disk.restore());
+    expect(await hashFile(join(folder, "whole"))).toEqual({ sha256, sizeBytes: bytes.length });
   });
 });

@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import { pinnedReference } from "../../domain/model-reference.ts";
 import { chunksOf, type VersionFile } from "../../domain/model-version.ts";
 import { openManifest } from "../../platform/models/repository.ts";
+import { writeAll } from "../../platform/write-all.ts";
 import type { ChunkSource } from "./chunk-source.ts";
 import { describeFile, openIfThere, readChunk } from "./file-chunks.ts";
 import { readVersionFile, type VersionOnDisk } from "./node-folder.ts";
@@ -98,7 +99,7 @@ async function fill(made: FileHandle, old: FileHandle | undefined, { file, versi
     signal.throwIfAborted();
     const good = old === undefined ? undefined : await readChunk(old, chunk);
     const bytes = good ?? (await source.read(version, chunk));
-    await made.write(bytes, 0, bytes.length, chunk.offset);
+    await writeAll(made, bytes, chunk.offset);
     if (good === undefined) pulled += bytes.length;
   }
   return pulled;

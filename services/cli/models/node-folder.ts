@@ -1,7 +1,7 @@
 /**
  * A node's folder of versions: what lies in it, when it was last asked for, and what a crash left.
  *
- * A version is whole when its folder has its name: it is made in `.partial` and renamed. One that goes is renamed into `.trash` first, so that
+ * A version is whole when its folder has its name: it is made in `.partial` and renamed. One that goes is renamed to a hidden name first, so that
  * nobody ever opens half of one.
  */
 import { randomUUID } from "node:crypto";
@@ -9,6 +9,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } f
 import { join } from "node:path";
 import { z } from "zod";
 import { pinnedReference, versionFolder, versionOfFolder } from "../../domain/model-reference.ts";
+import { nodeAliasesName, nodeAliasesText } from "../../platform/models/node-aliases.ts";
 import { bytesOf, chunksOf, isInnerPath, type VersionChunk, type VersionFile } from "../../domain/model-version.ts";
 
 /** Names no file that can be pushed. */
@@ -99,6 +100,16 @@ export async function finishPartial(root: string, version: VersionOnDisk): Promi
   await flushFolder(root);
 }
 
+/** Writes down what aliases mean now: whole or not at all. */
+export async function writeAliases(root: string, versions: Parameters<typeof nodeAliasesText>[0]): Promise<void> {
+  const path = join(root, nodeAliasesName);
+  const text = nodeAliasesText(versions);
+  if ((await readFile(path, "utf8").catch(() => undefined)) === text) return;
+  const draft = `${path}.draft`;
+  await writeFile(draft, text, { flush: true });
+  await rename(draft, path);
+}
+
 async function flushFolder(path: string): Promise<void> {
   const folder = await open(path, "r");
   try {
@@ -124,21 +135,23 @@ async function usedAt(root: string, folder: string): Promise<number> {
 
 /** Takes a version away: at once for whoever looks, then from the disk. */
 export async function removeVersion(root: string, { folder, name, version }: NodeVersion): Promise<void> {
-  await mkdir(join(root, trashName), { recursive: true });
-  await rename(folder, join(root, trashName, randomUUID()));
+  // Beside the others: a folder for what goes is a block that a full disk does not have.
+  await rename(folder, join(root, `${trashName}.${randomUUID()}`));
   await rm(join(root, usedName, versionFolder(name, version)), { force: true });
   await emptyTrash(root);
 }
 
-/** Removes what a crash left: what was being taken away, and what was being made of versions that nobody asks for now. */
-export async function tidyNode(root: string, asked: readonly Pick<VersionOnDisk, "name" | "version">[]): Promise<void> {
+/** Removes what a crash left: what was being taken away, and what was being made of versions that are not among these. */
+export async function tidyNode(root: string, known: readonly Pick<VersionOnDisk, "name" | "version">[]): Promise<void> {
   await emptyTrash(root);
-  const kept = new Set(asked.map(({ name, version }) => versionFolder(name, version)));
+  const kept = new Set(known.map(({ name, version }) => versionFolder(name, version)));
   for (const name of await readdir(join(root, partialName)).catch(() => [])) {
     if (!kept.has(name)) await rm(join(root, partialName, name), { recursive: true, force: true });
   }
 }
 
 async function emptyTrash(root: string): Promise<void> {
-  await rm(join(root, trashName), { recursive: true, force: true });
+  for (const name of await readdir(root).catch(() => [])) {
+    if (name.startsWith(trashName)) await rm(join(root, name), { recursive: true, force: true });
+  }
 }

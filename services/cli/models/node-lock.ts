@@ -5,34 +5,35 @@
  * kernel closes that with its process, and whoever connects learns at once whether it lives, frozen or not. A lock of another boot, or of another
  * machine on a shared volume, is judged by its heartbeat: dead when its file has not been touched for as long as `staleMs`, by the asker's clock.
  *
- * Locks are numbered. A lock is taken by making the next number's file, whole and only once (link), and it is held while no higher number is there;
+ * Locks are numbered. A lock is taken by making the next number's link, whole and only once, and it is held while no higher number is there;
  * a number is never given again, so that who saw a dead lock long ago cannot take the place of one that came since. What a lock guards is safe
  * without it: bytes are hashed, folders renamed. It saves the work of doing it twice.
+ *
+ * Nothing is written into a file: a number links to the mark of its holder, whose socket's name says who that is. So a lock is had on a disk
+ * that is full, where gc must work.
  */
-import { randomUUID } from "node:crypto";
-import { link, mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { lstat, lutimes, mkdir, open, readdir, readFile, readlink, rm, symlink } from "node:fs/promises";
 import { createConnection, createServer, type Server } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { z } from "zod";
 import { FarmError } from "../../domain/errors.ts";
 import { pause } from "../../platform/deadline.ts";
 
-const lockSchema = z.object({
-  state: z.enum(["held", "free"]),
-  host: z.string(),
-  processId: z.number().int(),
-  boot: z.string(),
-  socket: z.string(),
-  since: z.string(),
-});
-
 /** Who holds a lock, for people and for those who wait. */
-export type LockHolder = z.output<typeof lockSchema>;
+export type LockHolder = {
+  readonly host: string;
+  readonly processId: number;
+  readonly boot: string;
+  readonly since: string;
+  /** Name of the file. */
+  readonly socket: string;
+};
 
 export type NodeLock = {
   /** Aborts when another process has taken the lock although this one lives. */
   readonly lost: AbortSignal;
+  /** Never fails: what the work under the lock failed of is what counts. */
   release(): Promise<void>;
 };
 
@@ -66,7 +67,7 @@ export async function takeNodeLock(root: string, asked: LockOptions): Promise<No
     const lock = isTaken ? undefined : await tryTake(folder, (top ?? 0) + 1, options.heartbeatMs);
     if (lock !== undefined) return lock;
     if (performance.now() - startedMs > options.waitMs) throw busy(root, holder);
-    if (holder?.state === "held" && told !== holder.socket) {
+    if (holder !== undefined && told !== holder.socket) {
       told = holder.socket;
       options.onWait(holder);
     }
@@ -84,17 +85,33 @@ async function highest(folder: string): Promise<number | undefined> {
   return numbers.length === 0 ? undefined : Math.max(...numbers);
 }
 
-/** Undefined when its file is gone, or nobody could have written it. */
+/** Undefined when nobody holds it any more: its socket is gone. */
 async function readHolder(folder: string, number: number): Promise<LockHolder | undefined> {
-  try {
-    return lockSchema.parse(JSON.parse(await readFile(join(folder, String(number)), "utf8")));
-  } catch {
-    return undefined;
-  }
+  const mark = await readlink(join(folder, String(number))).catch(() => undefined);
+  const sockets = mark === undefined ? [] : (await readdir(folder)).map(readSocketName);
+  return sockets.find((each) => each?.mark === mark)?.holder;
 }
 
+/** Long enough for a disk's boots, short enough for a path. */
+const bootDigits = 12;
+const hostLetters = 36;
+
 async function bootId(): Promise<string> {
-  return (await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => hostname())).trim();
+  const id = await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => hostname());
+  return id.replaceAll(/[^A-Za-z0-9]/g, "").slice(0, bootDigits);
+}
+
+/** Letters that a host's name cannot have stand between. */
+async function socketName(mark: string): Promise<string> {
+  const host = hostname().replaceAll(/[^A-Za-z0-9.-]/g, "-").slice(0, hostLetters);
+  return `${mark}~${process.pid}~${Date.now().toString(36)}~${await bootId()}~${host}.sock`;
+}
+
+function readSocketName(socket: string): { readonly mark: string; readonly holder: LockHolder } | undefined {
+  const pattern = /^(?<mark>[0-9a-f]{8})~(?<id>\d+)~(?<since>[0-9a-z]{1,11})~(?<boot>[A-Za-z0-9]+)~(?<host>.*)\.sock$/;
+  const { mark, id, since = "", boot = "", host = "" } = pattern.exec(socket)?.groups ?? {};
+  if (mark === undefined) return undefined;
+  return { mark, holder: { host, processId: Number(id), boot, socket, since: new Date(Number.parseInt(since, 36)).toISOString() } };
 }
 
 /** Whether holders live, and since when one's file was seen unchanged. */
@@ -107,9 +124,8 @@ class Watched {
   }
 
   async isAlive(folder: string, number: number, holder: LockHolder): Promise<boolean> {
-    if (holder.state === "free") return false;
     if (holder.boot === (await bootId())) return await answers(folder, holder.socket);
-    const status = await stat(join(folder, String(number))).catch(() => undefined);
+    const status = await lstat(join(folder, String(number))).catch(() => undefined);
     const mark = `${number} ${status?.mtimeMs ?? ""}`;
     if (this.#seen?.mark !== mark) this.#seen = { mark, sinceMs: performance.now() };
     return performance.now() - this.#seen.sinceMs < this.#staleMs;
@@ -157,14 +173,11 @@ function listen(folder: string, socket: string): Promise<Server> {
 
 /** Undefined when another was faster. */
 async function tryTake(folder: string, number: number, heartbeatMs: number): Promise<NodeLock | undefined> {
-  const socket = `${randomUUID()}.sock`;
+  const mark = randomBytes(4).toString("hex");
+  const socket = await socketName(mark);
   const server = await listen(folder, socket);
-  const holder: LockHolder = {
-    ...{ state: "held", host: hostname(), processId: process.pid, boot: await bootId(), socket },
-    since: new Date().toISOString(),
-  };
   const path = join(folder, String(number));
-  const isMade = await makeOnce(folder, path, holder);
+  const isMade = await makeOnce(path, mark);
   if (!isMade || (await highest(folder)) !== number) {
     server.close();
     await rm(join(folder, socket), { force: true });
@@ -172,25 +185,21 @@ async function tryTake(folder: string, number: number, heartbeatMs: number): Pro
     return undefined;
   }
   await removeOlder(folder, number, socket);
-  return hold({ folder, number, path, holder, server, heartbeatMs });
+  return hold({ folder, number, path, socket, server, heartbeatMs });
 }
 
-/** The file is there with all of its text, or not at all; false when another made it. */
-async function makeOnce(folder: string, path: string, holder: LockHolder): Promise<boolean> {
-  const draft = join(folder, `${randomUUID()}.draft`);
-  await writeFile(draft, JSON.stringify(holder));
+/** False when another made it. */
+async function makeOnce(path: string, mark: string): Promise<boolean> {
   try {
-    await link(draft, path);
+    await symlink(mark, path);
     return true;
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw thrown;
-  } finally {
-    await rm(draft, { force: true });
   }
 }
 
-/** Lower numbers with their sockets. Sockets and drafts of those who try at this moment are left. */
+/** Lower numbers with their sockets. Sockets of those who try at this moment are left. */
 async function removeOlder(folder: string, number: number, own: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (!/^\d+$/.test(name) || Number(name) >= number) continue;
@@ -204,17 +213,17 @@ type Held = {
   readonly folder: string;
   readonly number: number;
   readonly path: string;
-  readonly holder: LockHolder;
+  readonly socket: string;
   readonly server: Server;
   readonly heartbeatMs: number;
 };
 
-function hold({ folder, number, path, holder, server, heartbeatMs }: Held): NodeLock {
+function hold({ folder, number, path, socket, server, heartbeatMs }: Held): NodeLock {
   const lost = new AbortController();
   const beat = async (): Promise<void> => {
     if (((await highest(folder)) ?? 0) > number) lost.abort(new FarmError("MODEL_FOLDER_BUSY", { message: "another process took the lock" }));
     const now = new Date();
-    await utimes(path, now, now);
+    await lutimes(path, now, now);
   };
   // A beat that fails is made good by the next one.
   const timer = setInterval(() => void beat().catch(() => undefined), heartbeatMs);
@@ -223,13 +232,9 @@ function hold({ folder, number, path, holder, server, heartbeatMs }: Held): Node
     lost: lost.signal,
     async release() {
       clearInterval(timer);
-      // The number stays, so that it is not given again.
-      const draft = join(folder, `${randomUUID()}.draft`);
-      await writeFile(draft, JSON.stringify({ ...holder, state: "free" }));
-      if (lost.signal.aborted) await rm(draft, { force: true });
-      else await rename(draft, path);
+      // The number stays, so that it is not given again; without a socket nobody holds it. Where that cannot be removed, nobody answers on it.
+      await rm(join(folder, socket), { force: true }).catch(() => undefined);
       server.close();
-      await rm(join(folder, holder.socket), { force: true });
     },
   };
 }

@@ -20,6 +20,29 @@ export function versionsNeeded(versions: readonly ModelVersion[], pool: string |
   return versions.filter((version) => version.ready && neededFor(version) !== undefined && (pool === undefined || version.pool === pool));
 }
 
+type Node = Pick<RoomQuestion, "root" | "known" | "budgetBytes">;
+
+/** Of versions that the farm needs those that fit together beside what stays here, what aliases name first; evicts nothing. */
+export async function fittingOf(
+  needed: readonly ModelVersion[],
+  { root, known, budgetBytes }: Node,
+): Promise<{ readonly fitting: readonly ModelVersion[]; readonly left: readonly ModelVersion[] }> {
+  const referenceOf = ({ name, version }: ModelVersion): string => pinnedReference(name, version);
+  const here = await listNode(root);
+  const held = here.map((version) => heldVersion(version, known, needed.map(referenceOf)));
+  const isHere = new Set(here.map(({ reference }) => reference));
+  const fitting: ModelVersion[] = [];
+  const left: ModelVersion[] = [];
+  let neededBytes = 0;
+  for (const version of needed.toSorted((one, other) => Number(other.aliases.length > 0) - Number(one.aliases.length > 0))) {
+    const bytes = isHere.has(referenceOf(version)) ? 0 : Number(version.sizeBytes);
+    const fits = bytes === 0 || makeRoom({ held, neededBytes: neededBytes + bytes, budgetBytes }).kind === "fits";
+    (fits ? fitting : left).push(version);
+    if (fits) neededBytes += bytes;
+  }
+  return { fitting, left };
+}
+
 export type RoomQuestion = {
   readonly root: string;
   /** What the farm says of every version. */

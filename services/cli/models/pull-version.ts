@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
 import { bytesText } from "../../domain/bytes-text.ts";
 import { bytesOf, chunksOf, type VersionChunk, type VersionFile } from "../../domain/model-version.ts";
+import { writeAll } from "../../platform/write-all.ts";
 import { mapBounded } from "../batch/bounded.ts";
 import type { ChunkSource } from "./chunk-source.ts";
 import { readChunk } from "./file-chunks.ts";
@@ -58,7 +59,7 @@ export async function pullVersion(version: VersionOnDisk, options: PullOptions):
     await mapBounded(missing, options.parallel, async ({ file, chunk }) => {
       options.signal.throwIfAborted();
       const bytes = await options.source.read(version, chunk);
-      await inFolder(() => file.write(bytes, 0, bytes.length, chunk.offset));
+      await inFolder(() => writeAll(file, bytes, chunk.offset));
       options.onProgress((done += bytes.length), total);
     });
     options.signal.throwIfAborted();
@@ -118,8 +119,8 @@ async function systemFreeBytes(root: string): Promise<number> {
   return bavail * bsize;
 }
 
-/** What a node's disk refuses. */
-async function inFolder<T>(work: () => Promise<T>): Promise<T> {
+/** Work on a node's folder: what its disk has no room for is MODEL_DISK_FULL. */
+export async function inFolder<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (thrown) {

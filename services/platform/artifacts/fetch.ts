@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
+import { writeAll } from "../write-all.ts";
 import type { ArtifactStore } from "./artifact-store.ts";
 
 const chunkBytes = 1024 * 1024;
@@ -35,7 +36,7 @@ export async function fetchToFile(
     for await (const chunk of chunks) {
       signal?.throwIfAborted();
       hash.update(chunk);
-      await file.write(chunk);
+      await writeAll(file, chunk);
     }
     if (hash.digest("hex") !== artifact.sha256) throw new FarmError("ARTIFACT_CORRUPT", { details: { sha256: artifact.sha256 } });
   } catch (thrown) {

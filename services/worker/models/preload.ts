@@ -2,12 +2,13 @@
  * Loads engines and runs each once, before the worker asks for work.
  *
  * A run of stage `warm` like any other, so the runtime's log, cancel and death are those of runs. Each engine has the load limit for itself. At the
- * end all of them must be open still: engines that push each other out are not held, whatever was asked.
+ * end of the first time all of them must be open still: engines that push each other out are not held, whatever was asked.
  */
 import { stat } from "node:fs/promises";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
 import { type DescribeRuntimeResponse, RunStageRequest } from "../../gen/proto/vapfarm/v1/stage.ts";
 import type { Logger } from "../../platform/logging.ts";
+import { readNodeAliases } from "../../platform/models/node-aliases.ts";
 import type { RuntimePort } from "../session/attempt-ports.ts";
 import type { HeldModelFolder } from "./held-models.ts";
 import { type PlannedLoad, planPreload, type PreloadCandidate, type PreloadChoice } from "./preload-plan.ts";
@@ -15,6 +16,10 @@ import { type PlannedLoad, planPreload, type PreloadCandidate, type PreloadChoic
 export type PreloadOptions = {
   readonly choice: PreloadChoice;
   readonly held: readonly HeldModelFolder[];
+  /** Nothing else runs. Later, what was claimed before may push an engine out, as it may at any time. */
+  readonly isFirst: boolean;
+  /** Where they lie. */
+  readonly modelsFolder: string;
   readonly runtime: Pick<RuntimePort, "run"> & { describeNow(): Promise<DescribeRuntimeResponse> };
   /** Exists; nothing is written to it. */
   readonly outputFolder: string;
@@ -32,7 +37,8 @@ const cancelGraceMs = 1_000;
 export async function preload(options: PreloadOptions): Promise<void> {
   const { choice, held, logger, onLoading, onLoaded } = options;
   if (choice.kind === "none") return;
-  const loads = planPreload(choice, await Promise.all(held.map(candidateOf)));
+  const aliases = await readNodeAliases(options.modelsFolder);
+  const loads = planPreload(choice, { candidates: await Promise.all(held.map(candidateOf)), aliases });
   for (const load of loads) {
     const { name: model } = load.manifest;
     const { name: engine, stage } = load.engine;
@@ -41,13 +47,13 @@ export async function preload(options: PreloadOptions): Promise<void> {
     logger.info({ model, engine, loadMs: Math.round(loadMs), runMs: Math.round(computeMs) }, "engine loaded and run");
     onLoaded({ model, stage }, loadMs / 1_000);
   }
-  requireResident(loads, await options.runtime.describeNow());
+  if (options.isFirst) requireResident(loads, await options.runtime.describeNow());
 }
 
-async function candidateOf({ manifest }: HeldModelFolder): Promise<PreloadCandidate> {
+async function candidateOf({ manifest, version }: HeldModelFolder): Promise<PreloadCandidate> {
   // A pull writes its list last: the folder's time is when that was.
   const { mtimeMs } = await stat(manifest.folder);
-  return { manifest, arrivedAtMs: mtimeMs };
+  return { manifest, version, arrivedAtMs: mtimeMs };
 }
 
 async function loadOne({ manifest, engine }: PlannedLoad, { runtime, outputFolder, limitMs, signal }: PreloadOptions) {

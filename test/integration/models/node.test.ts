@@ -6,17 +6,18 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkFolder, repairFiles } from "../../../services/cli/models/check-version.ts";
 import { storeSource, withLocal } from "../../../services/cli/models/chunk-source.ts";
 import { chunksHeld, listNode, partialOf, placeOf, tidyNode } from "../../../services/cli/models/node-folder.ts";
-import { type LockOptions, takeNodeLock } from "../../../services/cli/models/node-lock.ts";
 import { evictForRoom, versionsNeeded } from "../../../services/cli/models/pull-plan.ts";
+import { type NodePull, type NodePulled, pullToNode } from "../../../services/cli/models/pull-node.ts";
 import { type PullOptions, pullVersion } from "../../../services/cli/models/pull-version.ts";
 import { FarmError } from "../../../services/domain/errors.ts";
 import { pinnedReference } from "../../../services/domain/model-reference.ts";
-import { modelChunkBytes } from "../../../services/domain/model-version.ts";
+import { bytesOf, modelChunkBytes } from "../../../services/domain/model-version.ts";
 import { ModelVersion } from "../../../services/gen/proto/vapfarm/v1/models.ts";
 import { openFolderStore } from "../../../services/platform/artifacts/folder-store.ts";
+import { readNodeAliases } from "../../../services/platform/models/node-aliases.ts";
 import { madeVersion, type MadeVersion, sourceFrom } from "../../support/node-models.ts";
 import { demoFolder } from "../../support/pushed-models.ts";
-import { until } from "../../support/until.ts";
+import { shortWrites } from "../../support/short-writes.ts";
 
 let root = "";
 beforeEach(async () => {
@@ -137,6 +138,22 @@ describe("a pull", () => {
   });
 });
 
+it("a pull and a repair write all of a chunk to a disk that takes little at a time", async () => {
+  const version = madeVersion("cog", { weights: 3_000, "farm.json": 100 });
+  const disk = await shortWrites(700);
+  try {
+    await pullVersion(version, pulling(version));
+    await expectWhole(version);
+    const folder = placeOf(root, version);
+    await truncate(join(folder, "weights"), 10);
+    const checked = await checkFolder(folder, { signal, onBytes: () => undefined });
+    await repairFiles({ ...checked, version }, sourceFrom(version).source, signal);
+  } finally {
+    disk.restore();
+  }
+  await expectWhole(version);
+});
+
 describe("checking and mending", () => {
   it("finds each bad file, and brings only the chunks that are bad", async () => {
     const version = madeVersion("cog", { weights: 2 * modelChunkBytes, "farm.json": 10, "a/tokenizer": 20, good: 30 });
@@ -158,6 +175,72 @@ describe("checking and mending", () => {
   it("checks a plain folder by what its farm.json says", async () => {
     const checked = await checkFolder(demoFolder, { signal, onBytes: () => undefined });
     expect([checked.reference, checked.bad, checked.version]).toEqual(["demo", [], undefined]);
+  });
+});
+
+describe("a node", () => {
+  const told = (version: MadeVersion, change: Partial<ModelVersion> = {}) => {
+    const { name, version: id, digest, files } = version;
+    return ModelVersion.create({ name, version: id, digest, ready: true, sizeBytes: BigInt(bytesOf(files)), ...change });
+  };
+  type Known = readonly (readonly [MadeVersion, Partial<ModelVersion>])[];
+  /** A pull from a farm that knows these. */
+  const filling = (known: Known, change: Partial<NodePull> = {}): Promise<NodePulled> => {
+    const versions = known.map(([version, about]) => told(version, about));
+    const chunks = new Map(known.flatMap(([version]) => [...version.chunks]));
+    const found = (reference: string) => known.find(([{ name, version }]) => reference === pinnedReference(name, version))?.[0];
+    const getModelVersion = ({ reference = "" }) => {
+      const version = found(reference) ?? expect.fail(`${reference} was asked for`);
+      const files = version.files.map(({ bytes, ...file }) => ({ ...file, sizeBytes: BigInt(bytes) }));
+      return Promise.resolve({ version: told(version), files });
+    };
+    return pullToNode({
+      calls: { listModelVersions: () => Promise.resolve({ versions }), getModelVersion } as never,
+      ...{ root, references: [], pool: undefined, budgetBytes: undefined, parallel: 2, signal, source: sourceFrom({ chunks }).source },
+      onProgress: () => Object.assign(() => undefined, { end: () => undefined }),
+      ...change,
+    });
+  };
+  const ref = ({ name, version }: MadeVersion) => pinnedReference(name, version);
+
+  it("keeps what another container began of a version that it was not told to bring", async () => {
+    const [prod, old] = [madeVersion("cog", { x: 100 }), madeVersion("cog", { x: 100 })];
+    await mkdir(partialOf(root, old), { recursive: true });
+    await mkdir(join(root, ".partial", "cog@000000000000"), { recursive: true });
+    await filling([[prod, { aliases: ["prod"] }], [old, { liveJobs: 1 }]], { references: [ref(prod)] });
+    expect(await readdir(join(root, ".partial"))).toEqual([`cog@${old.version}`]);
+  });
+
+  it("takes of what the farm needs what fits, what aliases name first, and says what it left", async () => {
+    const [old, prod, small] = [madeVersion("cog", { x: 60 }), madeVersion("cog", { x: 60 }), madeVersion("cog", { x: 30 })];
+    const known: Known = [
+      [old, { liveJobs: 1 }],
+      [prod, { aliases: ["prod"] }],
+      [small, { liveJobs: 1 }],
+    ];
+    const { outcomes, left } = await filling(known, { budgetBytes: 100 });
+    expect([outcomes.map(({ reference }) => reference), left.map(({ version }) => version)]).toEqual([[ref(prod), ref(small)], [old.version]]);
+    // What is named must come; what lies here already comes, however little the budget has become.
+    await expect(filling(known, { budgetBytes: 100, references: [ref(old)] })).rejects.toMatchObject({ code: "MODEL_BUDGET_EXCEEDED" });
+    const again = await filling(known, { budgetBytes: 10, references: [ref(prod)] });
+    expect(again.outcomes.map(({ reference }) => reference)).toEqual([ref(prod)]);
+    expect((await filling(known, { budgetBytes: 10 })).left).toHaveLength(1);
+  });
+
+  it("writes down what aliases mean, and writes nothing where that is what they meant", async () => {
+    const [prod, canary] = [madeVersion("cog", { x: 1 }), madeVersion("cog", { x: 1 })];
+    expect([...(await readNodeAliases(root))]).toEqual([]);
+    const known: Known = [
+      [prod, { aliases: ["prod", "best"] }],
+      [canary, { aliases: ["canary"] }],
+    ];
+    await filling(known, { references: [ref(prod)] });
+    expect(Object.fromEntries(await readNodeAliases(root))).toEqual({ "cog@prod": prod.version, "cog@best": prod.version, "cog@canary": canary.version });
+    const { ino } = await stat(join(root, ".aliases.json"));
+    await filling(known);
+    expect((await stat(join(root, ".aliases.json"))).ino).toBe(ino);
+    await writeFile(join(root, ".aliases.json"), "half of");
+    expect([...(await readNodeAliases(root))]).toEqual([]);
   });
 });
 
@@ -204,62 +287,5 @@ describe("room on a node", () => {
       told(one, { aliases: ["prod"], pool: "gpu", ready: false }),
     ];
     expect([versionsNeeded(versions, "gpu").length, versionsNeeded(versions, undefined).length]).toEqual([2, 3]);
-  });
-});
-
-describe("the lock of a node's folder", () => {
-  const options: LockOptions = { signal, waitMs: 20_000, onWait: () => undefined, pollMs: 5, heartbeatMs: 20, staleMs: 200 };
-
-  it("is one process's at a time, and its holder is named to those that wait", async () => {
-    const first = await takeNodeLock(root, options);
-    const waited: number[] = [];
-    let isTaken = false;
-    const second = takeNodeLock(root, { ...options, onWait: ({ processId }) => void waited.push(processId) }).then((lock) => {
-      isTaken = true;
-      return lock;
-    });
-    await until("the second waits", () => Promise.resolve(waited.length > 0));
-    expect([isTaken, waited]).toEqual([false, [process.pid]]);
-    await first.release();
-    await (await second).release();
-    expect(first.lost.aborted).toBe(false);
-  });
-
-  it("is not waited for longer than allowed", async () => {
-    const lock = await takeNodeLock(root, options);
-    expect(await codeOf(takeNodeLock(root, { ...options, waitMs: 10 }))).toBe("MODEL_FOLDER_BUSY");
-    await lock.release();
-  });
-
-  it("is taken by one of many at once, again and again", async () => {
-    let holders = 0;
-    let most = 0;
-    const work = async (): Promise<void> => {
-      const lock = await takeNodeLock(root, options);
-      holders += 1;
-      most = Math.max(most, holders);
-      await readdir(root);
-      holders -= 1;
-      await lock.release();
-    };
-    await Promise.all(Array.from({ length: 12 }, work));
-    expect(most).toBe(1);
-    expect((await readdir(join(root, ".lock"))).filter((name) => /^\d+$/.test(name)).length).toBe(1);
-  });
-
-  it("of another machine that says nothing any more is taken over, and a holder that comes back learns of it", async () => {
-    const lock = await takeNodeLock(root, options);
-    const [name = ""] = (await readdir(join(root, ".lock"))).filter((each) => /^\d+$/.test(each));
-    const path = join(root, ".lock", name);
-    const holder = JSON.parse(await readFile(path, "utf8")) as object;
-    await writeFile(path, JSON.stringify({ ...holder, boot: "another", host: "elsewhere" }));
-    // It lives and beats: nobody takes it.
-    expect(await codeOf(takeNodeLock(root, { ...options, waitMs: 400 }))).toBe("MODEL_FOLDER_BUSY");
-    await writeFile(join(root, ".lock", "999"), JSON.stringify({ ...holder, boot: "another", host: "elsewhere" }));
-    const taken = await takeNodeLock(root, options);
-    await until("the old holder learns of it", () => Promise.resolve(lock.lost.aborted));
-    await lock.release();
-    expect(taken.lost.aborted).toBe(false);
-    await taken.release();
   });
 });

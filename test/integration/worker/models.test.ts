@@ -38,6 +38,42 @@ describe("a worker that preloads", () => {
     expect(resident).toMatch(/^[0-9a-f]{64}$/);
   });
 
+  it("loads them again after a death of its runtime, before it is ready again or asks for work", async () => {
+    const FAKE_WARM = JSON.stringify({ until: farm.pathOf("go") });
+    await farm.release("go");
+    const worker = await farm.startWorker({ settings: { VAPFARM_PRELOAD: "demo/denoise", FAKE_WARM } });
+    await until("it is ready", async () => (await readiness(worker.httpAddress())).status === 200);
+    const before = await farm.runtimeId();
+    await rm(farm.pathOf("go"));
+    process.kill(before, "SIGKILL");
+    await until("another runtime runs", async () => (await farm.runtimeId().catch(() => before)) !== before);
+    await until("it loads", async () => (await readiness(worker.httpAddress())).text.includes("loads its engines"));
+    const attemptId = farm.addScript({ steps: 1 });
+    farm.push({ $case: "wake", value: {} });
+    // One more death: what waits is not lost, and it is not ready for having been tried.
+    const second = await farm.runtimeId();
+    process.kill(second, "SIGKILL");
+    await until("a third runtime runs", async () => (await farm.runtimeId().catch(() => second)) !== second);
+    expect((await readiness(worker.httpAddress())).status).toBe(503);
+    const done = () => farm.coordinator.committed.some((report) => report.attemptId === attemptId);
+    expect(done()).toBe(false);
+    await farm.release("go");
+    await farm.coordinator.until(done);
+    await until("it is ready", async () => (await readiness(worker.httpAddress())).status === 200);
+    expect(farm.logged).toContain("the new stage runtime has its engines");
+  });
+
+  it("ends where they cannot be loaded again", async () => {
+    const folder = farm.pathOf("models");
+    await cp(demoFolder, join(folder, "demo"), { recursive: true });
+    const settings = { VAPFARM_PRELOAD: "demo/denoise", VAPFARM_MODELS: folder, VAPFARM_MODELS_RESCAN_MS: "20" };
+    const worker = await farm.startWorker({ settings });
+    await rm(join(folder, "demo"), { recursive: true });
+    await until("it holds none", () => farm.coordinator.nexts.length > 0 && heldNow().length === 0);
+    process.kill(await farm.runtimeId(), "SIGKILL");
+    expect(await worker.ended).toMatchObject({ code: "PRELOAD_FAILED" });
+  });
+
   it("holds what it loaded, in a real runtime", async () => {
     await farm.startWorker({ settings: { VAPFARM_PRELOAD: "demo,demo-metrics/musiq_spaq" }, runtimeEntry: realRuntime });
     await until("it asks", () => farm.coordinator.nexts.length > 0);

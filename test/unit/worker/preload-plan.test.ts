@@ -15,7 +15,7 @@ beforeAll(async () => {
 
 const choice = (text: string): PreloadChoice => parsePreload(text) ?? expect.fail(`${text} is no choice`);
 const planned = (text: string, candidates: readonly PreloadCandidate[]) =>
-  planPreload(choice(text), candidates).map(({ manifest, engine }) => `${manifest.name}/${engine.name}`);
+  planPreload(choice(text), { candidates, aliases: new Map() }).map(({ manifest, engine }) => `${manifest.name}/${engine.name}`);
 /** The same model with a denoiser of its own. */
 const anotherVersion = (): HeldManifest => {
   const { denoise } = demo.engines;
@@ -24,14 +24,14 @@ const anotherVersion = (): HeldManifest => {
 };
 
 describe("what is preloaded", () => {
-  it.each(["", "a b", "cog,", "cog/", "cog/a/b", "/denoise", "cog/Denoise"])("%j is no choice", (text) =>
+  it.each(["", "a b", "cog,", "cog/", "cog/a/b", "/denoise", "cog/Denoise", "cog@", "cog:prod", "cog@a@b"])("%j is no choice", (text) =>
     expect(parsePreload(text)).toBe(undefined),
   );
 
   it("is nothing, everything, a model, a stage of it, or an engine", () => {
     const candidates = [
-      { manifest: demo, arrivedAtMs: 1 },
-      { manifest: metrics, arrivedAtMs: 1 },
+      { manifest: demo, version: undefined, arrivedAtMs: 1 },
+      { manifest: metrics, version: undefined, arrivedAtMs: 1 },
     ];
     expect(planned("none", candidates)).toEqual([]);
     expect(planned("all", candidates)).toHaveLength(Object.keys(demo.engines).length + Object.keys(metrics.engines).length);
@@ -41,21 +41,35 @@ describe("what is preloaded", () => {
     expect(planned("demo-metrics/dino_b16", candidates)).toEqual(["demo-metrics/dino_b16"]);
   });
 
-  it("is of the version that came last", () => {
-    const other = anotherVersion();
-    const of = (arrivedAtMs: number) =>
-      planPreload(choice("demo/denoise"), [
-        { manifest: demo, arrivedAtMs: 5 },
-        { manifest: other, arrivedAtMs },
-      ]).map(({ manifest }) => manifest.folder);
-    expect([of(4), of(6)]).toEqual([[demo.folder], ["/another"]]);
+  const [first, second] = ["1".repeat(12), "2".repeat(12)] as const;
+  it.each<[string, string, Readonly<Record<string, string>>, string]>([
+    ["what prod named, whenever it came", "demo", { "demo@prod": first }, "first"],
+    ["what prod named", "demo", { "demo@prod": second, "demo@old": first }, "second"],
+    ["what came last where nobody wrote it down", "demo", {}, "second"],
+    ["what came last where that is not here", "demo", { "demo@prod": "3".repeat(12) }, "second"],
+    ["what its alias named", "demo@old", { "demo@prod": second, "demo@old": first }, "first"],
+    ["the one that is named", `demo:${first}`, { "demo@prod": second }, "first"],
+  ])("is of several versions %s", (...[, named, aliases, folder]) => {
+    const candidates = [
+      { manifest: { ...demo, folder: "first" }, version: first, arrivedAtMs: 1 },
+      { manifest: { ...anotherVersion(), folder: "second" }, version: second, arrivedAtMs: 2 },
+    ];
+    const stock = { candidates, aliases: new Map(Object.entries(aliases)) };
+    expect(planPreload(choice(`${named}/denoise`), stock).map(({ manifest }) => manifest.folder)).toEqual([folder]);
+    if (named === "demo") expect(planPreload(choice("all"), stock).map(({ manifest }) => manifest.folder)).toContain(folder);
+    // A bare name is the plain folder's where there is one.
+    const plain = { ...stock, candidates: [...candidates, { manifest: demo, version: undefined, arrivedAtMs: 0 }] };
+    const isBare = named === "demo";
+    expect(planPreload(choice(named), plain)[0]?.manifest.folder).toBe(isBare ? demo.folder : folder);
   });
 
   it.each([
     ["none-such", "names model none-such"],
     ["demo/clip_encode", "names demo/clip_encode"],
+    ["demo@prod", "names model demo@prod"],
+    ["demo:000000000000", "names model demo:000000000000"],
   ])("%s is refused where it is not held", (text, message) => {
-    expect(() => planned(text, [{ manifest: demo, arrivedAtMs: 1 }])).toThrow(message);
+    expect(() => planned(text, [{ manifest: demo, version: undefined, arrivedAtMs: 1 }])).toThrow(message);
   });
 });
 

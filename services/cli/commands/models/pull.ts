@@ -1,24 +1,17 @@
 /**
  * `vapfarm models pull`: versions of models onto this node, as an init container of a worker runs it.
  */
-import { mkdir, rm, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { bytesText } from "../../../domain/bytes-text.ts";
 import { pinnedReference } from "../../../domain/model-reference.ts";
-import { bytesOf } from "../../../domain/model-version.ts";
-import type { HeldVersion } from "../../../domain/node-budget.ts";
-import type { ModelVersion } from "../../../gen/proto/vapfarm/v1/models.ts";
 import { invalidOption } from "../../ages.ts";
 import { describeCommand, type FarmCall, type Finish, onFarm, withFarmOptions } from "../../command-line.ts";
 import type { CliContext } from "../../context.ts";
-import { type ChunkSource, withLocal } from "../../models/chunk-source.ts";
-import { chunksHeld, listNode, markUsed, placeOf, tidyNode, type VersionOnDisk } from "../../models/node-folder.ts";
-import type { NodeLock } from "../../models/node-lock.ts";
-import { evictForRoom, versionsNeeded } from "../../models/pull-plan.ts";
-import { pullVersion } from "../../models/pull-version.ts";
+import { type PullOutcome, pullToNode } from "../../models/pull-node.ts";
 import { plainText } from "../../table.ts";
-import { parallelOf, parseBytes, progressOf, withSource, type TransferOptions, versionToPull, withNodeLock } from "./shared.ts";
+import { parallelOf, parseBytes, progressOf, withSource, type TransferOptions, withNodeLock } from "./shared.ts";
 
 type PullOptions = TransferOptions & { readonly to?: string; readonly pool?: string; readonly budget?: string };
 
@@ -26,7 +19,7 @@ const text = {
   name: "pull",
   summary: "bring versions of models onto this node",
   description:
-    "Brings versions into a folder that workers mount as VAPFARM_MODELS, each into `<name>@<version>`: those that are named, else every version that an alias or a live job names. What lies there is not brought again, a pull that was killed goes on where it was, and one process at a time does it: others wait, and then find it there.",
+    "Brings versions into a folder that workers mount as VAPFARM_MODELS, each into `<name>@<version>`: those that are named, else every version that an alias or a live job names, what aliases name first and of all of it what fits the budget. What lies there is not brought again, a pull that was killed goes on where it was, and one process at a time does it: others wait, and then find it there.",
   examples: [
     "vapfarm models pull --pool gpu --to /var/lib/vapfarm/models --budget 200GiB",
     "vapfarm models pull cog@prod --to models",
@@ -59,77 +52,36 @@ export function nodeRootOf(context: CliContext, given: string | undefined, optio
   throw invalidOption(option, "is missing", "name the node's folder of models, or set VAPFARM_MODELS");
 }
 
-/** What became of one version. */
-type Outcome = { readonly reference: string; readonly folder: string; readonly bytes: number; readonly pulledBytes: number; readonly localBytes: number; readonly keptBytes: number; readonly seconds: number };
-
 async function pull(call: FarmCall<PullOptions>): Promise<undefined> {
-  const { context, options } = call;
+  const { context, client, options, args } = call;
   const root = nodeRootOf(context, options.to, "--to");
   const budgetBytes = options.budget === undefined ? undefined : parseBytes("--budget", options.budget);
-  parallelOf(options.parallel);
+  const parallel = parallelOf(options.parallel);
   await mkdir(root, { recursive: true });
-  const { outcomes, evicted } = await withSource(call, (source) =>
-    withNodeLock(call, root, (lock) => pullAll(call, { root, budgetBytes, source, lock })),
+  const { outcomes, evicted, left } = await withSource(call, (source) =>
+    withNodeLock(call, root, (lock) =>
+      pullToNode({
+        ...{ calls: client.calls, root, references: args, pool: options.pool, budgetBytes, source, parallel },
+        signal: AbortSignal.any([context.interrupts.signal, lock.lost]),
+        onProgress: (reference) => progressOf(context, reference, options.json === true),
+      }),
+    ),
   );
+  const leftOver = left.map(({ name, version, sizeBytes }) => ({ reference: pinnedReference(name, version), bytes: Number(sizeBytes) }));
   if (options.json === true) {
-    context.output.json({ versions: outcomes, evicted: evicted.map(({ reference, bytes }) => ({ reference, bytes })) });
+    context.output.json({ versions: outcomes, evicted: evicted.map(({ reference, bytes }) => ({ reference, bytes })), left: leftOver });
     return;
   }
   for (const { reference, bytes } of evicted) context.output.line(plainText(`evicted ${reference}, ${bytesText(bytes)}`));
   for (const outcome of outcomes) context.output.line(plainText(outcomeText(outcome)));
-  if (outcomes.length === 0) context.output.line("nothing is needed: no alias and no live job names a version");
+  for (const { reference, bytes } of leftOver) {
+    context.output.note(plainText(`${reference} (${bytesText(bytes)}) does not fit into --budget and was not brought: its work waits for another node`));
+  }
+  if (outcomes.length + left.length === 0) context.output.line("nothing is needed: no alias and no live job names a version");
 }
 
-function outcomeText({ reference, folder, bytes, pulledBytes, localBytes, seconds }: Outcome): string {
+function outcomeText({ reference, folder, bytes, pulledBytes, localBytes, seconds }: PullOutcome): string {
   if (seconds === 0) return `${reference} is there: ${folder}`;
   const local = localBytes === 0 ? "" : `, ${bytesText(localBytes)} of it from other versions here`;
   return `pulled ${reference}, ${bytesText(pulledBytes)} of ${bytesText(bytes)}${local}, in ${seconds.toFixed(1)} s: ${folder}`;
-}
-
-type Node = { readonly root: string; readonly budgetBytes: number | undefined; readonly source: ChunkSource; readonly lock: NodeLock };
-
-async function pullAll(call: FarmCall<PullOptions>, node: Node): Promise<{ outcomes: readonly Outcome[]; evicted: readonly HeldVersion[] }> {
-  const { client, options, args } = call;
-  const { versions: known } = await client.calls.listModelVersions({});
-  const named = args.length > 0 ? args : versionsNeeded(known, options.pool).map(({ name, version }) => pinnedReference(name, version));
-  const wanted: VersionOnDisk[] = [];
-  for (const reference of named) wanted.push(await versionToPull(client.calls, reference));
-  await tidyNode(node.root, wanted);
-  const evicted = await makeRoomFor(node, wanted, known);
-  const outcomes: Outcome[] = [];
-  for (const version of wanted) outcomes.push(await pullOne(call, node, version));
-  return { outcomes, evicted };
-}
-
-async function makeRoomFor({ root, budgetBytes }: Node, wanted: readonly VersionOnDisk[], known: readonly ModelVersion[]): Promise<readonly HeldVersion[]> {
-  if (budgetBytes === undefined) return [];
-  const here = new Set((await listNode(root)).map(({ reference }) => reference));
-  const references = wanted.map(({ name, version }) => pinnedReference(name, version));
-  const neededBytes = wanted.reduce((sum, { files }, index) => sum + (here.has(references[index] ?? "") ? 0 : bytesOf(files)), 0);
-  return await evictForRoom({ root, known, wanted: references, neededBytes, budgetBytes, isDry: false });
-}
-
-async function pullOne({ context, options }: FarmCall<PullOptions>, node: Node, version: VersionOnDisk): Promise<Outcome> {
-  const { root, source, lock } = node;
-  const reference = pinnedReference(version.name, version.version);
-  const told = { reference, folder: placeOf(root, version), bytes: bytesOf(version.files) };
-  const here = await listNode(root);
-  if (here.some((each) => each.reference === reference)) {
-    await markUsed(root, version);
-    return { ...told, pulledBytes: 0, localBytes: 0, keptBytes: told.bytes, seconds: 0 };
-  }
-  await clearPlace(told.folder);
-  let localBytes = 0;
-  const local = withLocal(source, chunksHeld(here), (bytes) => (localBytes += bytes));
-  const onProgress = progressOf(context, reference, options.json === true);
-  const signal = AbortSignal.any([context.interrupts.signal, lock.lost]);
-  const pulling = { root, source: local, signal, parallel: parallelOf(options.parallel), onProgress };
-  const { keptBytes, writtenBytes, seconds } = await pullVersion(version, pulling).finally(() => onProgress.end());
-  await markUsed(root, version);
-  return { ...told, keptBytes, localBytes, pulledBytes: writtenBytes - localBytes, seconds };
-}
-
-/** What has a version's name and is none, which no pull leaves: in the way of one. */
-async function clearPlace(folder: string): Promise<void> {
-  if ((await stat(join(folder, ".")).catch(() => undefined)) !== undefined) await rm(folder, { recursive: true });
 }
