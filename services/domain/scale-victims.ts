@@ -8,9 +8,11 @@
 
 export type ScaledKind = "Deployment" | "StatefulSet";
 
-/** The worker of a pod, while it has a lease. */
+/** The worker of a pod, until its session has ended. */
 export type PodWorker = {
   readonly workerId: string;
+  /** Nobody has heard it for as long as its lease: it may be gone, or at work behind a network that is away. */
+  readonly isSilent: boolean;
   /** Who set it aside: the farm because it shrinks or loses it, or a person; `drained`: a person who wants it to go. */
   readonly cordon: "none" | "scaling" | "disruption" | "operator" | "drained";
   /** Attempts that it holds. */
@@ -28,6 +30,8 @@ export type ScalePod = {
   readonly deletionCost: number | undefined;
   /** Undefined: none that lives, it starts or is broken. */
   readonly worker: PodWorker | undefined;
+  /** It runs for so short a time that its worker, where none is known, may be about to take work. */
+  readonly isYoung: boolean;
 };
 
 export type ScalePlan = {
@@ -65,9 +69,10 @@ export function planScale(step: ScaleStep): ScalePlan {
   };
 }
 
-/** Victims that can go now: nothing lives there, or nothing runs and nothing new can come. Of a StatefulSet those behind a busy one only. */
+/** Victims that can go now: surely nothing lives there, or nothing runs and nothing new can come; one that is silent may run something. Of a StatefulSet those behind a busy one only. */
 function removableOf(victims: readonly ScalePod[], kind: ScaledKind): readonly ScalePod[] {
-  const canGo = ({ worker }: ScalePod): boolean => worker === undefined || (worker.running === 0 && worker.cordon !== "none");
+  const canGo = ({ worker, isYoung }: ScalePod): boolean =>
+    worker === undefined ? !isYoung : !worker.isSilent && worker.running === 0 && worker.cordon !== "none";
   if (kind === "Deployment") return victims.filter(canGo);
   const first = victims.findIndex((pod) => !canGo(pod));
   return first < 0 ? victims : victims.slice(0, first);
@@ -96,7 +101,7 @@ function keyOf({ worker, createdAtMs }: ScalePod): readonly number[] {
   if (worker === undefined) return [0, -createdAtMs];
   const isLeaving = worker.cordon === "drained" || worker.cordon === "disruption";
   if (worker.cordon === "operator") return [3, worker.lossMs, worker.leftMs, -createdAtMs];
-  if (worker.running === 0) return [1, isLeaving ? 0 : worker.cordon === "scaling" ? 1 : 2, -createdAtMs];
+  if (worker.running === 0 && !worker.isSilent) return [1, isLeaving ? 0 : worker.cordon === "scaling" ? 1 : 2, -createdAtMs];
   return [2, isLeaving ? 0 : 1, worker.lossMs, worker.leftMs, worker.cordon === "scaling" ? 0 : 1, -createdAtMs];
 }
 

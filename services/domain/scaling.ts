@@ -18,7 +18,7 @@ export type ScalingRule = {
   readonly idleMs: number;
   /** How long a worker takes to serve, until that was measured. */
   readonly loadMs: number;
-  /** How often a pool without workers tries whether a new one could run what no known one could. */
+  /** How often a pool tries whether a new worker could run what no known one could. */
   readonly probeMs: number;
 };
 
@@ -66,8 +66,9 @@ export type ScaleMemory = {
   readonly needs: readonly { readonly atMs: number; readonly workers: number }[];
   /** When there was work last. */
   readonly workAtMs: number | undefined;
-  /** When unrunnable work was tried last. */
+  /** When unrunnable work was tried last, and with how many workers. */
   readonly probedAtMs: number | undefined;
+  readonly probeWorkers?: number | undefined;
 };
 
 export type ScaleDecision = {
@@ -84,24 +85,30 @@ export type ScaleFacts = {
   readonly work: PoolWork;
   readonly fleet: PoolFleet;
   readonly nowMs: number;
+  /** How far apart rounds are: after a longer gap nothing is known of what was needed in it. */
+  readonly roundMs: number;
   /** Undefined: nothing is remembered. */
   readonly memory: ScaleMemory | undefined;
 };
 
 /** A worker that is started should serve at least as long as its start took. */
 const worthOfStart = 2;
+/** So many rounds may be missed before what was remembered counts as a gap. */
+const mostMissed = 5;
 /** A moving average never quite arrives. */
 const nearlyNobody = 0.05;
 
 type Need = { readonly workers: number; readonly backlogMs: number; readonly tasks: number; readonly why: string };
 
 /** The workers to ask for now. */
-export function decideScale(rule: ScalingRule, { work, fleet, nowMs, memory }: ScaleFacts): ScaleDecision {
+export function decideScale(rule: ScalingRule, facts: ScaleFacts): ScaleDecision {
+  const { work, fleet, nowMs } = facts;
+  const memory = resumed(facts);
   const loadMs = fleet.loadMs ?? rule.loadMs;
   const busy = averageBusy(rule, { work, nowMs, memory });
   const need = needOf(rule, { work, fleet, loadMs, busy });
-  const probe = probeOf(rule, { work, need, nowMs, loadMs, memory });
-  const workers = clamp(Math.max(need.workers, probe.isProbing ? 1 : 0) + fleet.setAside, rule);
+  const probe = probeOf(rule, { work, fleet, nowMs, loadMs, memory });
+  const workers = clamp(Math.max(need.workers, probe.isProbing ? probe.probeWorkers : 0) + fleet.setAside, rule);
   const needs = remembered(memory?.needs ?? [], { atMs: nowMs, workers }, rule.downAfterMs);
   const next: ScaleMemory = {
     sinceMs: memory?.sinceMs ?? nowMs,
@@ -110,10 +117,21 @@ export function decideScale(rule: ScalingRule, { work, fleet, nowMs, memory }: S
     needs,
     workAtMs: need.tasks > 0 || probe.isProbing ? nowMs : (memory?.workAtMs ?? nowMs),
     probedAtMs: probe.probedAtMs,
+    probeWorkers: probe.probeWorkers,
   };
   const { desired, hold } = settle(rule, { asked: fleet.asked, workers, memory: next });
-  const why = probe.isProbing ? `tries whether a new worker can run ${work.unrunnable} ready tasks that no known one can` : need.why;
+  const why =
+    probe.isProbing && probe.probeWorkers > need.workers
+      ? `tries whether a new worker can run ${work.unrunnable} ready tasks that no known one can`
+      : need.why;
   return { desired, backlogMs: need.backlogMs, loadMs, reason: hold === undefined ? why : `${why}; ${hold}`, memory: next };
+}
+
+/** After a gap it goes on as if the last round before it were this one: what was in between nobody knows. */
+function resumed({ memory, nowMs, roundMs }: ScaleFacts): ScaleMemory | undefined {
+  if (memory === undefined || nowMs - memory.atMs <= mostMissed * roundMs) return memory;
+  const needs = memory.needs.slice(-1).map(({ workers }) => ({ atMs: nowMs, workers }));
+  return { ...memory, sinceMs: nowMs, atMs: nowMs, workAtMs: nowMs, needs };
 }
 
 type NeedFacts = { readonly work: PoolWork; readonly fleet: PoolFleet; readonly loadMs: number; readonly busy: number };
@@ -158,14 +176,21 @@ function averageBusy({ downAfterMs }: ScalingRule, { work, nowMs, memory }: Busy
   return memory.busy + (running - memory.busy) * share;
 }
 
-type ProbeFacts = Pick<ScaleFacts, "work" | "nowMs" | "memory"> & { readonly need: Need; readonly loadMs: number };
+type ProbeFacts = Pick<ScaleFacts, "work" | "fleet" | "nowMs" | "memory"> & { readonly loadMs: number };
 
-/** A worker that is made for work which no known one could run stays until it could have told what it holds. */
-function probeOf(rule: ScalingRule, { work, need, nowMs, loadMs, memory }: ProbeFacts) {
-  const probedAtMs = memory?.probedAtMs;
-  if (need.workers > 0 || work.unrunnable === 0) return { isProbing: false, probedAtMs };
-  if (probedAtMs === undefined || nowMs - probedAtMs >= rule.probeMs) return { isProbing: true, probedAtMs: nowMs };
-  return { isProbing: nowMs - probedAtMs < Math.max(rule.idleMs, worthOfStart * loadMs), probedAtMs };
+/**
+ * One worker more than serve, whatever else they do, for work which none of them could run. It stays until it could have told what it holds. A
+ * pool that may have no more tries nothing.
+ */
+function probeOf(rule: ScalingRule, { work, fleet, nowMs, loadMs, memory }: ProbeFacts) {
+  const last = { probedAtMs: memory?.probedAtMs, probeWorkers: memory?.probeWorkers ?? 0 };
+  if (work.unrunnable === 0) return { ...last, isProbing: false };
+  if (last.probedAtMs === undefined || nowMs - last.probedAtMs >= rule.probeMs) {
+    const probeWorkers = fleet.serving + 1;
+    if (probeWorkers + fleet.setAside > rule.max) return { ...last, isProbing: false };
+    return { isProbing: true, probedAtMs: nowMs, probeWorkers };
+  }
+  return { ...last, isProbing: nowMs - last.probedAtMs < Math.max(rule.idleMs, worthOfStart * loadMs) };
 }
 
 type Seen = ScaleMemory["needs"][number];

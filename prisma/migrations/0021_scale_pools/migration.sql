@@ -11,7 +11,9 @@ alter table worker
 
 alter table cordon
   -- Who set it aside: a person, or the farm because the pool shrinks or the cluster takes the worker away.
-  add column origin text not null default 'operator' check (origin in ('operator', 'scaling', 'disruption'));
+  add column origin text not null default 'operator' check (origin in ('operator', 'scaling', 'disruption')),
+  -- What a person's cordon was before the cluster took the worker: is_drained; null: it does not.
+  add column was_drained boolean;
 
 -- What the cluster does to a worker (services/domain/disruption.ts), by its session: what another life of the worker loses is another matter.
 create table disruption (
@@ -73,7 +75,7 @@ create function vf_could_serve(p_pool text, p_shape text, p_memory_class integer
 begin
   return (
     with fleet as materialized (
-      select w.memory_bytes, s.is_live and s.lease_until > clock_timestamp() as is_live,
+      select w.memory_bytes, s.is_live,
         p_shape = any (w.shapes) or exists (select 1 from quarantine q where q.worker_id = w.id and q.shape = p_shape) as holds
       from worker w join session s on s.id = w.session_id where w.pool = p_pool)
     select count(*) = 0 or coalesce(bool_or(f.holds and vf_worker_class(f.memory_bytes) >= p_memory_class)
@@ -90,6 +92,7 @@ declare
   v_is_held constant boolean := exists (
     select 1 from hold h where h.scope = 'farm' or (h.scope = 'pool' and h.name = p_pool));
   v_shut constant text[] := vf_shut_tenants();
+  v_has_stops constant boolean := exists (select 1 from job_stop);
 begin
   return (
     with now_ready as materialized (
@@ -97,7 +100,8 @@ begin
     later as materialized (
       select c.tenant_id, c.shape, count(*)::integer as tasks from (
         select t.tenant_id, t.shape from task t
-        where not v_is_held and t.pool = p_pool and t.state in ('blocked', 'delayed') and t.tenant_id <> all (v_shut) limit p_most) c
+        where not v_is_held and t.pool = p_pool and t.state in ('blocked', 'delayed') and t.tenant_id <> all (v_shut)
+          and (not v_has_stops or vf_job_may_start(t.id)) limit p_most) c
       group by c.tenant_id, c.shape),
     running as materialized (
       select t.tenant_id, t.shape, a.device_ms from session s join attempt a on a.session_id = s.id and a.state = 'running'
@@ -132,11 +136,12 @@ begin
     from tenant t left join tenant_limit m on m.tenant_id = t.tenant_id);
 end $$;
 
--- The live workers of a pool: who set them aside, and what each attempt would lose and has left.
+-- The workers of a pool whose sessions have not ended: who set them aside, and what each attempt would lose and has left. One whose lease
+-- ran out may run all the same: nobody has heard it, or could have.
 create function vf_pool_fleet(p_pool text, p_unknown_ms double precision) returns jsonb language plpgsql stable as $$
 begin
   return coalesce((
-    select jsonb_agg(jsonb_build_object('workerId', w.id, 'name', w.name,
+    select jsonb_agg(jsonb_build_object('workerId', w.id, 'name', w.name, 'isSilent', s.lease_until < clock_timestamp(),
       'cordon', case when c.origin is null then 'none' when c.origin = 'operator' and c.is_drained then 'drained' else c.origin end,
       'attempts', coalesce((
         select jsonb_agg(jsonb_build_object(
@@ -145,16 +150,18 @@ begin
         from attempt a left join task_checkpoint k on k.task_id = a.task_id and k.attempt_id = a.id
         where a.session_id = s.id and a.state = 'running'), '[]')) order by w.name)
     from worker w join session s on s.id = w.session_id left join cordon c on c.worker_id = w.id
-    where w.pool = p_pool and s.is_live and s.lease_until > clock_timestamp()), '[]');
+    where w.pool = p_pool and s.is_live), '[]');
 end $$;
 
--- What is decided from, pool by pool: [{pool, work, workers, startupsMs, memory}]. startupsMs: of those that were new last.
+-- What is decided from, pool by pool: [{pool, work, workers, startupsMs, memory, isHeard}]. startupsMs: of those that were new last; isHeard:
+-- beats arrive, as the farm's own canary does each second.
 create function vf_scaling_facts(p_pools text[], p_most integer, p_unknown_ms double precision) returns jsonb language sql stable as $$
   select coalesce(jsonb_agg(jsonb_build_object('pool', p.name, 'work', vf_pool_work(p.name, p_most, p_unknown_ms),
     'workers', vf_pool_fleet(p.name, p_unknown_ms),
     'startupsMs', array(
       select w.startup_ms from worker w where w.pool = p.name and w.startup_ms is not null order by w.first_seen_at desc limit 20),
     'memory', (select s.memory from pool_scale s where s.pool = p.name),
+    'isHeard', not exists (select 1 from canary c where c.last_at < clock_timestamp() - interval '5 seconds'),
     'nowMs', extract(epoch from clock_timestamp()) * 1000)), '[]')
   from unnest(p_pools) p(name);
 $$;
@@ -204,7 +211,7 @@ begin
   insert into cordon as c (worker_id, reason, placed_by, is_drained, drain_at)
   values (p_worker, p_reason, p_by, p_is_drained, vf_after(p_grace_ms))
   on conflict (worker_id) do update set reason = excluded.reason, is_drained = excluded.is_drained, drain_at = excluded.drain_at,
-    placed_by = case c.origin when 'operator' then c.placed_by else excluded.placed_by end,
+    was_drained = null, placed_by = case c.origin when 'operator' then c.placed_by else excluded.placed_by end,
     placed_at = case c.origin when 'operator' then c.placed_at else excluded.placed_at end, origin = 'operator';
   return jsonb_build_object('aftermath', vf_no_effects() - 'jobs' - 'events' || '{"touchedJobIds": []}', 'pushes', coalesce((
     select jsonb_agg(jsonb_build_object('workerId', a.worker_id, 'attemptId', a.id, 'level', 'drain') order by a.task_id)
@@ -255,6 +262,78 @@ create or replace function vf_class_of(p_attempt attempt, p_failure jsonb) retur
     then p_failure ->> 'errorClass' else 'worker' end;
 $$;
 
+-- Whether the cluster may still say that it took the worker: it was a pod, went silent, and nothing is known of it.
+create function vf_may_be_excused(p_attempt attempt, p_failure jsonb) returns boolean language sql volatile as $$
+  select p_failure ->> 'code' = 'LEASE_LAPSED' and exists (select 1 from worker w where w.id = p_attempt.worker_id and w.pod is not null)
+    and not exists (select 1 from disruption d where d.session_id = p_attempt.session_id);
+$$;
+
+-- As in 0012; but where the loss that would use up the budget may still be excused, no verdict is made yet, for nothing leaves a dead letter:
+-- the task waits for longer than clusters take to notice a lost node. Without their word it has one try more, and no other.
+create or replace function vf_fail(fx jsonb, p_attempt attempt, p_failure jsonb, p_policy jsonb) returns jsonb language plpgsql as $$
+declare
+  v_class text := vf_class_of(p_attempt, p_failure);
+  v_bad text[] := array(select jsonb_array_elements_text(p_failure -> 'badInputs'));
+  v_rule jsonb := p_policy -> v_class;
+  v_task task;
+  v_count integer;
+  v_is_dead boolean;
+  v_code text := p_failure ->> 'code';
+  v_message text := p_failure ->> 'message';
+  v_short text;
+  v_delay_ms double precision;
+  v_is_spared boolean;
+  v_is_held boolean;
+begin
+  v_is_spared := p_failure ? 'lost' and vf_is_spared(p_attempt, v_rule);
+  perform vf_close_attempt(p_attempt, p_failure, case when not v_is_spared then v_class end);
+  if v_class = 'engine' then perform vf_quarantine(p_attempt, p_failure, v_rule); end if;
+  if not vf_is_wanted(p_attempt.task_id) then
+    return vf_requeue(fx, p_attempt.task_id, p_attempt.id, false);
+  end if;
+  if v_is_spared then
+    fx := vf_note(fx, p_attempt.task_id, 'task.retried', jsonb_build_object('worker', p_attempt.worker_name,
+      'message', v_code || ': it had not begun there'));
+    return vf_requeue(fx, p_attempt.task_id, p_attempt.id, true);
+  end if;
+  if v_class = 'artifact' and vf_lose_checkpoint(p_attempt.task_id, v_bad) then
+    fx := vf_note(fx, p_attempt.task_id, 'task.retried', jsonb_build_object('worker', p_attempt.worker_name,
+      'message', v_code || ': its checkpoint is lost, it starts anew'));
+    return vf_requeue(fx, p_attempt.task_id, p_attempt.id, true);
+  end if;
+  update task set failures = failures || jsonb_build_object(v_class, coalesce((failures ->> v_class)::integer, 0) + 1)
+  where id = p_attempt.task_id and current_attempt = p_attempt.id returning * into v_task;
+  if not found then return fx; end if;
+  v_count := (v_task.failures ->> v_class)::integer;
+  v_is_dead := coalesce(v_count >= (v_rule ->> 'failures')::integer, false);
+  v_is_held := v_is_dead and v_class = 'unexplained' and v_count = (v_rule ->> 'failures')::integer and vf_may_be_excused(p_attempt, p_failure);
+  v_is_dead := v_is_dead and not v_is_held;
+  if v_class = 'artifact' then
+    select f.fx, v_is_dead or not f.is_repairable into fx, v_is_dead from vf_reopen_producers(fx, v_task.id, p_attempt, v_bad) f;
+  end if;
+  if v_class = 'capacity' then
+    v_short := vf_raise_memory(v_task, p_attempt);
+    v_message := coalesce(v_short, v_message);
+  end if;
+  if v_is_dead or v_short is not null then
+    if v_is_dead and v_rule ? 'exhaustedCode' then
+      v_message := format('%s times without a known cause, last: %s: %s', v_count, v_code, v_message);
+      v_code := v_rule ->> 'exhaustedCode';
+    end if;
+    return vf_bury(fx, p_attempt, v_code, v_message);
+  end if;
+  fx := vf_note(fx, v_task.id, 'task.retried', jsonb_build_object('worker', p_attempt.worker_name, 'message', v_code || ': ' || v_message));
+  v_delay_ms := coalesce((v_rule -> 'delaysMs' ->> least(v_count, jsonb_array_length(v_rule -> 'delaysMs')) - 1)::double precision, 0)
+    * (1 - coalesce((p_failure ->> 'jitter')::double precision, 0) / 2);
+  if v_is_held then v_delay_ms := 120000; end if;
+  if v_delay_ms = 0 or v_class = 'artifact' then
+    return vf_requeue(fx, v_task.id, p_attempt.id, true);
+  end if;
+  update task set state = 'delayed', current_attempt = null, delayed_until = vf_after(v_delay_ms)
+  where id = v_task.id and current_attempt = p_attempt.id;
+  return fx;
+end $$;
+
 -- The cluster's word may come after the lease ran out. What the session lost is charged to nobody then, as far as its tasks are not over.
 -- Returns how many attempts. Index: attempt_blamed_idx.
 create function vf_excuse_lost(p_session text) returns integer language plpgsql as $$
@@ -284,13 +363,19 @@ begin
   return v_count;
 end $$;
 
+-- Whether a session may be of a pod: one that was there before the pod is another's of the same name, as a StatefulSet makes them. Clocks of
+-- the cluster and the database may differ a little.
+create function vf_is_of_pod(p_opened_at timestamptz, p_created_ms double precision) returns boolean language sql immutable as $$
+  select p_opened_at > to_timestamp(p_created_ms / 1000) - interval '10 seconds';
+$$;
+
 -- How long after a worker's last word the cluster's still tells why: a lost node is noticed late.
 create function vf_late_ms(p_cause text) returns double precision language sql immutable as $$
   select case when p_cause in ('node_lost', 'node_gone', 'tainted') then 900000 else 120000 end;
 $$;
 
--- What is new of what the cluster does to workers. p_pods: every pod of the pools, [{pool, name, cause, message, isExcuse, leaveMs}], cause null:
--- nothing is done to it; leaveMs null: what runs goes on. A worker that was a pod and is silent now, where there is no such pod any more, has
+-- What is new of what the cluster does to workers. p_pods: every pod of the pools, [{pool, name, createdAtMs, cause, message, isExcuse,
+-- leaveMs}], cause null: nothing is done to it; leaveMs null: what runs goes on. A worker that was a pod and is silent now, where there is no such pod any more, has
 -- lost it. Returns {told: [{worker, cause, message}], excused, pushes}; null when the duty is lost.
 create function vf_disrupt(p_epoch bigint, p_pools text[], p_pods jsonb) returns jsonb language plpgsql as $$
 declare
@@ -302,24 +387,31 @@ declare
   v_session text;
 begin
   if not vf_holds_duty('disruptions', p_epoch) then return null; end if;
-  update worker w set pod = w.name from jsonb_to_recordset(p_pods) as p(pool text, name text), session s
-  where w.pool = p.pool and w.name = p.name and w.pod is distinct from w.name and s.id = w.session_id and s.is_live;
+  update worker w set pod = w.name from jsonb_to_recordset(p_pods) as p(pool text, name text, "createdAtMs" double precision), session s
+  where w.pool = p.pool and w.name = p.name and w.pod is distinct from w.name and s.id = w.session_id and s.is_live
+    and vf_is_of_pod(s.opened_at, p."createdAtMs");
   with sound as (
-    select w.id, w.session_id from jsonb_to_recordset(p_pods) as p(pool text, name text, cause text)
-    join worker w on w.pool = p.pool and w.name = p.name where p.cause is null),
-  withdrawn as (delete from disruption d using sound where d.session_id = sound.session_id and d.is_excuse)
+    select w.id, w.session_id from jsonb_to_recordset(p_pods) as p(pool text, name text, "createdAtMs" double precision, cause text)
+    join worker w on w.pool = p.pool and w.name = p.name join session s on s.id = w.session_id
+    where p.cause is null and vf_is_of_pod(s.opened_at, p."createdAtMs")),
+  withdrawn as (delete from disruption d using sound where d.session_id = sound.session_id and d.is_excuse),
+  given_back as (
+    update cordon c set is_drained = c.was_drained, drain_at = null, was_drained = null from sound
+    where c.worker_id = sound.id and c.was_drained is not null)
   delete from cordon c using sound where c.worker_id = sound.id and c.origin = 'disruption';
   for v_seen in
     select w.id, w.name, w.session_id, p.cause, p.message, p."isExcuse" as is_excuse, p."leaveMs" as leave_ms, s.is_live
-    from jsonb_to_recordset(p_pods) as p(pool text, name text, cause text, message text, "isExcuse" boolean, "leaveMs" double precision)
-    join worker w on w.pool = p.pool and w.name = p.name join session s on s.id = w.session_id
+    from jsonb_to_recordset(p_pods) as p(pool text, name text, "createdAtMs" double precision, cause text, message text, "isExcuse" boolean,
+      "leaveMs" double precision)
+    join worker w on w.pool = p.pool and w.name = p.name join session s on s.id = w.session_id and vf_is_of_pod(s.opened_at, p."createdAtMs")
     where p.cause is not null and s.end_reason is distinct from 'stopped' and s.last_heard_at > vf_after(-vf_late_ms(p.cause))
     union all
     select w.id, w.name, w.session_id, 'deleted', 'its pod was deleted', true, null, s.is_live
     from worker w join session s on s.id = w.session_id
     where w.pool = any (p_pools) and w.pod is not null and s.end_reason is distinct from 'stopped' and s.lease_until < clock_timestamp()
       and s.last_heard_at > vf_after(-vf_late_ms('deleted'))
-      and not exists (select 1 from jsonb_array_elements(p_pods) p where p ->> 'pool' = w.pool and p ->> 'name' = w.pod)
+      and not exists (select 1 from jsonb_array_elements(p_pods) p where p ->> 'pool' = w.pool and p ->> 'name' = w.pod
+        and vf_is_of_pod(s.opened_at, (p ->> 'createdAtMs')::double precision))
     order by 1
   loop
     insert into disruption as d (session_id, worker_id, cause, message, is_excuse)
@@ -334,9 +426,14 @@ begin
     if v_seen.leave_ms is not null and v_seen.is_live
       and not exists (select 1 from cordon c where c.worker_id = v_seen.id and c.drain_at is not null) then
       perform pg_advisory_xact_lock(vf_steering());
-      insert into cordon (worker_id, reason, placed_by, is_drained, drain_at, origin)
+      -- What scaling had set aside is the cluster's then; of a person's cordon is remembered what it was.
+      insert into cordon as c (worker_id, reason, placed_by, is_drained, drain_at, origin)
       values (v_seen.id, v_seen.message, 'the cluster', true, vf_after(v_seen.leave_ms), 'disruption')
-      on conflict (worker_id) do update set is_drained = true, drain_at = excluded.drain_at;
+      on conflict (worker_id) do update set is_drained = true, drain_at = excluded.drain_at,
+        was_drained = case c.origin when 'operator' then c.is_drained end,
+        origin = case c.origin when 'operator' then c.origin else excluded.origin end,
+        reason = case c.origin when 'operator' then c.reason else excluded.reason end,
+        placed_by = case c.origin when 'operator' then c.placed_by else excluded.placed_by end;
       v_drained := array_append(v_drained, v_seen.id);
     end if;
   end loop;

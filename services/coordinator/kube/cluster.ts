@@ -45,7 +45,7 @@ export type WatchEnd = "closed" | "expired";
 /** One kind of objects, listed and watched. */
 export type Source<T> = {
   list(signal: AbortSignal): Promise<Listed<T>>;
-  /** Calls `onEvent` until the watch ends, orderly or because nothing was heard for too long; throws what kept it from being opened. */
+  /** Calls `onEvent` until the watch ends, orderly or because nothing was heard for too long; throws what kept it from being opened or read. */
   watch(resourceVersion: string, onEvent: (event: WatchEvent<T>) => void, signal: AbortSignal): Promise<WatchEnd>;
 };
 

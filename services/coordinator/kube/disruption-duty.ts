@@ -13,9 +13,9 @@ import type { Informer } from "./informer.ts";
 export type DisruptionOptions = {
   readonly store: Pick<ScalingStore, "disrupt">;
   readonly pools: readonly string[];
-  readonly pods: Pick<Informer<ClusterPod>, "items">;
+  readonly pods: Pick<Informer<ClusterPod>, "items" | "silentMs">;
   /** Undefined: nodes may not be looked at. */
-  readonly nodes: Pick<Informer<ClusterNode>, "items"> | undefined;
+  readonly nodes: Pick<Informer<ClusterNode>, "items" | "silentMs"> | undefined;
   readonly intervalMs: number;
   readonly now: () => number;
   readonly logger: Logger;
@@ -25,8 +25,10 @@ export type DisruptionOptions = {
 
 /** A pod may be known before its new node is. */
 const newNodeMs = 120_000;
+/** What was seen longer ago says nothing of what is there now; bookmarks come each minute. */
+const mostSilentMs = 150_000;
 
-/** The rounds; nothing is told before the pods are known. */
+/** The rounds; nothing is told before the pods are known, nor by how they were long ago. */
 export function createDisruptions(options: DisruptionOptions): DutySpec {
   const { store, pools, intervalMs, logger, onCommitted, onDisrupted } = options;
   return {
@@ -34,7 +36,7 @@ export function createDisruptions(options: DisruptionOptions): DutySpec {
     intervalMs,
     async run(epoch) {
       const pods = options.pods.items();
-      if (pods === undefined) return;
+      if (pods === undefined || options.pods.silentMs() > mostSilentMs) return;
       const own = [...pods.values()].filter(({ pool }) => pools.includes(pool));
       const round = await store.disrupt(
         epoch,
@@ -53,13 +55,14 @@ export function createDisruptions(options: DisruptionOptions): DutySpec {
 }
 
 function seenFrom(pod: ClusterPod, { nodes, now }: DisruptionOptions): SeenPod {
-  const { name, pool, endsAtMs } = pod;
+  const { name, pool, createdAtMs, endsAtMs } = pod;
   const nowMs = now();
   const endsInMs = endsAtMs === undefined ? undefined : Math.max(0, endsAtMs - nowMs);
-  const found = disruptionOf({ ...pod, endsInMs }, nodeOf(pod, nodes?.items(), nowMs));
+  const found = disruptionOf({ ...pod, endsInMs }, nodeOf(pod, nodes, nowMs));
   return {
     pool,
     name,
+    createdAtMs,
     cause: found?.cause,
     message: found?.message ?? "",
     isExcuse: found?.isExcuse ?? false,
@@ -67,7 +70,11 @@ function seenFrom(pod: ClusterPod, { nodes, now }: DisruptionOptions): SeenPod {
   };
 }
 
-function nodeOf({ node, createdAtMs }: ClusterPod, nodes: ReadonlyMap<string, ClusterNode> | undefined, nowMs: number): NodeSight {
-  if (nodes === undefined || node === undefined) return "unknown";
-  return nodes.get(node) ?? (nowMs - createdAtMs > newNodeMs ? "gone" : "unknown");
+/** A node is gone where the pod ran long before the nodes were seen last, and it was none of them. */
+function nodeOf({ node, createdAtMs, startedAtMs }: ClusterPod, nodes: DisruptionOptions["nodes"], nowMs: number): NodeSight {
+  const items = nodes?.items();
+  const silentMs = nodes?.silentMs() ?? Infinity;
+  if (items === undefined || node === undefined || silentMs > mostSilentMs) return "unknown";
+  const ranForMs = nowMs - silentMs - (startedAtMs ?? createdAtMs);
+  return items.get(node) ?? (ranForMs > newNodeMs ? "gone" : "unknown");
 }

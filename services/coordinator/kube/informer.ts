@@ -61,6 +61,7 @@ class Mirror<T extends { readonly name: string }> {
   /** Where the watch goes on; undefined: list first. */
   private version: string | undefined;
   private heardAtMs: number | undefined;
+  /** Since a watch ended in order: a first event or a list is no sign that the next one does. */
   private failures = 0;
   private toldCode: ErrorCode | undefined;
 
@@ -129,7 +130,6 @@ class Mirror<T extends { readonly name: string }> {
 
   private heard(): void {
     this.heardAtMs = this.options.clock();
-    this.failures = 0;
     if (this.toldCode !== undefined) this.options.logger.info({ what: this.options.name }, "the cluster is watched again");
     this.toldCode = undefined;
   }

@@ -3,8 +3,8 @@
  * domain/scale-victims).
  *
  * Invariants: nothing is asked of the cluster unless the decision was kept under the duty's epoch after the object was read, and the write names
- * the version that was read: a holder that slept loses to whoever came after it. A worker is taken only when it was seen idle under its cordon.
- * One pool's failure keeps no other from its round.
+ * the version that was read: a holder that slept loses to whoever came after it. A worker is taken only when it was seen idle under its cordon;
+ * nobody is while beats do not arrive, for then nobody can be seen. One pool's failure keeps no other from its round.
  */
 import { FarmError } from "../../domain/errors.ts";
 import { decideScale, type PoolFleet, type ScaleDecision } from "../../domain/scaling.ts";
@@ -12,7 +12,7 @@ import { planScale, type ScalePlan, type ScalePod } from "../../domain/scale-vic
 import { runEach } from "../../platform/lifecycle.ts";
 import type { Logger } from "../../platform/logging.ts";
 import type { DutySpec } from "../duties/duty.ts";
-import type { Aftermath, ScalingFacts, ScalingStore } from "../store/store-contract.ts";
+import type { Aftermath, ScaleChange, ScalingFacts, ScalingStore } from "../store/store-contract.ts";
 import type { Cluster, ClusterPod, Scale, ScaleTarget } from "./cluster.ts";
 import type { Informer } from "./informer.ts";
 import { loadTimeOf } from "./load-time.ts";
@@ -38,6 +38,9 @@ export type ScalingOptions = {
 const mostTasks = 50_000;
 /** Nobody is taken by what the cluster was like longer ago; bookmarks come each minute. */
 const mostSilentMs = 150_000;
+/** A pod that has run for less, or for less than this many load times, may be about to have a worker. */
+const youngMs = 60_000;
+const youngLoads = 2;
 /** An object that others write all the time is left to the next round. */
 const mostConflicts = 3;
 
@@ -72,12 +75,18 @@ type PoolRound = { readonly pool: ScaledPool; readonly facts: ScalingFacts; read
 async function scalePool(options: ScalingOptions, { pool, facts, round }: PoolRound): Promise<ScaleDecision | undefined> {
   const asked = await askedOf(options, pool, round.signal);
   const fleet = fleetOf(facts, asked, options.now());
-  const decision = decideScale(pool.rule, { work: facts.work, fleet, nowMs: facts.nowMs, memory: facts.memory });
-  const plan = planOf(facts, asked, decision.desired);
-  const applied = await options.store.applyScale(round.epoch, {
+  const decision = decideScale(pool.rule, {
+    work: facts.work,
+    fleet,
+    nowMs: facts.nowMs,
+    roundMs: options.intervalMs,
+    memory: facts.memory,
+  });
+  const plan = planOf(facts, asked, { ...decision, nowMs: options.now() });
+  const change: ScaleChange = {
     pool: pool.name,
     desired: decision.desired,
-    asked: asked === undefined ? fleet.asked : plan.replicas,
+    asked: fleet.asked,
     serving: fleet.serving,
     starting: fleet.startingAgesMs.length,
     backlogMs: decision.backlogMs,
@@ -86,10 +95,14 @@ async function scalePool(options: ScalingOptions, { pool, facts, round }: PoolRo
     memory: decision.memory,
     cordon: plan.cordon,
     uncordon: plan.uncordon,
-  });
+  };
+  const applied = await options.store.applyScale(round.epoch, change);
   if (applied === undefined) return undefined;
   options.onCommitted(applied);
-  if (asked !== undefined) await ask(options, { pool: pool.name, asked, plan, decision, signal: round.signal });
+  if (asked === undefined) return decision;
+  const isWritten = await ask(options, { pool: pool.name, asked, plan, decision, signal: round.signal });
+  // What was only wanted is told to nobody as what is asked for.
+  if (isWritten) await options.store.applyScale(round.epoch, { ...change, asked: plan.replicas, cordon: [], uncordon: [] });
   return decision;
 }
 
@@ -120,10 +133,15 @@ function fleetOf({ workers, startupsMs }: ScalingFacts, asked: Asked | undefined
   };
 }
 
-function planOf({ workers }: ScalingFacts, asked: Asked | undefined, desired: number): ScalePlan {
+type Planning = { readonly desired: number; readonly loadMs: number; readonly nowMs: number };
+
+/** While beats do not arrive a pool may grow, and nothing else. */
+function planOf({ workers, isHeard }: ScalingFacts, asked: Asked | undefined, { desired, loadMs, nowMs }: Planning): ScalePlan {
   if (asked === undefined) return { replicas: desired, cordon: [], uncordon: [], costs: [] };
-  const pods = asked.pods.map(({ name, createdAtMs, deletionCost }): ScalePod => {
-    return { name, createdAtMs, deletionCost, worker: workers.find((worker) => worker.name === name) };
+  if (!isHeard) return { replicas: Math.max(asked.scale.replicas, desired), cordon: [], uncordon: [], costs: [] };
+  const pods = asked.pods.map(({ name, createdAtMs, startedAtMs, deletionCost, phase }): ScalePod => {
+    const isYoung = phase === "Running" && nowMs - (startedAtMs ?? createdAtMs) < Math.max(youngMs, youngLoads * loadMs);
+    return { name, createdAtMs, deletionCost, worker: workers.find((worker) => worker.name === name), isYoung };
   });
   return planScale({ kind: asked.target.kind, asked: asked.scale.replicas, desired, pods });
 }
@@ -136,19 +154,21 @@ type Asking = {
   readonly signal: AbortSignal;
 };
 
-/** Who goes is said before fewer are asked for. */
-async function ask(options: ScalingOptions, { pool, asked, plan, decision, signal }: Asking): Promise<void> {
+/** Who goes is said before fewer are asked for. Whether the cluster is asked for another number now. */
+async function ask(options: ScalingOptions, { pool, asked, plan, decision, signal }: Asking): Promise<boolean> {
   const { cluster, logger } = options;
-  if (cluster === undefined) return;
+  if (cluster === undefined) return false;
   for (const { pod, cost } of plan.costs) await cluster.setDeletionCost(pod, cost, signal);
-  if (plan.replicas === asked.scale.replicas) return;
+  if (plan.replicas === asked.scale.replicas) return false;
   const facts = { pool, from: asked.scale.replicas, to: plan.replicas, desired: decision.desired };
-  if (await write(cluster, { ...asked, replicas: plan.replicas, signal })) {
+  const isWritten = await write(cluster, { ...asked, replicas: plan.replicas, signal });
+  if (isWritten) {
     options.onScaled({ pool, direction: plan.replicas > asked.scale.replicas ? "up" : "down" });
     logger.info(facts, `a pool is scaled: ${decision.reason}`);
   } else {
     logger.warn(facts, "a pool was scaled by somebody else meanwhile; the next round looks again");
   }
+  return isWritten;
 }
 
 type Writing = { readonly target: ScaleTarget; readonly scale: Scale; readonly replicas: number; readonly signal: AbortSignal };

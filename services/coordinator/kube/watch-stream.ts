@@ -2,7 +2,7 @@
  * A watch: one answer that does not end, a JSON object a line.
  *
  * A connection may die without a word, so silence for longer than the server's bookmarks come apart ends the watch too: the next one goes on from
- * the last version that was told. Only what opens it may fail.
+ * the last version that was told. What opens it may fail, and so may what it tells: an error, a line that cannot be read.
  */
 import { HttpMethod, IsomorphicFetchHttpLibrary, RequestContext, type ResponseContext } from "@kubernetes/client-node";
 import { FarmError } from "../../domain/errors.ts";
@@ -69,12 +69,16 @@ async function open(options: WatchOptions, address: URL, signal: AbortSignal): P
 
 type Reading = { readonly onEvent: Watch["onEvent"]; readonly silenceMs: number; readonly silence: AbortController };
 
+/** Only the stream's own end is one of the watch: what cannot be read, and what the reader throws, is a failure. */
 async function readLines(response: ResponseContext, { onEvent, silenceMs, silence }: Reading): Promise<WatchEnd> {
   const timer = setTimeout(() => silence.abort(), silenceMs);
   const decoder = new TextDecoder();
+  const chunks = streamOf(response)[Symbol.asyncIterator]();
   let rest = "";
   try {
-    for await (const chunk of streamOf(response)) {
+    for (;;) {
+      const chunk = await nextOf(chunks);
+      if (chunk === undefined) return "closed";
       timer.refresh();
       const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
@@ -84,12 +88,19 @@ async function readLines(response: ResponseContext, { onEvent, silenceMs, silenc
         if (event !== undefined) onEvent(event);
       }
     }
-  } catch {
-    // A reset, or nothing for too long: what was told so far holds.
   } finally {
     clearTimeout(timer);
   }
-  return "closed";
+}
+
+/** Undefined: the stream has ended, in order or by a reset, or nothing came for too long; what was told so far holds. */
+async function nextOf(chunks: AsyncIterator<Uint8Array, unknown>): Promise<Uint8Array | undefined> {
+  try {
+    const next = await chunks.next();
+    return next.done === true ? undefined : next.value;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The package declares no stream, and hands one out. */
@@ -101,8 +112,18 @@ function streamOf(response: ResponseContext): AsyncIterable<Uint8Array> {
 /** An ERROR says that nothing more comes: with code 410 that the version is too old. */
 function eventFrom(line: string): RawEvent | "expired" | undefined {
   if (line.trim() === "") return undefined;
-  const event = JSON.parse(line) as { readonly type?: unknown; readonly object?: { readonly code?: unknown } };
+  const event = parsed(line);
   if (event.type === "ERROR" && event.object?.code === 410) return "expired";
   if (event.type === "ERROR") throw unavailable(undefined, "the watch told an error");
   return typeof event.type === "string" ? { type: event.type, object: event.object } : undefined;
+}
+
+type Parsed = { readonly type?: unknown; readonly object?: { readonly code?: unknown } };
+
+function parsed(line: string): Parsed {
+  try {
+    return (JSON.parse(line) ?? {}) as Parsed;
+  } catch (thrown) {
+    throw unavailable(thrown, "the watch told what cannot be read");
+  }
 }

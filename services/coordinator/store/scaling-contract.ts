@@ -6,7 +6,7 @@ import type { PoolWork, ScaleMemory } from "../../domain/scaling.ts";
 import type { PodWorker } from "../../domain/scale-victims.ts";
 import type { Aftermath, LevelPush } from "./aftermath-contract.ts";
 
-/** A live worker, by the name that its pod has too. */
+/** A worker whose session has not ended, by the name that its pod has too. */
 export type NamedWorker = PodWorker & { readonly name: string };
 
 export type ScalingFacts = {
@@ -17,10 +17,12 @@ export type ScalingFacts = {
   readonly startupsMs: readonly number[];
   /** Of the last decision; undefined: there was none. */
   readonly memory: ScaleMemory | undefined;
+  /** Beats of workers arrive; otherwise their silence says nothing. */
+  readonly isHeard: boolean;
   readonly nowMs: number;
 };
 
-/** A decision, with what it was made from; `asked` is what the cluster is asked for from now on. */
+/** A decision, with what it was made from; `asked` is what the cluster is known to be asked for. */
 export type ScaleRecord = {
   readonly pool: string;
   readonly desired: number;
@@ -43,6 +45,8 @@ export type ScaleChange = ScaleRecord & {
 export type SeenPod = {
   readonly pool: string;
   readonly name: string;
+  /** A session that was there before is none of its. */
+  readonly createdAtMs: number;
   /** Undefined: nothing. */
   readonly cause: DisruptionCause | undefined;
   readonly message: string;

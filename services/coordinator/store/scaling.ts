@@ -9,10 +9,10 @@ import { callFunction, type StoreContext, toPayload } from "./store-context.ts";
 import type { Aftermath } from "./store-contract.ts";
 
 type TenantRow = Omit<TenantWork, "maxRunning"> & { readonly maxRunning: number | null };
-type WorkerRow = Pick<NamedWorker, "workerId" | "name" | "cordon"> & {
+type WorkerRow = Pick<NamedWorker, "workerId" | "name" | "cordon" | "isSilent"> & {
   readonly attempts: readonly { readonly lossMs: number; readonly leftMs: number }[];
 };
-type FactsRow = Pick<ScalingFacts, "pool" | "startupsMs" | "nowMs"> & {
+type FactsRow = Pick<ScalingFacts, "pool" | "startupsMs" | "isHeard" | "nowMs"> & {
   readonly work: Omit<PoolWork, "tenants"> & { readonly tenants: readonly TenantRow[] };
   readonly workers: readonly WorkerRow[];
   readonly memory: ScalingFacts["memory"] | null;

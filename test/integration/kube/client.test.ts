@@ -177,6 +177,28 @@ function watch(version: string) {
 }
 
 describe("a watch", () => {
+  test.each(["{no JSON", '{"type":"ERROR","object":{"code":500}}'])("fails by what it cannot go on from: %s", async (line) => {
+    const { end } = watch(String(api.objects.version));
+    await api.watched(1);
+    api.tell(line);
+    await expect(end).rejects.toMatchObject({ code: "KUBERNETES_UNAVAILABLE" });
+  });
+
+  test("hands on what its reader throws", async () => {
+    const { end } = {
+      end: client.cluster.pods.watch(
+        String(api.objects.version),
+        () => {
+          throw new TypeError("the reader's");
+        },
+        signal,
+      ),
+    };
+    await api.watched(1);
+    addPod("a");
+    await expect(end).rejects.toThrow("the reader's");
+  });
+
   test("tells what came after its version, then what comes, and bookmarks", async () => {
     const from = String(api.objects.version);
     addPod("missed");

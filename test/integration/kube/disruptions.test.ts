@@ -28,6 +28,25 @@ test("a pod that the cluster evicts is told at once to give back what it runs, a
   expect(await its().disruptionRound()).toEqual(["reclaimed"]);
 });
 
+test("a list of nodes or pods that was not renewed for long excuses nothing", async () => {
+  await its().submit("a");
+  await its().round();
+  await its().startWorkers();
+  const [name = ""] = its().controlled.pods();
+  await its().worker(name).claim();
+  await its().disruptionRound();
+  const later = () => Date.now() + 3_600_000;
+  const nodes = { items: () => new Map<string, never>(), silentMs: () => 151_000 };
+  expect(await its().disruptionRound({ now: later, nodes })).toEqual([]);
+  const fresh = { ...nodes, silentMs: () => 149_000 };
+  expect(await its().disruptionRound({ now: () => Date.now() + 200_000, nodes: fresh })).toEqual([]);
+  await reapAll(world());
+  const pods = { items: () => new Map<string, never>(), silentMs: () => 151_000 };
+  expect(await its().disruptionRound({ pods })).toEqual([]);
+  expect(await world().sql("select error_class from attempt where state = 'lost'")).toEqual([{ error_class: "unexplained" }]);
+  expect(await its().disruptionRound({ now: later, nodes: fresh })).toEqual(["node_gone"]);
+});
+
 test.each(["evicted", "vanished", "node not ready", "node gone"] as const)("what a worker loses that is %s costs no retry", async (how) => {
   await its().submit("a");
   await its().round();
@@ -36,7 +55,10 @@ test.each(["evicted", "vanished", "node not ready", "node gone"] as const)("what
   await its().worker(name).claim();
   await its().disruptionRound();
   const age = (): void =>
-    void its().api.objects.change("pods", name, ({ metadata }) => void (metadata.creationTimestamp = new Date(0).toISOString()));
+    void its().api.objects.change("pods", name, ({ metadata, status }) => {
+      metadata.creationTimestamp = new Date(0).toISOString();
+      status["containerStatuses"] = [];
+    });
   if (how === "evicted")
     its().api.objects.change(
       "pods",

@@ -35,6 +35,8 @@ const add = (name: string) => api.objects.create("pods", { name, labels, status:
 const names = () => [...(informer.items()?.keys() ?? [])].sort();
 const lists = () => api.requests.filter(({ verb, path }) => verb === "get" && path.endsWith("/pods")).length;
 
+const watchesOpened = () => api.requests.filter(({ verb }) => verb === "watch").length;
+
 /** Until the informer shows these. */
 async function shows(...wanted: readonly string[]): Promise<void> {
   while (names().join() !== wanted.join()) await new Promise<void>((resolve) => (wake = resolve));
@@ -108,6 +110,20 @@ test("an API that is away costs freshness and two lines in the log", async () =>
   expect(names()).toEqual(["a"]);
   await shows("a", "b");
   expect(logged).toEqual(["the cluster cannot be watched", "the cluster is watched again"]);
+});
+
+test("a watch that fails again and again after its first event is told, waited for ever longer, and listed anew", async () => {
+  await informer.start();
+  for (let failure = 1; failure <= 3; failure += 1) {
+    await api.watched(1);
+    add(`p${failure}`);
+    await shows(...Array.from({ length: failure }, (_, index) => `p${index + 1}`));
+    api.tell("{no JSON");
+    await expect.poll(watchesOpened).toBe(failure + 1);
+    if (failure < 3) expect(lists()).toBe(1);
+  }
+  expect(lists()).toBeGreaterThan(1);
+  expect(logged).toContain("the cluster cannot be watched");
 });
 
 test("what may not be looked at is told once, and asked for again ever more seldom", async () => {

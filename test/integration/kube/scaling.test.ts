@@ -104,6 +104,56 @@ test("who was to go is given work again when there is some, and its pod is a pod
   expect((await its().worker(second).next()).claim).toBeDefined();
 });
 
+test.each(["silent", "heard"] as const)("nobody is taken whose lease ran out and was not reaped, while beats are %s", async (beats) => {
+  await its().submit("a", "b", "c");
+  await its().round();
+  await its().startWorkers();
+  for (const name of its().controlled.pods()) await its().worker(name).claim();
+  await world().sql("update session set lease_until = now() - interval '1 s'");
+  const last = beats === "silent" ? "20 s" : "0 s";
+  await world().sql(`insert into canary (last_at, unbroken_since) values (now() - interval '${last}', now() - interval '1 h')`);
+  const smaller: ScaledPool = { name: "pool", rule: { ...rule, max: 1 }, target };
+  for (let rounds = 0; rounds < 3; rounds += 1) await its().round({ pools: [smaller], now: () => Date.now() + 3_600_000 });
+  expect(its().replicas()).toBe(3);
+  expect(its().controlled.deleted).toEqual([]);
+  expect(its().costs()).toEqual([undefined, undefined, undefined]);
+  expect(await world().store.scaleRecords()).toMatchObject([{ serving: 3, starting: 0 }]);
+  if (beats === "silent") expect(await world().sql("select worker_id from cordon")).toEqual([]);
+});
+
+test("an idle worker is not set aside while beats do not arrive, and a pool may grow all the same", async () => {
+  await its().submit("a", "b");
+  await its().round();
+  await its().startWorkers();
+  await world().sql("delete from ready");
+  await world().sql("insert into canary (last_at, unbroken_since) values (now() - interval '20 s', now() - interval '1 h')");
+  for (let rounds = 0; rounds < 2; rounds += 1) await its().round();
+  expect(its().replicas()).toBe(2);
+  expect(await world().sql("select worker_id from cordon")).toEqual([]);
+  await its().submit("c", "d", "e", "f");
+  await its().round();
+  expect(its().replicas()).toBe(4);
+});
+
+test("a pod that has just begun to run goes only once its worker could have been known", async () => {
+  await its().submit("a");
+  await its().round();
+  const [name = ""] = its().controlled.pods();
+  its().controlled.run(name);
+  await world().sql("delete from ready");
+  await its().round();
+  expect(its().replicas()).toBe(1);
+  await its().round({ now: () => Date.now() + 61_000 });
+  expect(its().replicas()).toBe(0);
+});
+
+test("what the cluster could not be asked for is not told as asked", async () => {
+  await its().submit("a", "b");
+  its().api.fail("put", ...Array.from({ length: 8 }, () => ({ status: 500 })));
+  await expect(its().round()).rejects.toMatchObject({ code: "KUBERNETES_UNAVAILABLE" });
+  expect(await world().store.scaleRecords()).toMatchObject([{ desired: 2, asked: 0 }]);
+});
+
 test("a deletion cost is written when it changes, and not again", async () => {
   await its().submit("a", "b");
   await its().round();

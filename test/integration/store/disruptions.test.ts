@@ -13,6 +13,7 @@ beforeEach(async () => {
 const pod = (name: string, given: Partial<SeenPod> = {}): SeenPod => ({
   pool: "pool",
   name,
+  createdAtMs: 0,
   cause: undefined,
   message: "",
   isExcuse: false,
@@ -44,12 +45,12 @@ async function running(name: string): Promise<Worker> {
 }
 
 /** Lets the back-off end; the task is claimed by another worker then. */
-async function runAgain(name: string): Promise<Worker> {
+async function runAgain(name: string, ...others: readonly string[]): Promise<Worker> {
   await world().sql("update task set delayed_until = now() where state = 'delayed'");
   await world().store.promoteDelayed(await epochOf(world(), "promotion"));
   const worker = createWorker(world().store, { name });
   await worker.claim();
-  await see(pod(name));
+  await see(...[name, ...others].map((each) => pod(each)));
   return worker;
 }
 
@@ -79,6 +80,42 @@ test("a task may be evicted more often than it may fail, and never becomes a dea
   }
   expect(await world().sql("select state from task")).toEqual([{ state: "delayed" }]);
   expect(await failures()).toEqual([{ infrastructure: 6 }]);
+});
+
+/** A task whose worker was lost without a word twice, which may happen once more; it runs again. */
+async function lostTwice(): Promise<void> {
+  await running("w1");
+  await reapAll(world());
+  await runAgain("w2", "w1");
+  await reapAll(world());
+  await runAgain("w3", "w1", "w2");
+}
+
+test("a loss that the cluster may still explain is not the last one: its word comes in time, and the task goes on", async () => {
+  await lostTwice();
+  await reapAll(world());
+  expect(await world().sql("select state, delayed_until > now() + interval '1 minute' as waits from task")).toEqual([
+    { state: "delayed", waits: true },
+  ]);
+  expect(await see(pod("w1"), pod("w2"), lostNode("w3"))).toMatchObject({ excused: 1 });
+  expect(await failures()).toEqual([{ unexplained: 2, infrastructure: 1 }]);
+  await runAgain("w4", "w1", "w2", "w3");
+  expect(await world().sql("select state from task")).toEqual([{ state: "running" }]);
+});
+
+test("without the cluster's word a task that ends its workers has one try more, and no other", async () => {
+  await lostTwice();
+  await reapAll(world());
+  await runAgain("w4", "w1", "w2", "w3");
+  await reapAll(world());
+  expect(await world().sql("select state, failure_code from task")).toEqual([{ state: "failed", failure_code: "SUSPECTED_POISON" }]);
+});
+
+test("a loss whose cause is known is the last one", async () => {
+  await lostTwice();
+  await see(pod("w1"), pod("w2"), ownFault("w3"));
+  await reapAll(world());
+  expect(await world().sql("select state from task")).toEqual([{ state: "failed" }]);
 });
 
 test("a worker that gives back what it runs costs nothing either", async () => {
@@ -183,6 +220,50 @@ test("an operator's drain is not put off by a disruption, and a cordon becomes a
   await store.cordonWorker("w1", { by: "ops", reason: "look" });
   expect((await see(evicted("w1"))).pushes).toHaveLength(1);
   expect((await store.getWorker(undefined, "w1"))?.cordon).toMatchObject({ placedBy: "ops" });
+});
+
+test("a cordon that became a drain is what it was once the cluster leaves the worker alone", async () => {
+  const { store } = world();
+  await running("w1");
+  await store.cordonWorker("w1", { by: "ops", reason: "look" });
+  await see(evicted("w1"));
+  expect((await store.getWorker(undefined, "w1"))?.cordon).toMatchObject({ placedBy: "ops" });
+  expect(await world().sql("select is_drained, was_drained from cordon")).toEqual([{ is_drained: true, was_drained: false }]);
+  await see(pod("w1"));
+  expect((await store.getWorker(undefined, "w1"))?.cordon).toMatchObject({ placedBy: "ops", reason: "look" });
+  expect(await world().sql("select is_drained, drain_at, was_drained from cordon")).toEqual([
+    { is_drained: false, drain_at: null, was_drained: null },
+  ]);
+});
+
+test("scaling that needs its victim again does not take back the cluster's drain", async () => {
+  const { store, sql } = world();
+  await running("w1");
+  await sql("insert into cordon (worker_id, reason, placed_by, is_drained, origin) values ('w1', 'fewer', 'scaling', false, 'scaling')");
+  await see(evicted("w1"));
+  const none = { sinceMs: 1, atMs: 2, busy: 0, needs: [], workAtMs: undefined, probedAtMs: undefined };
+  const told = { pool: "pool", desired: 1, asked: 1, serving: 1, starting: 0, backlogMs: 0, loadMs: 0, reason: "" };
+  await store.applyScale(await epochOf(world(), "scaling"), { ...told, memory: none, cordon: [], uncordon: ["w1"] });
+  expect(await sql("select placed_by, is_drained, origin from cordon")).toEqual([
+    { placed_by: "the cluster", is_drained: true, origin: "disruption" },
+  ]);
+  await see(pod("w1"));
+  expect(await sql("select worker_id from cordon")).toEqual([]);
+});
+
+test("a pod that took the place and name of another is not the one that its worker was lost with", async () => {
+  await running("w1");
+  await reapAll(world());
+  const next = pod("w1", { createdAtMs: Date.now() + 60_000 });
+  expect(await see(next)).toMatchObject({ excused: 1, told: [{ worker: "w1", cause: "deleted" }] });
+  expect(await see(next)).toMatchObject({ excused: 0, told: [] });
+  expect(await lost()).toEqual(free);
+  expect(await world().sql("select cause from disruption")).toEqual([{ cause: "deleted" }]);
+});
+
+test("what is done to a pod is nothing to a worker of the one before", async () => {
+  await running("w1");
+  expect(await see({ ...evicted("w1"), createdAtMs: Date.now() + 60_000 })).toEqual({ told: [], excused: 0, pushes: [] });
 });
 
 test("under an epoch that is over nothing is told", async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ScaleChange, ScalingFacts } from "../../../services/coordinator/store/store-contract.ts";
-import { epochOf } from "../../support/store-duties.ts";
+import { epochOf, reapAll } from "../../support/store-duties.ts";
 import { useWorld } from "../../support/store-suite.ts";
 import { batch, createWorker, diamond, submit, submitBatch, task, type Worker, type WorkerOptions } from "../../support/store-world.ts";
 
@@ -99,6 +99,15 @@ test("a job that its budget stopped asks for no worker, whether it has tasks or 
   expect(await tenants()).toEqual([]);
 });
 
+test("what of a stopped job cannot start yet asks for no worker either", async () => {
+  const { store, sql } = world();
+  const jobId = await submit(store, diamond());
+  await local(["other"]);
+  expect(await tenants()).toMatchObject([{ ready: 3, workMs: 5 * 7_000 }]);
+  await sql("select vf_stop_jobs(jsonb_build_array(jsonb_build_object('jobId', $1::text, 'reason', 'spent')))", [jobId]);
+  expect(await tenants()).toMatchObject([{ ready: 1, workMs: 7_000 }]);
+});
+
 test("what a held tenant still runs keeps its worker", async () => {
   await local(["a"]);
   const worker = await live("w1");
@@ -166,6 +175,21 @@ test("live workers are told with who set them aside and what they would lose, an
   await busy.checkpoint(claim, 10);
   await sql("update task_checkpoint set kept_at = now() - interval '1 s'");
   expect((await facts()).workers[1]?.lossMs).toBeLessThan(4_000);
+});
+
+test("a worker whose lease ran out is told as silent until its session ends, and whether beats arrive at all", async () => {
+  const { sql } = world();
+  await local(["a"]);
+  const worker = await live("w1");
+  await worker.claim();
+  expect(await facts()).toMatchObject({ isHeard: true, workers: [{ isSilent: false }] });
+  await sql("update session set lease_until = now() - interval '1 s'");
+  await sql("insert into canary (last_at, unbroken_since) values (now() - interval '20 s', now() - interval '1 h')");
+  expect(await facts()).toMatchObject({ isHeard: false, workers: [{ name: "w1", isSilent: true, running: 1 }] });
+  await sql("update canary set last_at = now()");
+  expect((await facts()).isHeard).toBe(true);
+  await reapAll(world());
+  expect((await facts()).workers).toEqual([]);
 });
 
 test("a decision is kept with what the next one needs, sets workers aside, and gives them work again", async () => {

@@ -46,6 +46,8 @@ export type KubeApi = {
   renewToken(): Promise<void>;
   /** Tells every watch that nothing else changed. */
   bookmark(): void;
+  /** Sends a line on every watch, whatever it is. */
+  tell(line: string): void;
   /** Ends every watch: in order, by a reset, by an expired version, or no more is sent on it. */
   endWatches(how: "close" | "reset" | "expire" | "half a line"): void;
   readonly watches: number;
@@ -109,7 +111,11 @@ class Api implements KubeApi {
 
   bookmark(): void {
     const bookmark = { type: "BOOKMARK", object: { kind: "Pod", metadata: { resourceVersion: String(this.objects.version) } } };
-    for (const { response } of this.streams) response.write(`${JSON.stringify(bookmark)}\n`);
+    this.tell(JSON.stringify(bookmark));
+  }
+
+  tell(line: string): void {
+    for (const { response } of this.streams) response.write(`${line}\n`);
   }
 
   endWatches(how: "close" | "reset" | "expire" | "half a line"): void {

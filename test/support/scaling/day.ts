@@ -165,6 +165,7 @@ class Day {
         loadMs: (1000 * (least + 3 * longest)) / 4,
       },
       nowMs,
+      roundMs: decideEveryS * 1000,
       memory: this.memory,
     });
     this.memory = memory;
@@ -187,12 +188,19 @@ class Day {
   private view(pod: SimPod, second: number): ScalePod {
     const worker = {
       workerId: pod.name,
+      isSilent: false,
       cordon: pod.cordoned ? ("scaling" as const) : ("none" as const),
       running: pod.task === undefined ? 0 : 1,
       lossMs: pod.task === undefined ? 0 : 1000 * (pod.task.lengthS - pod.leftS),
       leftMs: 1000 * pod.leftS,
     };
-    return { name: pod.name, createdAtMs: pod.bornS * 1000, deletionCost: pod.cost, worker: pod.liveAtS <= second ? worker : undefined };
+    return {
+      name: pod.name,
+      createdAtMs: pod.bornS * 1000,
+      deletionCost: pod.cost,
+      worker: pod.liveAtS <= second ? worker : undefined,
+      isYoung: true,
+    };
   }
 
   /** As the cluster does: reclaimed nodes go, pods come and go until there are as many as asked for. */

@@ -4,6 +4,7 @@ import { planScale, type PodWorker, type ScalePod, victimCost } from "../../../s
 
 const worker = (name: string, given: Partial<PodWorker> = {}): PodWorker => ({
   workerId: `id of ${name}`,
+  isSilent: false,
   cordon: "none",
   running: 0,
   lossMs: 0,
@@ -15,6 +16,7 @@ const pod = (name: string, its: Partial<PodWorker> | undefined, given: Partial<S
   createdAtMs: 0,
   deletionCost: undefined,
   worker: its === undefined ? undefined : worker(name, its),
+  isYoung: false,
   ...given,
 });
 const busy = (lossMs: number, leftMs = 10_000): Partial<PodWorker> => ({ running: 1, lossMs, leftMs });
@@ -65,6 +67,14 @@ describe("a Deployment that shrinks", () => {
     expect(planScale({ kind: "Deployment", asked: 2, desired: 5, pods })).toMatchObject({ replicas: 5, uncordon: ["id of a"] });
   });
 
+  it("takes nobody that is silent, and no pod that runs too short for its worker to be known", () => {
+    const silent = { isSilent: true, cordon: "scaling" as const };
+    expect(plan(0, [pod("a", silent), pod("b", undefined, { isYoung: true })])).toMatchObject({ replicas: 2, costs: [] });
+    expect(plan(0, [pod("w-0", silent)], "StatefulSet").replicas).toBe(1);
+    const chosen = plan(1, [pod("a", { isSilent: true }), pod("b", {})]);
+    expect(chosen).toMatchObject({ replicas: 2, cordon: ["id of b"] });
+  });
+
   it("takes back at once what was asked for and is not there yet", () => {
     const pods = [pod("a", busy(5)), pod("b", busy(5))];
     expect(planScale({ kind: "Deployment", asked: 6, desired: 3, pods })).toEqual({ replicas: 3, cordon: [], uncordon: [], costs: [] });
@@ -85,8 +95,10 @@ describe("a StatefulSet that shrinks", () => {
 const anyPod = fc.record({
   createdAtMs: fc.nat(9),
   deletionCost: fc.constantFrom(undefined, victimCost, 5),
+  isYoung: fc.boolean(),
   worker: fc.option(
     fc.record({
+      isSilent: fc.boolean(),
       cordon: fc.constantFrom("none" as const, "scaling" as const, "operator" as const, "drained" as const, "disruption" as const),
       running: fc.nat(2),
       lossMs: fc.nat(9),
@@ -97,11 +109,7 @@ const anyPod = fc.record({
 });
 const anyStep = fc.record({
   kind: fc.constantFrom("Deployment" as const, "StatefulSet" as const),
-  pods: fc
-    .array(anyPod, { maxLength: 8 })
-    .map((pods) =>
-      pods.map((each, index) => pod(`w-${index}`, each.worker, { createdAtMs: each.createdAtMs, deletionCost: each.deletionCost })),
-    ),
+  pods: fc.array(anyPod, { maxLength: 8 }).map((pods) => pods.map(({ worker: its, ...each }, index) => pod(`w-${index}`, its, each))),
   asked: fc.nat(10),
   desired: fc.nat(10),
 });
@@ -111,7 +119,9 @@ describe("whatever a pool runs", () => {
     fc.assert(
       fc.property(anyStep, (step) => {
         const { replicas } = planScale(step);
-        const canGo = step.pods.filter(({ worker: its }) => its === undefined || (its.running === 0 && its.cordon !== "none")).length;
+        const canGo = step.pods.filter(({ worker: its, isYoung }) =>
+          its === undefined ? !isYoung : !its.isSilent && its.running === 0 && its.cordon !== "none",
+        ).length;
         const missing = Math.max(0, step.asked - step.pods.length);
         if (step.desired >= step.asked) expect(replicas).toBe(step.desired);
         else {
@@ -143,6 +153,7 @@ describe("whatever a pool runs", () => {
           const costOf = new Map(costs.map(({ pod: name, cost }) => [name, cost]));
           let pods = step.pods.map((each) => ({
             ...each,
+            isYoung: false,
             deletionCost: costOf.has(each.name) ? costOf.get(each.name) : each.deletionCost,
             worker: each.worker && {
               ...each.worker,
@@ -152,6 +163,7 @@ describe("whatever a pool runs", () => {
                   ? ("none" as const)
                   : each.worker.cordon,
               running: 0,
+              isSilent: false,
             },
           }));
           const order = pods.toSorted(

@@ -49,7 +49,7 @@ const watched = (nowMs: number, given: Partial<ScaleMemory> = {}): ScaleMemory =
 });
 const later = 10_000_000;
 const decide = (given: Partial<ScaleFacts>, its: Partial<ScalingRule> = {}) =>
-  decideScale({ ...rule, ...its }, { work: work([]), fleet: noFleet, nowMs: later, memory: watched(later), ...given });
+  decideScale({ ...rule, ...its }, { work: work([]), fleet: noFleet, nowMs: later, roundMs: 200_000, memory: watched(later), ...given });
 
 describe("the workers of a pool", () => {
   it("are one at the first task, however short it is", () => {
@@ -133,6 +133,25 @@ describe("the workers of a pool", () => {
     expect(reason).toContain("not watched for 300 s yet");
   });
 
+  it("do not become fewer after a gap in which nobody looked before fewer were enough for the whole window again", () => {
+    const before = watched(later, { busy: 4, needs: [{ atMs: later - 5_000, workers: 6 }], workAtMs: later - 5_000 });
+    const quiet = { work: work([{ running: 1, workMs: 1_000 }]), fleet: serving(6), roundMs: 5_000 };
+    const gapMs = 600_000;
+    let { desired, memory } = decide({ ...quiet, nowMs: later + gapMs, memory: before });
+    expect({ desired, busy: memory.busy }).toEqual({ desired: 6, busy: 4 });
+    for (let afterMs = 5_000; afterMs < 300_000; afterMs += 5_000) {
+      ({ desired, memory } = decide({ ...quiet, nowMs: later + gapMs + afterMs, memory }));
+      expect(desired).toBe(6);
+    }
+    expect(decide({ ...quiet, nowMs: later + gapMs + 300_000, memory }).desired).toBeLessThan(6);
+  });
+
+  it("do not go to none right after a gap, whatever the last work was before it", () => {
+    const before = watched(later, { workAtMs: later - 599_000 });
+    const { memory } = decide({ fleet: serving(1), nowMs: later + 900_000, roundMs: 5_000, memory: before });
+    expect(memory).toMatchObject({ sinceMs: later + 900_000, workAtMs: later + 900_000 });
+  });
+
   it("keep those that were busy on average, although they clear what waits in no time", () => {
     const steady = { work: work([{ running: 8, ready: 2, workMs: 20_000 }]), fleet: serving(8) };
     expect(decide({ ...steady, memory: watched(later, { busy: 8 }) }).desired).toBe(8);
@@ -154,6 +173,19 @@ describe("the workers of a pool", () => {
     const gone = decide({ work: lost, fleet: serving(1), nowMs: later + 1_300_000, memory: during.memory });
     expect(gone.desired).toBe(0);
     expect(decide({ work: lost, nowMs: later + 3_601_000, memory: gone.memory }).desired).toBe(1);
+  });
+
+  it("are one more than serve while such work is tried, beside an idle minimum or other work, and no more once it came", () => {
+    const idle = decide({ work: work([], { unrunnable: 50 }), fleet: serving(1) }, { min: 1 });
+    expect(idle.desired).toBe(2);
+    const joined = decide({ work: work([], { unrunnable: 50 }), fleet: serving(2), nowMs: later + 5_000, memory: idle.memory }, { min: 1 });
+    expect(joined.desired).toBe(2);
+    const others = work([{ running: 3, workMs: 1_000 }], { unrunnable: 50 });
+    expect(decide({ work: others, fleet: serving(3), memory: watched(later, { busy: 3 }) }).desired).toBe(4);
+    const full = decide({ work: others, fleet: serving(3), memory: watched(later, { busy: 3 }) }, { max: 3 });
+    expect(full.desired).toBe(3);
+    expect(full.reason).not.toContain("tries");
+    expect(full.memory.probedAtMs).toBeUndefined();
   });
 });
 
