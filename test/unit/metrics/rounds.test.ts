@@ -25,14 +25,19 @@ const rows = {
   releaseDuty: () => Promise.resolve(),
 };
 
+const resolved = (act: () => void) => (): Promise<void> => {
+  act();
+  return Promise.resolve();
+};
+
 /** A coordinator whose rounds of both duties find something; `gauges` are what it exports. */
 async function coordinator(name: string) {
   const metrics = createMetrics();
   const told = createRoundMetrics(metrics, ["p"]);
   const options = { store: rows, holder: name, holdMs: 1, logger, onRound: told.onRound };
   const judge = { changes: [], heldBack: ["a", "b"], aftermaths: [] };
-  const health = createDuty({ name: "health", intervalMs: 1, run: () => Promise.resolve(void told.onJudged(judge)) }, options);
-  const books = createDuty({ name: "books", intervalMs: 1, run: () => Promise.resolve(void told.onUnbalanced(3)) }, options);
+  const health = createDuty({ name: "health", intervalMs: 1, run: resolved(() => told.onJudged(judge)) }, options);
+  const books = createDuty({ name: "books", intervalMs: 1, run: resolved(() => told.onUnbalanced(3)) }, options);
   duties.push(health, books);
   for (const duty of [health, books]) await duty.start();
   return async () => {
