@@ -103,7 +103,8 @@ class WorkerAgent {
 
   checkReady(): void {
     if (this.failed) throw new FarmError("SESSION_ENDED", { message: "the agent has ended" });
-    if (!this.ports.runtime.isReady()) throw new FarmError("RUNTIME_START_FAILED", { message: "the stage runtime does not answer, or loads its engines" });
+    if (!this.ports.runtime.isReady())
+      throw new FarmError("RUNTIME_START_FAILED", { message: "the stage runtime does not answer, or loads its engines" });
     const { lease } = this.session;
     if (lease === undefined || this.standing() !== "current") throw new FarmError("COORDINATOR_UNAVAILABLE");
   }
