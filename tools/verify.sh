@@ -19,19 +19,31 @@ part() {
   status=$?
   echo "== $name: $((SECONDS - from)) s, exit $status"
 }
+# awaited PID OUTPUT: waits for what runs in the background, shows what it printed, and is its exit code.
+awaited() {
+  local code=0
+  wait "$1" || code=$?
+  cat "$2"
+  return "$code"
+}
 count() { if [ "$status" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi; }
 
 part setup make --no-print-directory setup
 count
+# Each uses one core or the network: together they take as long as the longest.
+make --no-print-directory exporter-setup >"$reports/exporter-setup" 2>&1 &
+exporter=$!
+make --no-print-directory types >"$reports/types" 2>&1 &
+types=$!
 part lint make --no-print-directory lint
 count
-part types make --no-print-directory types
+part types awaited "$types" "$reports/types"
+count
+part exporter-setup awaited "$exporter" "$reports/exporter-setup"
 count
 part test vitest run --reporter=default --reporter=json --outputFile.json="$reports/vitest.json"
 node tools/count-tests.ts vitest "$reports/vitest.json" "$status" >"$reports/counts" && read -r p f <"$reports/counts"
 passed=$((passed + p)) failed=$((failed + f))
-part exporter-setup make --no-print-directory exporter-setup
-count
 part exporter-test bash tools/exporter-test.sh --junitxml="$reports/pytest.xml"
 node tools/count-tests.ts junit "$reports/pytest.xml" "$status" >"$reports/counts" && read -r p f <"$reports/counts"
 passed=$((passed + p)) failed=$((failed + f))
