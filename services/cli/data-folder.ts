@@ -6,6 +6,7 @@ import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import type { Environment } from "../platform/config.ts";
+import { flushFolder } from "../platform/flush-folder.ts";
 
 /** Places inside one data folder. */
 export type DataLayout = {
@@ -96,16 +97,6 @@ export async function writeAtomically(path: string, text: string): Promise<void>
   }
   await rename(partial, path);
   await flushFolder(dirname(path));
-}
-
-/** What was renamed in it stays so after a power cut. */
-export async function flushFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
 
 /** Makes the folders; others may pass through the root folder (the database's user must) but not list it. */

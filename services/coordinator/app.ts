@@ -7,6 +7,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import packageManifest from "../../package.json" with { type: "json" };
 import { FarmError } from "../domain/errors.ts";
 import { createGrpcServer } from "../platform/grpc/server.ts";
 import { type Component, sequence } from "../platform/lifecycle.ts";
@@ -35,7 +36,7 @@ export type Coordinator = Component & {
   httpAddress(): string;
 };
 
-const version = "0.1.0";
+const { version } = packageManifest;
 const maxMessageBytes = 4 * 1024 * 1024;
 const drainMs = 5_000;
 const secondLookMs = 300;

@@ -38,6 +38,25 @@ export function sequence(components: readonly Component[]): Component {
   };
 }
 
+/** A component that is one loop: it runs from `start` until its signal aborts, and `stop` waits for its end. The loop does not throw. */
+export function looping(loop: (signal: AbortSignal) => Promise<void>): Component {
+  let running: { readonly abort: AbortController; readonly done: Promise<void> } | undefined;
+  return {
+    start() {
+      if (running !== undefined) return Promise.resolve();
+      const abort = new AbortController();
+      running = { abort, done: loop(abort.signal) };
+      return Promise.resolve();
+    },
+    async stop() {
+      const stopping = running;
+      running = undefined;
+      stopping?.abort.abort();
+      await stopping?.done;
+    },
+  };
+}
+
 /** Runs every step, one after another and also after one failed; throws the first failure at the end. */
 export async function runEach(steps: readonly (() => Promise<void>)[]): Promise<void> {
   const failures: unknown[] = [];

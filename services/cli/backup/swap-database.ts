@@ -5,7 +5,8 @@
  * No system call here swaps two folders at once: where it broke off between the renames there is no `postgres`, and `mendSwap` puts the old one back.
  */
 import { lstat, rename, rm } from "node:fs/promises";
-import { type DataLayout, flushFolder } from "../data-folder.ts";
+import { flushFolder } from "../../platform/flush-folder.ts";
+import type { DataLayout } from "../data-folder.ts";
 
 export type SwapStep = "set aside" | "swap" | "tidy";
 

@@ -5,10 +5,11 @@
  * nobody ever opens half of one.
  */
 import { randomUUID } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { pinnedReference, versionFolder, versionOfFolder } from "../../domain/model-reference.ts";
+import { flushFolder } from "../../platform/flush-folder.ts";
 import { nodeAliasesName, nodeAliasesText } from "../../platform/models/node-aliases.ts";
 import { bytesOf, chunksOf, isInnerPath, type VersionChunk, type VersionFile } from "../../domain/model-version.ts";
 
@@ -108,15 +109,6 @@ export async function writeAliases(root: string, versions: Parameters<typeof nod
   const draft = `${path}.draft`;
   await writeFile(draft, text, { flush: true });
   await rename(draft, path);
-}
-
-async function flushFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
 
 /** Says that a version was asked for now. */

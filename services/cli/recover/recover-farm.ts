@@ -43,7 +43,7 @@ const undeleteHint =
 /** Throws FARM_IN_USE, DATABASE_SCHEMA_OLD, RECOVERY_REFUSED; then nothing was changed. */
 export async function recoverFarm(request: RecoverRequest): Promise<RecoverOutcome> {
   await requireMigrations({ url: request.url, folder: join(request.projectFolder, "prisma", "migrations") });
-  const store = await openArtifacts(request.artifacts, request.environment);
+  const store = await openArtifacts(request.artifacts, { environment: request.environment, name: "vapfarm", logLevel: "warn" });
   try {
     const database = await openRecovering(request.url);
     try {

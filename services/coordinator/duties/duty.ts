@@ -7,7 +7,7 @@
  */
 import { type ErrorCode, type FarmError, toFarmError } from "../../domain/errors.ts";
 import { pause } from "../../platform/deadline.ts";
-import type { Component } from "../../platform/lifecycle.ts";
+import { type Component, looping } from "../../platform/lifecycle.ts";
 import type { Logger } from "../../platform/logging.ts";
 import type { DutyStore } from "../store/store-contract.ts";
 
@@ -55,7 +55,6 @@ type RoundEnd = { readonly hold: Hold | undefined; readonly mayHold: boolean };
 /** A duty that does not run yet. */
 export function createDuty(spec: DutySpec, given: DutyOptions): Duty {
   const options: Running = { ...given, noteFailure: failureLog(spec.name, given.logger) };
-  let running: { readonly abort: AbortController; readonly done: Promise<void> } | undefined;
   let nudged = new AbortController();
   const loop = async (signal: AbortSignal): Promise<void> => {
     let last: RoundEnd = { hold: undefined, mayHold: false };
@@ -66,21 +65,7 @@ export function createDuty(spec: DutySpec, given: DutyOptions): Duty {
     }
     if (last.mayHold) await release(spec, options);
   };
-  return {
-    start() {
-      if (running !== undefined) return Promise.resolve();
-      const abort = new AbortController();
-      running = { abort, done: loop(abort.signal) };
-      return Promise.resolve();
-    },
-    async stop() {
-      const stopping = running;
-      running = undefined;
-      stopping?.abort.abort();
-      await stopping?.done;
-    },
-    nudge: () => nudged.abort(),
-  };
+  return { ...looping(loop), nudge: () => nudged.abort() };
 }
 
 type RoundState = { readonly hold: Hold | undefined; readonly signal: AbortSignal };

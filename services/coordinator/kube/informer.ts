@@ -6,7 +6,7 @@
  */
 import { type ErrorCode, toFarmError } from "../../domain/errors.ts";
 import { pause } from "../../platform/deadline.ts";
-import type { Component } from "../../platform/lifecycle.ts";
+import { type Component, looping } from "../../platform/lifecycle.ts";
 import type { Logger } from "../../platform/logging.ts";
 import type { Source, WatchEvent } from "./cluster.ts";
 
@@ -36,22 +36,10 @@ const mostFailures = 3;
 /** An informer that does not run yet. */
 export function createInformer<T extends { readonly name: string }>(options: InformerOptions<T>): Informer<T> {
   const mirror = new Mirror(options);
-  let running: { readonly abort: AbortController; readonly done: Promise<void> } | undefined;
   return {
+    ...looping((signal) => mirror.follow(signal)),
     items: () => mirror.shown(),
     silentMs: () => mirror.silentMs(),
-    start() {
-      if (running !== undefined) return Promise.resolve();
-      const abort = new AbortController();
-      running = { abort, done: mirror.follow(abort.signal) };
-      return Promise.resolve();
-    },
-    async stop() {
-      const stopping = running;
-      running = undefined;
-      stopping?.abort.abort();
-      await stopping?.done;
-    },
   };
 }
 

@@ -11,6 +11,7 @@ import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
 import { isSha256 } from "../../domain/ids.ts";
+import { flushFolder } from "../flush-folder.ts";
 import { relativePathOf } from "./artifact-name.ts";
 import type { ArtifactStat, ArtifactStore, ByteRange } from "./artifact-store.ts";
 import { emptyBytes } from "./empty-bytes.ts";
@@ -80,15 +81,6 @@ async function copyHashed(from: string, to: string, signal: AbortSignal | undefi
     await file.close();
   }
   return hash.digest("hex");
-}
-
-async function flushFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
 
 async function read(path: string, range: ByteRange | undefined, signal: AbortSignal | undefined): Promise<AsyncIterable<Uint8Array>> {

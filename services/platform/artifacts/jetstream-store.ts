@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
+import { isSha256 } from "../../domain/ids.ts";
 import type { Broker } from "../nats/broker.ts";
 import { type HeldObject, type ObjectBucket, openObjectBucket } from "../nats/object-bucket.ts";
 import { createSlots, type Slots } from "../slots.ts";
@@ -60,7 +61,7 @@ export async function openJetStreamStore(address: JetStreamAddress, { broker, sw
 
 async function* listed(bucket: ObjectBucket): AsyncGenerator<ArtifactStat & { readonly sha256: string }> {
   const names = await inStore(() => bounded({ ms: putMs, what: "a list" }, () => bucket.list()));
-  for (const { name, sizeBytes } of names) if (/^[0-9a-f]{64}$/.test(name)) yield { sha256: name, sizeBytes };
+  for (const { name, sizeBytes } of names) if (isSha256(name)) yield { sha256: name, sizeBytes };
 }
 
 /** One line for each name that is being put. */

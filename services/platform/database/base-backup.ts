@@ -10,6 +10,7 @@ import { chown, copyFile, lstat, mkdir, open, readdir, realpath, writeFile } fro
 import { join } from "node:path";
 import pg from "pg";
 import { FarmError, toFarmError } from "../../domain/errors.ts";
+import { flushFolder } from "../flush-folder.ts";
 
 export type BaseBackup = {
   readonly url: string;
@@ -59,7 +60,7 @@ async function copyDuringBackup(client: pg.Client, { folder, target }: BaseBacku
   const first = /\(file ([0-9A-F]{24})\)/.exec(end.label)?.[1] ?? "";
   await copyLog({ folder, target, first, last: end.last }, copying);
   await writeOwned(join(target, "backup_label"), end.label, folder);
-  await flush(target, "r");
+  await flushFolder(target);
   return copying.bytes;
 }
 
@@ -76,7 +77,7 @@ async function copyFolder(from: string, to: string, copying: Copying): Promise<v
       await copyOne(source, target, copying);
     }
   }
-  await flush(to, "r");
+  await flushFolder(to);
 }
 
 const isTemporary = (name: string): boolean => name.startsWith("pgsql_tmp") || name.startsWith("pg_internal.init");
@@ -98,12 +99,12 @@ async function copyOne(from: string, to: string, copying: Copying): Promise<void
   }
   const { uid, gid, size } = await lstat(from).catch(() => lstat(to));
   if (process.getuid?.() === 0) await chown(to, uid, gid);
-  await flush(to);
+  await flushFile(to);
   copying.bytes += size;
 }
 
-async function flush(path: string, flags = "r+"): Promise<void> {
-  const file = await open(path, flags);
+async function flushFile(path: string): Promise<void> {
+  const file = await open(path, "r+");
   try {
     await file.sync();
   } finally {
@@ -120,7 +121,7 @@ async function copyLog({ folder, target, first, last }: LogRange, copying: Copyi
     throw new FarmError("BACKUP_FAILED", { message: `the write-ahead log from ${first} to ${last} is not all there` });
   }
   for (const name of names) await copyOne(join(folder, "pg_wal", name), join(target, "pg_wal", name), copying);
-  await flush(join(target, "pg_wal"), "r");
+  await flushFolder(join(target, "pg_wal"));
 }
 
 async function writeOwned(path: string, text: string, like: string): Promise<void> {

@@ -10,7 +10,7 @@ import { pipeline } from "node:stream/promises";
 import { toFarmError } from "../../domain/errors.ts";
 import type { Journal } from "../../platform/journal.ts";
 import type { StageOutputFile, StageProgress, StageRun } from "./stage-run.ts";
-import type { ClientRunOptions, InferenceClient } from "./thread/inference-client.ts";
+import { type ClientRunOptions, type InferenceClient, withRun } from "./thread/inference-client.ts";
 
 /** A line of the journal; each also has `atMs`, this machine's clock. */
 export type RunLine =
@@ -35,33 +35,26 @@ const leastStepGapMs = 1_000;
 /** The same inference, each run written down. */
 export function journaledInference(inference: InferenceClient, journal: Journal<RunLine>): InferenceClient {
   const begun = new Set<string>();
-  return {
-    start: () => inference.start(),
-    stop: () => inference.stop(),
-    stopRun: (runId) => inference.stopRun(runId),
-    residentDigests: () => inference.residentDigests(),
-    runningRunId: () => inference.runningRunId(),
-    async run(run, options) {
-      const { runId } = run;
-      const onStarted = (idleMs: number | undefined): void => {
-        begun.add(runId);
-        journal.write({ kind: "began", runId, stage: run.work.stage, fromCheckpoint: "checkpoint" in run.inputs });
-        options.onStarted(idleMs);
-      };
-      try {
-        const result = await inference.run(run, { ...options, ...heardOf(run, options, journal), onStarted });
-        const { loadMs, computeMs, deviceMs } = result;
-        const outputs = await Promise.all(result.outputs.map(hashed));
-        begun.delete(runId);
-        journal.write({ kind: "ended", runId, outcome: "succeeded", loadMs, computeMs, deviceMs, outputs });
-        return result;
-      } catch (thrown) {
-        // One that never had the slot did not begin.
-        if (begun.delete(runId)) journal.write({ kind: "ended", runId, outcome: toFarmError(thrown).code });
-        throw thrown;
-      }
-    },
-  };
+  return withRun(inference, async (run, options) => {
+    const { runId } = run;
+    const onStarted = (idleMs: number | undefined): void => {
+      begun.add(runId);
+      journal.write({ kind: "began", runId, stage: run.work.stage, fromCheckpoint: "checkpoint" in run.inputs });
+      options.onStarted(idleMs);
+    };
+    try {
+      const result = await inference.run(run, { ...options, ...heardOf(run, options, journal), onStarted });
+      const { loadMs, computeMs, deviceMs } = result;
+      const outputs = await Promise.all(result.outputs.map(hashed));
+      begun.delete(runId);
+      journal.write({ kind: "ended", runId, outcome: "succeeded", loadMs, computeMs, deviceMs, outputs });
+      return result;
+    } catch (thrown) {
+      // One that never had the slot did not begin.
+      if (begun.delete(runId)) journal.write({ kind: "ended", runId, outcome: toFarmError(thrown).code });
+      throw thrown;
+    }
+  });
 }
 
 function heardOf(

@@ -8,7 +8,7 @@ import { basename } from "node:path";
 import { toFarmError } from "../../domain/errors.ts";
 import type { OpenSpan, Tracer, TracerComponent } from "../../platform/tracing/tracer.ts";
 import type { StageProgress, StageResult, StageRun } from "./stage-run.ts";
-import type { ClientRunOptions, InferenceClient } from "./thread/inference-client.ts";
+import { type ClientRunOptions, type InferenceClient, withRun } from "./thread/inference-client.ts";
 
 /** Of one denoise: so many of its steps have events, evenly spread. */
 const mostSteps = 64;
@@ -16,27 +16,20 @@ const mostSteps = 64;
 /** The same inference, its runs traced; where tracing is off, it itself. */
 export function tracedInference(inference: InferenceClient, tracer: TracerComponent): InferenceClient {
   if (!tracer.isOn) return inference;
-  return {
-    start: () => inference.start(),
-    stop: () => inference.stop(),
-    stopRun: (runId) => inference.stopRun(runId),
-    residentDigests: () => inference.residentDigests(),
-    runningRunId: () => inference.runningRunId(),
-    async run(run, options) {
-      if (options.trace?.isSampled !== true) return inference.run(run, options);
-      const spans = new RunSpans(tracer, run, options);
-      try {
-        const result = await inference.run(run, spans.heard);
-        spans.succeeded(result);
-        return result;
-      } catch (thrown) {
-        spans.failed(toFarmError(thrown).code);
-        throw thrown;
-      } finally {
-        tracer.flush();
-      }
-    },
-  };
+  return withRun(inference, async (run, options) => {
+    if (options.trace?.isSampled !== true) return inference.run(run, options);
+    const spans = new RunSpans(tracer, run, options);
+    try {
+      const result = await inference.run(run, spans.heard);
+      spans.succeeded(result);
+      return result;
+    } catch (thrown) {
+      spans.failed(toFarmError(thrown).code);
+      throw thrown;
+    } finally {
+      tracer.flush();
+    }
+  });
 }
 
 /** One run: a span for it, and one at a time for what it does. */

@@ -59,7 +59,7 @@ export async function withSource<T>(call: FarmCall<TransferOptions>, work: (sour
     if (options.json !== true) context.output.note("the source of chunks does not answer; the pull goes on when it does");
   };
   if (address === undefined || address === "") return await work(farmSource(client.calls, { signal, onOutage }));
-  const store = await openArtifacts(address, context.environment);
+  const store = await openArtifacts(address, { environment: context.environment, name: "vapfarm", logLevel: "warn" });
   try {
     return await work(storeSource(store, { signal, onOutage }));
   } finally {

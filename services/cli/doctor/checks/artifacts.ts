@@ -5,16 +5,12 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { z } from "zod";
 import { toFarmError } from "../../../domain/errors.ts";
 import { fetchToFile } from "../../../platform/artifacts/fetch.ts";
 import type { ArtifactStore } from "../../../platform/artifacts/artifact-store.ts";
-import { openArtifactStore } from "../../../platform/artifacts/open-store.ts";
-import { artifactSettings, s3SettingsOf } from "../../../platform/artifacts/store-settings.ts";
-import { parseConfig } from "../../../platform/config.ts";
 import { withDeadline } from "../../../platform/deadline.ts";
-import { createLogger } from "../../../platform/logging.ts";
 import { probeNats } from "../../../platform/nats/probe.ts";
+import { openArtifacts } from "../../open-artifacts.ts";
 import { type Check, fail, ok, type Patient, type Verdict, warn } from "../verdict.ts";
 
 /** What became of the probe. */
@@ -54,9 +50,8 @@ export const artifactsCheck: Check = {
 async function probe({ context, natsUrl = "" }: Patient, address: string): Promise<number> {
   // A connection to NATS would be waited for for ever.
   if (address.startsWith("jetstream:")) await probeNats(natsUrl);
-  const settings = parseConfig(z.object(artifactSettings), { ...context.environment, VAPFARM_ARTIFACTS: address });
-  const logger = createLogger({ name: "doctor", level: "silent" });
-  const store = await openArtifactStore(address, { s3: s3SettingsOf(settings), natsUrl, name: "vapfarm-doctor", logger });
+  const { environment } = context;
+  const store = await openArtifacts(address, { environment, natsUrl, name: "vapfarm-doctor", logLevel: "silent" });
   try {
     return await withDeadline(roundTrip(store), { ms: probeMs, code: "ARTIFACT_STORE_UNAVAILABLE", what: "the probe" });
   } finally {

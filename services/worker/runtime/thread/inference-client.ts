@@ -46,6 +46,18 @@ type OpenRun = {
   isCancelled: boolean;
 };
 
+/** The same client, but for how it runs a stage. */
+export function withRun(client: InferenceClient, run: InferenceClient["run"]): InferenceClient {
+  return {
+    start: () => client.start(),
+    stop: () => client.stop(),
+    stopRun: (runId) => client.stopRun(runId),
+    residentDigests: () => client.residentDigests(),
+    runningRunId: () => client.runningRunId(),
+    run,
+  };
+}
+
 /** Builds the client; the thread starts with `start`, which fails with PROVIDER_UNAVAILABLE where a provider is refused. */
 export function createInferenceClient(config: InferenceConfig, onDeath: (error: FarmError) => void): InferenceClient {
   return new ThreadClient(config, onDeath);
