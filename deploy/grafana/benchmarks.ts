@@ -41,7 +41,7 @@ export const benchmarksDashboard: DashboardSpec = {
   variables,
   rows: [
     {
-      title: "Newest finished run of each suite and model",
+      title: "Newest finished run of each suite, model and settings",
       lines: [
         {
           height: 9,
@@ -54,8 +54,8 @@ export const benchmarksDashboard: DashboardSpec = {
               width: 12,
               queries: [
                 metricsNow(
-                  `max by (suite, model, metric) (vapfarm_benchmark_score{aggregator="$aggregator",model=~"\${model:regex}",metric=~"\${metric:regex}",farm=~"$farm"})`,
-                  "{{metric}} {{model}} {{suite}}",
+                  `max by (suite, model, settings, metric) (vapfarm_benchmark_score{aggregator="$aggregator",model=~"\${model:regex}",metric=~"\${metric:regex}",farm=~"$farm"})`,
+                  "{{metric}} {{model}} {{suite}} {{settings}}",
                 ),
               ],
               thresholds: [[undefined, "blue"]],
@@ -64,13 +64,13 @@ export const benchmarksDashboard: DashboardSpec = {
             {
               kind: "series",
               title: "Age of the newest run",
-              description: "Since the newest finished run of each suite and model ended.",
+              description: "Since the newest finished run of each suite, model and settings ended.",
               unit: "s",
               width: 12,
               queries: [
                 metrics(
-                  `time() - max by (suite, model) (vapfarm_benchmark_run_end_timestamp_seconds{model=~"\${model:regex}",farm=~"$farm"})`,
-                  "{{model}} {{suite}}",
+                  `time() - max by (suite, model, settings) (vapfarm_benchmark_run_end_timestamp_seconds{model=~"\${model:regex}",farm=~"$farm"})`,
+                  "{{model}} {{suite}} {{settings}}",
                 ),
               ],
             },

@@ -130,7 +130,7 @@ const work: RowSpec = {
         {
           kind: "series",
           title: "Renders that end, a minute",
-          description: "By how they end.",
+          description: "Renders of all jobs, by how they ended.",
           unit: "cpm",
           width: 12,
           queries: [metrics(`60 * sum by (state) (rate(vapfarm_renders_ended_total{${farm}}[$__rate_interval]))`, "{{state}}")],

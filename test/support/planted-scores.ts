@@ -13,6 +13,8 @@ export type PlantedRun = {
   readonly endedAt: string;
   /** Of the CLIP score; null: it has no number, as the other metric of the run. */
   readonly value: number | null;
+  /** Else 2. */
+  readonly steps?: number;
 };
 
 /** The digits of a planted suite's id that metrics show. */
@@ -21,7 +23,7 @@ export function suiteDigits(suite: string): string {
 }
 
 /** A run with one metric that has a number and one that has none. */
-export async function plantScoredRun(sql: Sql, { runId, suite, model, endedAt, value }: PlantedRun): Promise<void> {
+export async function plantScoredRun(sql: Sql, { runId, suite, model, endedAt, value, steps = 2 }: PlantedRun): Promise<void> {
   await sql("insert into tenant (id) values ('local') on conflict do nothing");
   await sql("insert into suite (tenant_id, id, name, row_count, kinds) values ('local', $1, $2, 1, '[]') on conflict do nothing", [
     sha256(suite),
@@ -35,8 +37,8 @@ export async function plantScoredRun(sql: Sql, { runId, suite, model, endedAt, v
   await sql(
     `insert into bench_run (job_id, tenant_id, suite_id, label, model, model_digest, has_trained_weights, metrics_model, has_trained_metrics,
        metrics, seeds, panels, steps, guidance_scale, settings_digest, scored_end)
-     values ($1, 'local', $2, '', $3, $4, false, 'demo-metrics', false, '{clip_score}', 1, false, 2, 6, $4, $5::timestamptz)`,
-    [runId, sha256(suite), model, sha256("digest"), endedAt],
+     values ($1, 'local', $2, '', $3, $4, false, 'demo-metrics', false, '{clip_score}', 1, false, $6, 6, $4, $5::timestamptz)`,
+    [runId, sha256(suite), model, sha256("digest"), endedAt, steps],
   );
   await sql(
     `insert into set_score (job_id, metric, aggregator, value, count, missing_count)

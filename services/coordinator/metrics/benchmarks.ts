@@ -1,5 +1,5 @@
 /**
- * Scores of the newest finished run of each suite and model, of a bounded number of pairs.
+ * Scores of the newest finished run of each suite, model and settings, of a bounded number.
  */
 import type { Metrics } from "../../platform/metrics.ts";
 import type { Sample, Sampler } from "../../platform/sample.ts";
@@ -17,22 +17,26 @@ export function registerBenchmarks(
   const sample = (): Sample => scores;
   const score = createStoreGauge(metrics, {
     name: "vapfarm_benchmark_score",
-    help: "Set scores of the newest finished run of each suite and model",
-    labels: ["suite", "model", "metric", "aggregator"],
+    help: "Set scores of the newest finished run of each suite, model and settings",
+    labels: ["suite", "model", "settings", "metric", "aggregator"],
     sample,
   });
   const end = createStoreGauge(metrics, {
     name: "vapfarm_benchmark_run_end_timestamp_seconds",
-    help: "When the newest finished run of each suite and model ended",
-    labels: ["suite", "model"],
+    help: "When the newest finished run of each suite, model and settings ended",
+    labels: ["suite", "model", "settings"],
     sample,
   });
   const scores = sampler.add({
     name: "scores",
     read: () => store.newestScores(mostRuns),
     show(runs) {
-      score.show(runs.flatMap(({ suite, model, scores: all }) => all.map(({ value, ...of }) => [{ suite, model, ...of }, value] as const)));
-      end.show(runs.map(({ suite, model, endedAt }) => [{ suite, model }, endedAt.getTime() / 1_000]));
+      score.show(
+        runs.flatMap(({ suite, model, settings, scores: all }) =>
+          all.map(({ value, ...of }) => [{ suite, model, settings, ...of }, value] as const),
+        ),
+      );
+      end.show(runs.map(({ suite, model, settings, endedAt }) => [{ suite, model, settings }, endedAt.getTime() / 1_000]));
     },
     hide: hideAll(score, end),
   });

@@ -21,11 +21,13 @@ export type FleetState = "idle" | "busy" | "draining" | "cordoned" | "lapsed";
 
 export type FleetMeasure = { readonly pool: string; readonly state: FleetState; readonly count: number };
 
-/** The newest finished run of a suite and model. */
+/** The newest finished run of a suite and model with the same settings: what is measured otherwise is another number. */
 export type ScoredRun = {
   /** The suite's name, cut, and the first digits of its id. */
   readonly suite: string;
   readonly model: string;
+  /** Steps, guidance scale and seeds of a row, e.g. `steps 50, guidance 6, seeds 1`. */
+  readonly settings: string;
   readonly endedAt: Date;
   /** Of metrics that have a number. */
   readonly scores: readonly { readonly metric: string; readonly aggregator: string; readonly value: number }[];
@@ -44,7 +46,7 @@ export type MeasureStore = {
   readyMeasures(): Promise<readonly ReadyMeasure[]>;
   jobMeasures(): Promise<readonly JobMeasure[]>;
   fleetMeasures(): Promise<readonly FleetMeasure[]>;
-  /** Those that ended last, at most `limit` pairs of suite and model. */
+  /** Those that ended last, at most `limit` of suite, model and settings. */
   newestScores(limit: number): Promise<readonly ScoredRun[]>;
   /** Event rows that are not copied to JetStream, of at most 10,000 jobs. */
   unsentCount(): Promise<number>;

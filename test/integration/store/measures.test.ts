@@ -104,19 +104,22 @@ test("tasks that a render finds done are told by stage, each once", async () => 
   expect(await store.submitJob(job([task("new")]))).toMatchObject({ reused: [] });
 });
 
-test("of each suite and model the scores of the newest finished run are told, as many pairs as may be, without those that have no number", async () => {
+test("of each suite, model and settings the scores of the newest finished run are told, as many as may be, without those that have no number", async () => {
   const { store, sql } = world();
   const long = "l".repeat(100);
   await plantScoredRun(sql, { runId: "old", suite: "s", model: "m", endedAt: "2026-01-01", value: 0.1 });
   await plantScoredRun(sql, { runId: "new", suite: "s", model: "m", endedAt: "2026-01-02", value: 0.2 });
+  await plantScoredRun(sql, { runId: "trial", suite: "s", model: "m", endedAt: "2026-01-02T12:00Z", value: 0.1, steps: 1 });
   await plantScoredRun(sql, { runId: "other", suite: "s", model: "n", endedAt: "2026-01-03", value: 0.3 });
   await plantScoredRun(sql, { runId: "long", suite: long, model: "m", endedAt: "2026-01-04", value: null });
   const scored = (value: number) => [{ metric: "clip_score", aggregator: "video_mean", value }];
   const digits = suiteDigits("s");
+  const [settings, trial] = ["steps 2, guidance 6, seeds 1", "steps 1, guidance 6, seeds 1"];
   expect(await store.newestScores(10)).toEqual([
-    { suite: `${long.slice(0, 60)} ${suiteDigits(long)}`, model: "m", endedAt: new Date("2026-01-04T00:00:00Z"), scores: [] },
-    { suite: `s ${digits}`, model: "n", endedAt: new Date("2026-01-03T00:00:00Z"), scores: scored(0.3) },
-    { suite: `s ${digits}`, model: "m", endedAt: new Date("2026-01-02T00:00:00Z"), scores: scored(0.2) },
+    { suite: `${long.slice(0, 60)} ${suiteDigits(long)}`, model: "m", settings, endedAt: new Date("2026-01-04T00:00:00Z"), scores: [] },
+    { suite: `s ${digits}`, model: "n", settings, endedAt: new Date("2026-01-03T00:00:00Z"), scores: scored(0.3) },
+    { suite: `s ${digits}`, model: "m", settings: trial, endedAt: new Date("2026-01-02T12:00:00Z"), scores: scored(0.1) },
+    { suite: `s ${digits}`, model: "m", settings, endedAt: new Date("2026-01-02T00:00:00Z"), scores: scored(0.2) },
   ]);
   expect((await store.newestScores(1)).map(({ model }) => model)).toEqual(["m"]);
 });

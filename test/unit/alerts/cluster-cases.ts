@@ -1,6 +1,7 @@
 import type { AlertCase } from "./alert-case.ts";
 
-const score = 'vapfarm_benchmark_score{farm="f",instance="c1",suite="s",model="m",metric="motion_smoothness",aggregator="video_mean"}';
+const score =
+  'vapfarm_benchmark_score{farm="f",instance="c1",suite="s",model="m",settings="steps 50, guidance 6, seeds 1",metric="motion_smoothness",aggregator="video_mean"}';
 
 export const clusterCases: readonly AlertCase[] = [
   {
@@ -122,12 +123,23 @@ export const clusterCases: readonly AlertCase[] = [
     fires: {
       series: { [score]: "0.9x1440 0.81x60" },
       at: "1480m",
-      labels: { farm: "f", suite: "s", model: "m", metric: "motion_smoothness", aggregator: "video_mean" },
-      summary: "motion_smoothness of m on s fell by 10% within a day",
+      labels: {
+        farm: "f",
+        suite: "s",
+        model: "m",
+        settings: "steps 50, guidance 6, seeds 1",
+        metric: "motion_smoothness",
+        aggregator: "video_mean",
+      },
+      summary: "motion_smoothness of m on s (steps 50, guidance 6, seeds 1) fell by 10% within a day",
     },
     quiet: {
-      why: "it rose, and another lost one in a hundred",
-      series: { [score]: "0.9x1440 0.95x60", [score.replace('"m"', '"n"')]: "0.9x1440 0.891x60" },
+      why: "it rose, a trial of two steps is worse, and another model lost one in a hundred",
+      series: {
+        [score]: "0.9x1440 0.95x60",
+        [score.replace("steps 50", "steps 2")]: "_x1440 0.5x60",
+        [score.replace('"m"', '"n"')]: "0.9x1440 0.891x60",
+      },
       at: "1480m",
     },
   },
