@@ -4,10 +4,7 @@
  * Order of start: runtime, then NATS, then the agent, so that a worker that asks for work can do it. Stop goes the other way: the agent
  * drains while NATS and the runtime are still there.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import packageManifest from "../../package.json" with { type: "json" };
 import { FarmError } from "../domain/errors.ts";
 import { pinnedReference } from "../domain/model-reference.ts";
@@ -25,11 +22,10 @@ import { subjectsOf } from "../platform/nats/subjects.ts";
 import { createTracer } from "../platform/tracing/create-tracer.ts";
 import { countDroppedSpans } from "../platform/tracing/dropped-spans.ts";
 import type { Tracer } from "../platform/tracing/tracer.ts";
+import { WorkerRuntime } from "./app-runtime.ts";
 import type { WorkerConfig } from "./config.ts";
 import { describeWorker, startIdentity, type WorkerFacts, type WorkerIdentity } from "./identity.ts";
 import { createHeldModels, folderOf, type HeldModels } from "./models/held-models.ts";
-import { keepWarm } from "./models/keep-warm.ts";
-import { preload } from "./models/preload.ts";
 import { type Agent, createAgent } from "./session/agent.ts";
 import { type AgentMetrics, createAgentMetrics } from "./session/agent-metrics.ts";
 import { crashPoint } from "../platform/crash-points.ts";
@@ -38,11 +34,6 @@ import type { TransferPort } from "./session/attempt-ports.ts";
 import { type Clock, systemClock } from "./session/clock.ts";
 import { observedLink } from "./session/observed-link.ts";
 import type { WorkLine } from "./session/work-journal.ts";
-import { secretsOf } from "./supervise/log-tail.ts";
-import { openPidFile } from "./supervise/pid-file.ts";
-import { type LostRun, openRuntimeLog, readLostRuns, type RuntimeLog } from "./supervise/runtime-log.ts";
-import { createRuntimeSupervisor, type RuntimeSupervisor } from "./supervise/runtime-supervisor.ts";
-import { createTailTeller, type TailTeller } from "./supervise/tail-teller.ts";
 import { openArtifactCache } from "./transfer/artifact-cache.ts";
 import { openScratch } from "./transfer/scratch.ts";
 import { createTransfer } from "./transfer/workspace.ts";
@@ -69,9 +60,6 @@ export type WorkerAppOptions = {
   readonly startedAtMs?: number;
 };
 
-const runtimeEntry = fileURLToPath(new URL("runtime/main.ts", import.meta.url));
-const runtimeReadyMs = 120_000;
-const restart = { firstMs: 500, mostMs: 30_000 } as const;
 const storeRetry = { firstMs: 500, mostMs: 15_000 } as const;
 const cancelGraceMs = 5_000;
 const lastCheckpointMs = 5_000;
@@ -121,18 +109,13 @@ class Worker implements Component {
   private readonly agentMetrics: AgentMetrics;
   private readonly metrics: WorkerMetrics;
   private readonly tracer: Tracer;
-  private readonly tails: TailTeller;
+  private readonly runtime: WorkerRuntime;
   private readonly clock: Clock = systemClock();
   private readonly startedAtMs: number;
-  private socketFolder: string | undefined;
   private broker: Broker | undefined;
-  private supervisor: RuntimeSupervisor | undefined;
-  private runtimeLog: RuntimeLog | undefined;
-  private lostRuns: readonly LostRun[] = [];
   private agent: Agent | undefined;
   private artifacts: OpenStore | undefined;
   private readonly models: HeldModels;
-  private readonly stopping = new AbortController();
 
   constructor(options: WorkerAppOptions, metrics: Metrics, tracer: Tracer) {
     this.options = options;
@@ -146,14 +129,18 @@ class Worker implements Component {
       version: packageManifest.version,
       memoryBytes: options.config.memoryBytes,
       ready: () => this.ready(),
-      runtimeProcessId: () => this.supervisor?.processId(),
+      runtimeProcessId: () => this.runtime.processId(),
     });
-    const subjects = subjectsOf(options.config.farm);
-    this.tails = createTailTeller({
+    this.runtime = new WorkerRuntime({
+      config: options.config,
+      logger: options.logger,
       clock: this.clock,
-      grown: () => this.runtimeLog?.grown() ?? [],
-      publish: (subject, payload) => this.broker?.publish(subject, payload),
-      subjectOf: subjects.tail,
+      environment: options.runtimeEnvironment,
+      entry: options.runtimeEntry,
+      models: this.models,
+      metrics: this.metrics,
+      agentMetrics: this.agentMetrics,
+      onFailed: (error) => this.ended.resolve(error),
     });
   }
 
@@ -162,35 +149,30 @@ class Worker implements Component {
     const identity = await startIdentity(config.folder);
     await this.models.start();
     const transfer = await this.openTransfer();
-    this.supervisor = await this.createSupervisor(await this.openLog());
-    await this.supervisor.start();
-    const runtime = await this.warm(this.supervisor);
+    const runtime = await this.runtime.start();
     this.broker = await connectBroker({ url: config.natsUrl, name: `worker ${config.name}`, logger });
     this.metrics.onConnected(this.broker);
-    await this.tails.start();
+    await this.runtime.tell(this.broker);
     const startupMs = Math.round(performance.now() - this.startedAtMs);
     const facts = (): WorkerFacts => this.factsOf(identity, startupMs);
     this.agent = this.createAgent({ identity, facts, transfer, broker: this.broker, runtime });
     void this.agent.ended.then((error) => this.ended.resolve(error));
     await this.agent.start();
-    this.metrics.onStarted(describeWorker(facts(), this.supervisor.description()), startupMs / 1_000);
+    this.metrics.onStarted(describeWorker(facts(), this.runtime.description()), startupMs / 1_000);
     logger.info({ workerId: identity.workerId, pool: config.pool, models: this.modelNames() }, "worker ready");
   }
 
   async stop(): Promise<void> {
-    this.stopping.abort();
+    this.runtime.interrupt();
     await this.models.stop();
     await this.agent?.stop();
-    await this.supervisor?.stop();
-    await this.tails.stop();
-    this.runtimeLog?.close();
+    await this.runtime.stop();
     await this.broker?.close();
     await this.artifacts?.close();
-    if (this.socketFolder !== undefined) await rm(this.socketFolder, { recursive: true, force: true });
   }
 
   kill(): void {
-    this.supervisor?.kill("the worker ends at once");
+    this.runtime.kill();
   }
 
   ready(): Promise<void> {
@@ -207,34 +189,6 @@ class Worker implements Component {
     return this.models.current().map(({ manifest: { name }, version }) => (version === undefined ? name : pinnedReference(name, version)));
   }
 
-  /** With the engines of `preload` in it, after each start of its process. */
-  private async warm(supervisor: RuntimeSupervisor): Promise<SupervisedRuntime> {
-    const { config, logger } = this.options;
-    if (config.preload.kind === "none") return supervisor;
-    const load = (isFirst: boolean): Promise<void> => this.preload(supervisor, isFirst);
-    const onFailed = (error: FarmError): void => this.ended.resolve(error);
-    const runtime = keepWarm({ runtime: supervisor, load, stopping: this.stopping.signal, logger, onFailed });
-    await runtime.start();
-    return runtime;
-  }
-
-  private async preload(runtime: RuntimeSupervisor, isFirst: boolean): Promise<void> {
-    const { config, logger } = this.options;
-    await preload({
-      choice: config.preload,
-      held: this.models.current(),
-      modelsFolder: config.modelsFolder,
-      isFirst,
-      runtime,
-      outputFolder: config.folder,
-      limitMs: config.loadLimitMs,
-      signal: this.stopping.signal,
-      logger,
-      onLoading: ({ model, stage }) => this.agentMetrics.engineLoading(model, stage),
-      onLoaded: (of, seconds) => this.agentMetrics.engineLoaded(of, seconds),
-    });
-  }
-
   private async openTransfer(): Promise<TransferPort> {
     const { config, logger } = this.options;
     const scratch = await openScratch(join(config.folder, "scratch"), logger);
@@ -243,39 +197,6 @@ class Worker implements Component {
     this.artifacts = await openArtifactStore(config.artifacts, { s3, natsUrl, name: `worker ${config.name}`, logger });
     const store = measureStore(this.artifacts, this.metrics.onArtifact);
     return createTransfer({ scratch, cache, store, clock: this.clock, draw: Math.random, retry: storeRetry });
-  }
-
-  /** What an earlier life left in the file is read before it is emptied. */
-  private async openLog(): Promise<RuntimeLog> {
-    const { config, logger, runtimeEnvironment } = this.options;
-    const path = join(config.folder, "runtime.log");
-    const secrets = secretsOf(runtimeEnvironment);
-    this.lostRuns = await readLostRuns(path, secrets);
-    const forward = (chunk: Buffer): void => void process.stderr.write(chunk);
-    this.runtimeLog = openRuntimeLog({ path, secrets, logger, forward, onWritten: () => this.tails.onWritten() });
-    return this.runtimeLog;
-  }
-
-  private async createSupervisor(log: RuntimeLog): Promise<RuntimeSupervisor> {
-    const { config, logger, runtimeEnvironment } = this.options;
-    this.socketFolder = await mkdtemp(join(tmpdir(), "vf-"));
-    const entry = this.options.runtimeEntry ?? runtimeEntry;
-    const { clock } = this;
-    return createRuntimeSupervisor({
-      clock,
-      logger,
-      draw: Math.random,
-      pidFile: openPidFile({ path: join(config.folder, "runtime.pid"), entry, clock }),
-      log,
-      entry,
-      socketFolder: this.socketFolder,
-      environment: runtimeEnvironment,
-      provider: config.providers.join(","),
-      readyMs: runtimeReadyMs,
-      restart,
-      onRestart: this.metrics.onRuntimeRestart,
-      onCall: this.metrics.onStageCall,
-    });
   }
 
   private factsOf({ workerId }: WorkerIdentity, startupMs: number): WorkerFacts {
@@ -321,10 +242,10 @@ class Worker implements Component {
       metrics: this.agentMetrics,
       tracer: this.tracer,
       runtime,
-      lostAttempts: this.lostRuns,
+      lostAttempts: this.runtime.lostRuns,
       crash: crashPoint(config.crashAt),
       attempt: { transfer, limits, checkpoints: config.checkpoints, modelFolder: (claim) => folderOf(this.models.current(), claim) },
-      worker: () => describeWorker(facts(), this.supervisor?.description()),
+      worker: () => describeWorker(facts(), this.runtime.description()),
       leaveAtOnce: config.leaveAtOnce,
     });
   }
