@@ -1,9 +1,9 @@
 /**
  * Values that a scrape shows and that cost something to read: read once for all that ask at a time, and not again before they are old enough.
  *
- * Invariants: the samples of a sampler are read one after another; a refresh never rejects, and waits no longer than a scrape has time: what
- * could not be read keeps the values that it had, until they are so old that they would mislead and are taken away. The share of time that is
- * spent reading is bounded, however long a read takes.
+ * Invariants: the samples of a sampler are read one after another; a refresh never rejects, and waits no longer than a scrape has time, nor
+ * for what was waited for in vain before: what could not be read keeps the values that it had, until they are so old that they would mislead
+ * and are taken away. The share of time that is spent reading is bounded, however long a read takes.
  */
 import { toFarmError } from "../domain/errors.ts";
 import { pause } from "./deadline.ts";
@@ -61,12 +61,14 @@ export function createSampler({ clock, logger, leastAgeMs }: SamplerOptions): Sa
       let dueAtMs = -Infinity;
       let reading: Promise<void> | undefined;
       let isFailing = false;
+      let isOverdue = false;
       const readOnce = async (): Promise<void> => {
         const beganAtMs = clock();
         try {
           show(await read());
           readAtMs = beganAtMs;
           isFailing = false;
+          isOverdue = false;
         } catch (thrown) {
           const { code, message } = toFarmError(thrown);
           if (!isFailing)
@@ -83,7 +85,7 @@ export function createSampler({ clock, logger, leastAgeMs }: SamplerOptions): Sa
         name,
         async refresh() {
           if (reading === undefined && clock() >= dueAtMs) reading = last = last.then(readOnce);
-          if (reading !== undefined) await settledSoon(reading);
+          if (reading !== undefined && !isOverdue) isOverdue = !(await isSettledSoon(reading));
           if (ageMs() > mostShownMs) hide();
         },
         ageMs,
@@ -94,10 +96,10 @@ export function createSampler({ clock, logger, leastAgeMs }: SamplerOptions): Sa
   };
 }
 
-async function settledSoon(reading: Promise<void>): Promise<void> {
+async function isSettledSoon(reading: Promise<void>): Promise<boolean> {
   const settled = new AbortController();
   try {
-    await Promise.race([reading, pause(patienceMs, settled.signal)]);
+    return await Promise.race([reading.then(() => true), pause(patienceMs, settled.signal).then(() => false)]);
   } finally {
     settled.abort();
   }

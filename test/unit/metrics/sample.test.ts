@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FarmError } from "../../../services/domain/errors.ts";
 import { createLogger } from "../../../services/platform/logging.ts";
 import { createSampler, type Sampler } from "../../../services/platform/sample.ts";
@@ -14,6 +14,8 @@ beforeEach(() => {
   shown = [];
   sampler = createSampler({ clock: () => nowMs, logger: createLogger({ name: "test", level: "silent" }), leastAgeMs: 5_000 });
 });
+
+afterEach(() => vi.useRealTimers());
 
 const add = (name: string) =>
   sampler.add({
@@ -123,6 +125,38 @@ describe("a sample", () => {
     reads.at(-1)?.resolve(8);
     await again;
     expect([shown, sample.ageMs()]).toEqual([[8], 0]);
+  });
+
+  it("is waited for three seconds, and then not again until it could be read", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const sample = add("a");
+    let scrapes = 0;
+    const scrape = async (): Promise<void> => {
+      await sample.refresh();
+      scrapes += 1;
+    };
+    const late = scrape();
+    await turn();
+    await vi.advanceTimersByTimeAsync(2_999);
+    expect(scrapes).toBe(0);
+    await vi.advanceTimersByTimeAsync(1);
+    await late;
+    await scrape();
+    reads[0]?.reject(new FarmError("DATABASE_UNAVAILABLE"));
+    await turn();
+    nowMs += 5_000;
+    await scrape();
+    await turn();
+    expect([scrapes, reads.length]).toEqual([3, 2]);
+    reads[1]?.resolve(7);
+    await turn();
+    nowMs += 5_000;
+    const again = scrape();
+    await turn();
+    expect([scrapes, shown]).toEqual([3, [7]]);
+    reads[2]?.resolve(8);
+    await again;
+    expect(shown).toEqual([7, 8]);
   });
 
   it("waits for another's read: one after the other", async () => {
