@@ -10,8 +10,8 @@ import { chown, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import pg from "pg";
-import { FarmError } from "../../domain/errors.ts";
-import { withDeadline } from "../deadline.ts";
+import { FarmError, toFarmError } from "../../domain/errors.ts";
+import { pause, withDeadline } from "../deadline.ts";
 import { freePort } from "./free-port.ts";
 import { spawnGuarded } from "./guardian.ts";
 import { type Account, findPostgres, postgresAccount, type PostgresBinaries } from "./postgres-binaries.ts";
@@ -20,6 +20,8 @@ import { endOrphan } from "./postgres-orphan.ts";
 const owner = "vapfarm";
 const startMs = 60_000;
 const stopMs = 30_000;
+/** Longer than a statement of the farm may take. */
+const leftoversMs = 20_000;
 
 export type PostgresOptions = {
   /** Data folder; made when absent. As root it must not lie below /root. */
@@ -50,7 +52,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   await createCluster(options, account, binaries);
   await endOrphan(options.folder);
   const port = options.port ?? (await freePort());
-  const server = await launch({ ...options, account, binaries, port });
+  const server = await launchOnceFree({ ...options, account, binaries, port });
   const password = await readFile(passwordPath(options.folder), "utf8");
   const url = `postgres://${owner}:${password}@127.0.0.1:${port}/${owner}`;
   const ended = new Promise<string>((resolve) => server.once("exit", (code, signal) => resolve(String(signal ?? code))));
@@ -93,6 +95,19 @@ function settings(options: Launch): readonly string[] {
   const base = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=100", "shared_buffers=64MB"];
   const relaxed = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0"];
   return [...base, ...(options.ephemeral ? relaxed : [])].flatMap((setting) => ["-c", setting]);
+}
+
+/** A server that was killed leaves backends that hold its memory until they notice, at the end of what they do at the moment. */
+async function launchOnceFree(options: Launch): Promise<ChildProcess> {
+  const lastMs = performance.now() + leftoversMs;
+  for (;;) {
+    try {
+      return await launch(options);
+    } catch (thrown) {
+      if (!toFarmError(thrown).message.includes("pre-existing shared memory block") || performance.now() > lastMs) throw thrown;
+      await pause(250);
+    }
+  }
 }
 
 async function launch(options: Launch): Promise<ChildProcess> {
