@@ -19,9 +19,9 @@ const running = () => ({
   containerStatuses: [{ restartCount: 0, state: { running: { startedAt: new Date().toISOString() } } }],
 });
 
-/** Each worker is a pod on a node of its own, and nothing is done to it. */
-function placePods(): void {
-  for (const name of names) {
+/** Each is a pod on a node of its own, and nothing is done to it. */
+function placePods(of: readonly string[]): void {
+  for (const name of of) {
     api.objects.remove("pods", name);
     api.objects.remove("nodes", `node of ${name}`);
     api.objects.create("nodes", { name: `node of ${name}`, status: { conditions: [{ type: "Ready", status: "True" }] } });
@@ -32,7 +32,7 @@ function placePods(): void {
 afterAll(() => api.stop());
 const scene = useScene(async () => {
   api = await startKubeApi();
-  placePods();
+  placePods(names);
   const scaling = { namespace, pools: [{ name: pool, max: 9 }] };
   return {
     environment: {
@@ -44,8 +44,10 @@ const scene = useScene(async () => {
 });
 
 afterEach(async () => {
-  await scene().farm.restore();
-  placePods();
+  // A pod is there before its worker is.
+  const { farm } = scene();
+  placePods(names.filter((_, index) => farm.workers[index]?.program.isRunning() === false));
+  await farm.restore();
   await until("nothing is said of any worker", async () => (await scene().farm.sql("select 1 from cordon")).length === 0, 30_000);
 }, timeoutMs);
 

@@ -9,7 +9,6 @@ import { modelChunkBytes } from "../../services/domain/model-version.ts";
 import { type DownloadModelChunkRequest, ModelVersion } from "../../services/gen/proto/vapfarm/v1/models.ts";
 import { placeOf } from "../../services/cli/models/node-folder.ts";
 import { type CliRun, startCli } from "../support/cli.ts";
-import { compileCache } from "../support/compile-cache.ts";
 import { madeVersion } from "../support/node-models.ts";
 import { type ScriptedFarm, startScriptedFarm } from "../support/scripted-farm.ts";
 
@@ -58,7 +57,6 @@ beforeEach(async () => {
 const pull = (...more: readonly string[]): CliRun =>
   startCli(["models", "pull", "cog@prod", "--to", root, "--parallel", "2", "--json", ...more], {
     VAPFARM_ADDRESS: farm.address,
-    ...compileCache,
   });
 
 async function expectWhole(): Promise<void> {
@@ -85,7 +83,7 @@ test(
     await expectWhole();
     // What was on its way at a kill comes again; what was written does not.
     expect(sent).toBeLessThanOrEqual(total + kills * 2 * modelChunkBytes);
-    expect((await readdir(root)).toSorted()).toEqual([".lock", ".partial", ".used", `cog@${version.version}`]);
+    expect((await readdir(root)).toSorted()).toEqual([".aliases.json", ".lock", ".partial", ".used", `cog@${version.version}`]);
   },
   timeoutMs,
 );
@@ -113,7 +111,7 @@ test(
     const waits = Promise.withResolvers<undefined>();
     onSent = () => {
       if (second === undefined) {
-        second = startCli(["models", "pull", "cog@prod", "--to", root], { VAPFARM_ADDRESS: farm.address, ...compileCache });
+        second = startCli(["models", "pull", "cog@prod", "--to", root], { VAPFARM_ADDRESS: farm.address });
         void second.printed(/waiting for process/).then(() => waits.resolve(undefined));
       }
     };

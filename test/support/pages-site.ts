@@ -113,7 +113,7 @@ function answers(origin: () => string): Answers {
       waitingRenders,
     }),
     getArtifactUrl: ({ name }: GetArtifactUrlRequest) => ({
-      url: `${origin()}/a/${name}`,
+      url: `${origin()}/a/${name}?s=1`,
       expireTime: world.worldNow,
       artifact: undefined,
     }),

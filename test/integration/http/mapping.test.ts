@@ -35,10 +35,12 @@ function httpOf(
 }
 
 describe("every method of the service", () => {
-  it("has an address, but for the streams whose addresses are their own", () => {
+  it("has an address, but for the streams whose addresses are their own, and those of gRPC only", () => {
     expect(serviceMap.methods.filter(({ http }) => http === undefined).map(({ name }) => name)).toEqual([
       "SubmitManifest",
       "UploadMedia",
+      "UploadModelChunk",
+      "DownloadModelChunk",
       "ImportSuite",
     ]);
   });
