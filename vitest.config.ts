@@ -1,8 +1,19 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { LongestFirst, makeMemoryFolder } from "./tools/test-run.ts";
+
+// Each file of tests has a process of its own, which loads much the same; as `vapfarm` does.
+process.env["NODE_COMPILE_CACHE"] ??= join(import.meta.dirname, ".cache/node-compile");
+
+const memoryFolder = makeMemoryFolder();
+if (memoryFolder !== undefined) {
+  process.env["TMPDIR"] = memoryFolder;
+  process.on("exit", () => rmSync(memoryFolder, { recursive: true, force: true }));
+}
 
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     exclude: ["test/bench/**"],
     pool: "forks",
     maxWorkers: 2,
@@ -10,5 +21,11 @@ export default defineConfig({
     hookTimeout: 120_000,
     retry: 0,
     globalSetup: [],
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      // Functions without a world around them leave nothing behind: their files share processes.
+      { extends: true, test: { name: "unit", include: ["test/unit/**/*.test.ts"], isolate: false } },
+      { extends: true, test: { name: "farm", include: ["test/*/**/*.test.ts"], exclude: ["test/unit/**", "test/bench/**"] } },
+    ],
   },
 });

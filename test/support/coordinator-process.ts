@@ -4,6 +4,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { compileCache } from "./compile-cache.ts";
 
 const program = join(import.meta.dirname, "../../services/coordinator/main.ts");
 
@@ -19,9 +20,9 @@ export type CoordinatorProcess = {
   log(): string;
 };
 
-/** Starts it with this environment and PATH alone. */
+/** Starts it with this environment, PATH and the cache of what was compiled. */
 export function startCoordinatorProcess(environment: Readonly<Record<string, string>>): CoordinatorProcess {
-  const child = fork(program, { stdio: ["ignore", "ignore", "pipe", "ipc"], env: { PATH: process.env["PATH"], ...environment } });
+  const child = fork(program, { stdio: ["ignore", "ignore", "pipe", "ipc"], env: { PATH: process.env["PATH"], ...compileCache, ...environment } });
   let log = "";
   child.stderr?.on("data", (text: Buffer) => (log += text.toString()));
   return {

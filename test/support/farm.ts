@@ -12,6 +12,7 @@ import { connectFarm, type FarmClient } from "../../services/client/farm-client.
 import { openPool, type Pool } from "../../services/platform/database/pool.ts";
 import { withDeadline } from "../../services/platform/deadline.ts";
 import type { Journals } from "./checker/journals.ts";
+import { compileCache } from "./compile-cache.ts";
 import { projectRoot } from "./ffmpeg.ts";
 
 export type FarmOptions = {
@@ -54,6 +55,7 @@ export function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): 
     ...Object.fromEntries(kept),
     ...(ffmpeg === undefined ? {} : { VAPFARM_FFMPEG: ffmpeg }),
     ...(nats === undefined ? {} : { VAPFARM_NATS_SERVER: nats }),
+    ...compileCache,
     ...extra,
   };
 }

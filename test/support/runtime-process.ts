@@ -21,6 +21,7 @@ import {
 } from "../../services/gen/proto/vapfarm/v1/stage.ts";
 import { callServerStream, connectClient } from "../../services/platform/grpc/client.ts";
 import { openManifest } from "../../services/platform/models/repository.ts";
+import { compileCache } from "./compile-cache.ts";
 import { projectRoot, testFfmpegPath } from "./ffmpeg.ts";
 
 /** Folder of the demo model of a variant. */
@@ -105,6 +106,7 @@ export async function startTestRuntime(settings: Readonly<Record<string, string>
 async function spawnRuntime(settings: Readonly<Record<string, string>>): Promise<ChildProcess> {
   const environment = {
     PATH: process.env["PATH"] ?? "",
+    ...compileCache,
     VAPFARM_FFMPEG: await testFfmpegPath(),
     VAPFARM_RUNTIME_THREADS: "1",
     VAPFARM_LOG_LEVEL: "silent",

@@ -9,8 +9,8 @@ import {
   MediaReference,
   SubmitRendersRequest,
 } from "../../../services/gen/proto/vapfarm/v1/farm.ts";
-import { openPool, type Pool } from "../../../services/platform/database/pool.ts";
-import { printDatabase } from "../../support/bad-input/database-print.ts";
+import type { Pool } from "../../../services/platform/database/pool.ts";
+import { openPrintPool, printDatabase } from "../../support/bad-input/database-print.ts";
 import { type CoordinatorFarm, filesUnder, type RunningCoordinator, startCoordinatorFarm } from "../../support/coordinator-farm.ts";
 import {
   call,
@@ -61,7 +61,7 @@ beforeAll(async () => {
   running = await farm.start({ environment, network: loopbackNetwork() });
   ({ client } = running);
   media = await uploadMedia(client);
-  pool = openPool({ url: farm.databaseUrl, applicationName: "media-by-address", connections: 2 });
+  pool = openPrintPool(farm.databaseUrl);
 });
 afterAll(async () => {
   await pool.end();

@@ -16,7 +16,6 @@ import { checkFarm } from "../checker/check-farm.ts";
 import { collectEvidence } from "../checker/collect-evidence.ts";
 import { openJournals } from "../checker/journals.ts";
 import type { Violation } from "../checker/violation.ts";
-import { compileCache } from "../compile-cache.ts";
 import { type CoordinatorFarm, type RunningCoordinator, startCoordinatorFarm } from "../coordinator-farm.ts";
 import { startCoordinatorProcess } from "../coordinator-process.ts";
 import { cancel, type Media, renderRequest, submit, uploadMedia } from "../farm-calls.ts";
@@ -95,7 +94,7 @@ export async function startCrashScene(): Promise<CrashScene> {
   const receiver = await startReceiver((_message, response) => void response.writeHead(204).end(), false);
   const environment = await environmentOf(receiver);
   // It ends at once, for want of settings, and leaves what it compiled to those that die too suddenly for that.
-  await startCoordinatorProcess(compileCache).ended;
+  await startCoordinatorProcess({}).ended;
   const start = (timings: Partial<Timings>) => farm.start({ environment: { ...environment, ...narrow }, timings });
   let living: RunningCoordinator = await start(quiet);
   const media = await uploadMedia(living.client);
@@ -173,7 +172,6 @@ export function madeWay(attemptId: string): AttemptReport {
 async function environmentOf(receiver: Receiver): Promise<Readonly<Record<string, string>>> {
   const targets = [{ prefix: `http://127.0.0.1:${receiver.port}/`, privateAddresses: true }];
   return {
-    ...compileCache,
     VAPFARM_WEBHOOK_TARGETS: JSON.stringify(targets),
     VAPFARM_LEASE_MS: leaseMs,
     VAPFARM_PREEMPTION: '{"graceMs":0,"minRunMs":0,"leastLeftMs":0}',

@@ -19,7 +19,6 @@ import { pause } from "../../../services/platform/deadline.ts";
 import { cpuProfile, installedOnnxruntimeVersion } from "../../../services/platform/profile.ts";
 import { findFfmpeg } from "../../../services/platform/programs/ffmpeg.ts";
 import { type Journals, openJournals } from "../checker/journals.ts";
-import { compileCache } from "../compile-cache.ts";
 import { cleanEnvironment } from "../farm.ts";
 import { projectRoot } from "../ffmpeg.ts";
 import { migrationsFolder } from "../postgres.ts";
@@ -94,7 +93,7 @@ export async function startFaultFarm(options: FaultFarmOptions = {}): Promise<Fa
 async function layBase(layout: DataLayout, options: FaultFarmOptions, leaseMs: number): Promise<Base> {
   const journals = await openJournals();
   const environment = {
-    ...cleanEnvironment({ ...journals.environment, ...compileCache }),
+    ...cleanEnvironment(journals.environment),
     VAPFARM_LEASE_MS: String(leaseMs),
     ...options.environment,
   };
