@@ -58,7 +58,8 @@ unless ${farmWide('vapfarm_workers{state=~"cordoned|draining"}', "farm, pool")} 
       severity: "warning",
       expr: `(1 - max by (farm, suite, model, settings, metric, aggregator) (vapfarm_benchmark_score) / max by (farm, suite, model, settings, metric, aggregator) (vapfarm_benchmark_score offset 1d)) > 0.05`,
       holds: "10m",
-      summary: "{{ $labels.metric }} of {{ $labels.model }} on {{ $labels.suite }} ({{ $labels.settings }}) fell by {{ $value | humanizePercentage }} within a day",
+      summary:
+        "{{ $labels.metric }} of {{ $labels.model }} on {{ $labels.suite }} ({{ $labels.settings }}) fell by {{ $value | humanizePercentage }} within a day",
       description:
         "The newest finished run against the one of a day ago with the same settings. Compare them: `vapfarm bench report RUN --compare RUN2`.",
     },

@@ -22,7 +22,10 @@ export type CoordinatorProcess = {
 
 /** Starts it with this environment, PATH and the cache of what was compiled. */
 export function startCoordinatorProcess(environment: Readonly<Record<string, string>>): CoordinatorProcess {
-  const child = fork(program, { stdio: ["ignore", "ignore", "pipe", "ipc"], env: { PATH: process.env["PATH"], ...compileCache, ...environment } });
+  const child = fork(program, {
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+    env: { PATH: process.env["PATH"], ...compileCache, ...environment },
+  });
   let log = "";
   child.stderr?.on("data", (text: Buffer) => (log += text.toString()));
   return {
