@@ -126,8 +126,9 @@ describe("a batch", () => {
         const whole = trace.one("render");
         expect(whole).toMatchObject({ parentSpanId: "", attributes: { "vapfarm.job": jobId, "vapfarm.render": position } });
         expect(whole.links).toEqual([{ traceId: parent.traceId, spanId: submit.spanId }]);
-        const ends = trace.named("attempt denoise").map(({ attributes }) => [attributes["vapfarm.state"], attributes["vapfarm.code"]]);
-        expect(ends).toEqual([["succeeded", undefined]]);
+        // What a busy worker had claimed ahead is taken back for one that has nothing to do.
+        const ends = trace.named("attempt denoise").map(({ attributes }) => attributes["vapfarm.state"]);
+        expect(ends.filter((state) => state !== "abandoned")).toEqual(["succeeded"]);
         expect(untimelyOf(trace)).toEqual([]);
       }
       const [reuse] = traces[2]?.named("reuse text_encode") ?? [];
