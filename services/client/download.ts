@@ -4,6 +4,7 @@
 import { createHash } from "node:crypto";
 import { FarmError } from "../domain/errors.ts";
 import type { Artifact } from "../gen/proto/vapfarm/v1/farm.ts";
+import { writeAll } from "../platform/write-all.ts";
 import type { FarmCalls } from "./calls.ts";
 import { createPatience, type PatienceOptions } from "./patience.ts";
 import { writeWhole } from "./whole-file.ts";
@@ -131,7 +132,7 @@ export async function download(
       artifact = told;
       options.onArtifact?.(told);
     };
-    for await (const chunk of readArtifact(calls, to, { ...options, onArtifact })) await file.write(chunk);
+    for await (const chunk of readArtifact(calls, to, { ...options, onArtifact })) await writeAll(file, chunk);
     if (artifact === undefined) throw new FarmError("PROTOCOL_UNSUPPORTED", { message: "the download did not say what it is" });
     return artifact;
   });

@@ -73,7 +73,9 @@ export function planScale(step: ScaleStep): ScalePlan {
 function removableOf(victims: readonly ScalePod[], kind: ScaledKind): readonly ScalePod[] {
   const canGo = ({ worker, isYoung }: ScalePod): boolean =>
     worker === undefined ? !isYoung : !worker.isSilent && worker.running === 0 && worker.cordon !== "none";
-  if (kind === "Deployment") return victims.filter(canGo);
+  // The cluster takes those that are not ready before it looks at costs: while one may be about to take work, only others that serve nobody go.
+  const isStarting = victims.some(({ worker, isYoung }) => worker === undefined && isYoung);
+  if (kind === "Deployment") return victims.filter((pod) => canGo(pod) && !(isStarting && pod.worker !== undefined));
   const first = victims.findIndex((pod) => !canGo(pod));
   return first < 0 ? victims : victims.slice(0, first);
 }

@@ -85,7 +85,7 @@ end $$;
 
 -- PoolWork of services/domain/scaling.ts: what is admitted to a pool and may start, with its expected device time; p_unknown_ms where that is
 -- not known. What is held, stopped or of a tenant that may run nothing is left out, but for what runs. A render that waits costs what those
--- that are open cost. At most p_most ready and as many later tasks are counted.
+-- that are open cost. At most p_most ready and as many later tasks are looked at.
 -- Indexes: ready_lane_idx, task_later_idx, waiting_pool_idx, render_open_idx, attempt_session_running_idx, attempt_estimate_idx.
 create function vf_pool_work(p_pool text, p_most integer, p_unknown_ms double precision) returns jsonb language plpgsql stable as $$
 declare
@@ -99,9 +99,9 @@ begin
       select g.*, vf_could_serve(p_pool, g.shape, g.memory_class) as can from vf_ready_groups(p_pool, v_shut, p_most) g where not v_is_held),
     later as materialized (
       select c.tenant_id, c.shape, count(*)::integer as tasks from (
-        select t.tenant_id, t.shape from task t
-        where not v_is_held and t.pool = p_pool and t.state in ('blocked', 'delayed') and t.tenant_id <> all (v_shut)
-          and (not v_has_stops or vf_job_may_start(t.id)) limit p_most) c
+        select t.id, t.tenant_id, t.shape from task t
+        where not v_is_held and t.pool = p_pool and t.state in ('blocked', 'delayed') and t.tenant_id <> all (v_shut) limit p_most) c
+      where not v_has_stops or vf_job_may_start(c.id)
       group by c.tenant_id, c.shape),
     running as materialized (
       select t.tenant_id, t.shape, a.device_ms from session s join attempt a on a.session_id = s.id and a.state = 'running'
@@ -265,6 +265,7 @@ $$;
 -- Whether the cluster may still say that it took the worker: it was a pod, went silent, and nothing is known of it.
 create function vf_may_be_excused(p_attempt attempt, p_failure jsonb) returns boolean language sql volatile as $$
   select p_failure ->> 'code' = 'LEASE_LAPSED' and exists (select 1 from worker w where w.id = p_attempt.worker_id and w.pod is not null)
+    and not exists (select 1 from session s where s.id = p_attempt.session_id and s.is_live)
     and not exists (select 1 from disruption d where d.session_id = p_attempt.session_id);
 $$;
 

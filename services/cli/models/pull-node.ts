@@ -62,8 +62,8 @@ export async function pullToNode(pull: NodePull): Promise<NodePulled> {
   const { references, left } = await choose(pull, known);
   const wanted: VersionOnDisk[] = [];
   for (const reference of references) wanted.push(await versionToPull(calls, reference));
-  // As gc does: a half of any version that the farm knows is somebody's who will go on with it, the next init container's for one.
-  await tidyNode(root, [...known, ...wanted]);
+  // As gc does: a half of a version that the farm needs is somebody's who will go on with it, the next init container's for one.
+  await tidyNode(root, [...versionsNeeded(known, undefined), ...wanted]);
   const evicted = await makeRoomFor(pull, wanted, known);
   const outcomes: PullOutcome[] = [];
   for (const version of wanted) outcomes.push(await pullOne(pull, version));

@@ -17,13 +17,13 @@ export type ReapOutcome = {
   readonly aftermath: Aftermath;
 };
 
+/** An event that is not copied, and how many renders its job has. */
+export type UnsentEvent = EventView & { readonly jobRenders: number };
+
 /**
  * What duties call on a timer; each is one transaction, safe to call twice, and does nothing under an epoch that is over.
  * A `dutyEpoch` is that of the duty's own row: `reaper`, `promotion`, `sweep`, `collection`, `prune`, `order`.
  */
-/** An event that is not copied, and how many renders its job has. */
-export type UnsentEvent = EventView & { readonly jobRenders: number };
-
 export type DutyStore = {
   /** Takes or renews the row of a duty; undefined when another holder's time is not up. */
   holdDuty(name: string, holder: string, holdMs: number): Promise<{ readonly epoch: number } | undefined>;

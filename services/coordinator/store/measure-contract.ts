@@ -46,7 +46,7 @@ export type MeasureStore = {
   readyMeasures(): Promise<readonly ReadyMeasure[]>;
   jobMeasures(): Promise<readonly JobMeasure[]>;
   fleetMeasures(): Promise<readonly FleetMeasure[]>;
-  /** Those that ended last, at most `limit` of suite, model and settings. */
+  /** Those that ended last, at most `limit` of suite, model and settings, and five of a suite and model. */
   newestScores(limit: number): Promise<readonly ScoredRun[]>;
   /** Event rows that are not copied to JetStream, of at most 10,000 jobs. */
   unsentCount(): Promise<number>;

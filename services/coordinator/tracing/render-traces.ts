@@ -2,8 +2,8 @@
  * Tells the spans of renders as they end.
  *
  * It hears of ends from the relay, which reads every committed event once, in order, in one coordinator at a time: however a render ended
- * (a report, a reap, a cancel, a sweep), and whoever committed it, it is told once; again, with the same ids, where the relay copies an event
- * again, after a crash or `vapfarm recover`. What waits here when the coordinator ends, or does not fit, is lost: a trace is no record.
+ * (a report, a reap, a cancel, a sweep), and whoever committed it, it is told at most once. What waits here when the coordinator or the relay
+ * ends, or does not fit, is lost: a trace is no record.
  */
 import { toFarmError } from "../../domain/errors.ts";
 import { withDeadline } from "../../platform/deadline.ts";

@@ -2,9 +2,11 @@
  * A runtime that is ready only with the preloaded engines in it: after each start of the runtime's process they are loaded again.
  *
  * Work that was claimed before goes straight to the new process, between one load and the next; nothing new is claimed until all are loaded. A
- * process that dies of loading is another's turn, a few times; any other failure is the worker's end, as at its start.
+ * process that dies of loading is another's turn, a few times, and one that is busy with such work is waited for; any other failure is the
+ * worker's end, as at its start.
  */
 import { FarmError, toFarmError } from "../../domain/errors.ts";
+import { pause } from "../../platform/deadline.ts";
 import type { Logger } from "../../platform/logging.ts";
 import type { SupervisedRuntime } from "../session/agent-ports.ts";
 
@@ -22,10 +24,13 @@ export type WarmOptions = {
   readonly logger: Logger;
   /** The engines could not be loaded again. */
   readonly onFailed: (error: FarmError) => void;
+  /** Between two looks at a runtime that is busy. */
+  readonly busyMs?: number;
 };
 
 /** Processes that may die of it, one after the other. */
 const mostTries = 3;
+const busyMs = 500;
 
 /** Not ready before it has started. */
 export function keepWarm(options: WarmOptions): WarmRuntime {
@@ -89,17 +94,22 @@ class Warm {
       this.deaths = 0;
       logger.info({ restarts: process }, "the new stage runtime has its engines");
     } catch (thrown) {
-      if (!this.mayTryAgain(toFarmError(thrown))) return;
+      if (!(await this.mayTryAgain(toFarmError(thrown)))) return;
     } finally {
       this.isLoading = false;
     }
     this.look();
   }
 
-  private mayTryAgain(error: FarmError): boolean {
+  private async mayTryAgain(error: FarmError): Promise<boolean> {
     const { stopping, logger, onFailed } = this.options;
     if (stopping.aborted) return false;
     const cause = error.cause instanceof FarmError ? error.cause.code : error.code;
+    // What was claimed before has it.
+    if (cause === "RUNTIME_BUSY") {
+      await pause(this.options.busyMs ?? busyMs, stopping);
+      return !stopping.aborted;
+    }
     // None came up: its supervisor goes on trying.
     if (cause === "RUNTIME_START_FAILED") return true;
     if (cause === "RUNTIME_DIED") this.deaths += 1;

@@ -203,11 +203,11 @@ describe("a node", () => {
   };
   const ref = ({ name, version }: MadeVersion) => pinnedReference(name, version);
 
-  it("keeps what another container began of a version that it was not told to bring", async () => {
-    const [prod, old] = [madeVersion("cog", { x: 100 }), madeVersion("cog", { x: 100 })];
-    await mkdir(partialOf(root, old), { recursive: true });
+  it("keeps what another container began of a version that it was not told to bring, while the farm needs that", async () => {
+    const [prod, old, dropped] = [madeVersion("cog", { x: 100 }), madeVersion("cog", { x: 100 }), madeVersion("cog", { x: 100 })];
+    for (const half of [old, dropped]) await mkdir(partialOf(root, half), { recursive: true });
     await mkdir(join(root, ".partial", "cog@000000000000"), { recursive: true });
-    await filling([[prod, { aliases: ["prod"] }], [old, { liveJobs: 1 }]], { references: [ref(prod)] });
+    await filling([[prod, { aliases: ["prod"] }], [old, { liveJobs: 1 }], [dropped, {}]], { references: [ref(prod)] });
     expect(await readdir(join(root, ".partial"))).toEqual([`cog@${old.version}`]);
   });
 

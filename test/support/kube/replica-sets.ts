@@ -83,11 +83,12 @@ export function controlReplicas({ objects }: KubeApi, pools: readonly PoolObject
   };
 }
 
-/** Not placed, then not running, then by deletion cost, then the youngest. */
+/** Not placed, then not running, then not ready, then by deletion cost, then the youngest. */
 function byCost(pods: readonly KubeObject[]): readonly KubeObject[] {
   const keyOf = ({ spec, status, metadata }: KubeObject): readonly number[] => [
     Number(spec["nodeName"] !== undefined),
     Number(status["phase"] === "Running"),
+    Number(isReady(status)),
     Number(metadata.annotations[costAnnotation] ?? 0),
     -Number(metadata.uid.slice("uid-".length)),
   ];
@@ -96,6 +97,11 @@ function byCost(pods: readonly KubeObject[]): readonly KubeObject[] {
     const at = a.findIndex((value, index) => value !== b[index]);
     return at < 0 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
   });
+}
+
+function isReady({ conditions }: KubeObject["status"]): boolean {
+  const told = (conditions ?? []) as readonly { readonly type: string; readonly status: string }[];
+  return told.some(({ type, status }) => type === "Ready" && status === "True");
 }
 
 function byOrdinal(pods: readonly KubeObject[]): readonly KubeObject[] {

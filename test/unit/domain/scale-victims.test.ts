@@ -75,6 +75,14 @@ describe("a Deployment that shrinks", () => {
     expect(chosen).toMatchObject({ replicas: 2, cordon: ["id of b"] });
   });
 
+  it("takes only others that serve nobody while a pod starts: the cluster would take that one first", () => {
+    const starting = pod("a", undefined, { isYoung: true, createdAtMs: 9 });
+    const idle = pod("b", { cordon: "scaling" });
+    expect(plan(1, [starting, idle, pod("c", busy(5))])).toMatchObject({ replicas: 3, costs: [] });
+    const broken = pod("d", undefined, {});
+    expect(plan(1, [starting, idle, broken])).toMatchObject({ replicas: 2, costs: [{ pod: "d", cost: victimCost }] });
+  });
+
   it("takes back at once what was asked for and is not there yet", () => {
     const pods = [pod("a", busy(5)), pod("b", busy(5))];
     expect(planScale({ kind: "Deployment", asked: 6, desired: 3, pods })).toEqual({ replicas: 3, cordon: [], uncordon: [], costs: [] });

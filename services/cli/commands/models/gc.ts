@@ -9,7 +9,7 @@ import { invalidOption, parseSpan } from "../../ages.ts";
 import { describeCommand, type FarmCall, type Finish, onFarm, withFarmOptions } from "../../command-line.ts";
 import type { CliContext } from "../../context.ts";
 import { tidyNode } from "../../models/node-folder.ts";
-import { evictForRoom } from "../../models/pull-plan.ts";
+import { evictForRoom, versionsNeeded } from "../../models/pull-plan.ts";
 import { plainText } from "../../table.ts";
 import { nodeRootOf } from "./pull.ts";
 import { parseBytes, type TransferOptions, withNodeLock } from "./shared.ts";
@@ -73,7 +73,7 @@ async function collectNode(call: FarmCall<GcOptions>, folder: string): Promise<v
   const root = nodeRootOf(context, folder, "--in");
   const evicted = await withNodeLock(call, root, async () => {
     const { versions: known } = await client.calls.listModelVersions({});
-    if (!isDry) await tidyNode(root, known);
+    if (!isDry) await tidyNode(root, versionsNeeded(known, undefined));
     return await evictForRoom({ root, known, wanted: [], neededBytes: 0, budgetBytes, isDry });
   });
   if (options.json === true) {

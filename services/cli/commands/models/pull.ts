@@ -61,7 +61,13 @@ async function pull(call: FarmCall<PullOptions>): Promise<undefined> {
   const { outcomes, evicted, left } = await withSource(call, (source) =>
     withNodeLock(call, root, (lock) =>
       pullToNode({
-        ...{ calls: client.calls, root, references: args, pool: options.pool, budgetBytes, source, parallel },
+        calls: client.calls,
+        root,
+        references: args,
+        pool: options.pool,
+        budgetBytes,
+        source,
+        parallel,
         signal: AbortSignal.any([context.interrupts.signal, lock.lost]),
         onProgress: (reference) => progressOf(context, reference, options.json === true),
       }),

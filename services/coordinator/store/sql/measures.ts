@@ -39,18 +39,24 @@ export const fleetMeasuresStatement: NamedStatement = {
     group by f.pool, f.state`,
 };
 
-/** $1: most. A suite is the same for all who have imported the same rows under the same name. Reads all runs: thousands. Index: set_score_pkey. */
+/**
+ * $1: most. Of each suite and model five settings, those that ended last. A suite is the same for all who have imported the same rows under the same
+ * name. Reads all runs: thousands. Index: set_score_pkey.
+ */
 export const newestScoresStatement: NamedStatement = {
   name: "vf_newest_scores",
   text: `with newest as (
-      select distinct on (s.name, b.suite_id, b.model, b.steps, b.guidance_scale, b.seeds)
-        b.job_id, b.suite_id, b.model, s.name, b.steps, b.guidance_scale, b.seeds, j.ended_at
+      select distinct on (s.name, b.suite_id, b.model, d.settings) b.job_id, b.suite_id, b.model, s.name, d.settings, j.ended_at
       from bench_run b join job j on j.id = b.job_id join suite s on s.tenant_id = b.tenant_id and s.id = b.suite_id
+      cross join lateral (select format('steps %s, guidance %s, seeds %s', b.steps, b.guidance_scale, b.seeds) as settings) d
       where j.state in ('succeeded', 'failed') and j.removed_at is null and b.scored_end = j.ended_at
-      order by s.name, b.suite_id, b.model, b.steps, b.guidance_scale, b.seeds, j.ended_at desc, j.id)
-    select left(n.name, 60) || ' ' || left(n.suite_id, 8) as suite, n.model,
-      'steps ' || n.steps || ', guidance ' || n.guidance_scale || ', seeds ' || n.seeds as settings, n.ended_at as "endedAt", coalesce((
+      order by s.name, b.suite_id, b.model, d.settings, j.ended_at desc, j.id),
+    few as (
+      select * from (
+        select n.*, row_number() over (partition by n.name, n.suite_id, n.model order by n.ended_at desc, n.job_id) as nth from newest n) r
+      where r.nth <= 5)
+    select left(n.name, 60) || ' ' || left(n.suite_id, 8) as suite, n.model, n.settings, n.ended_at as "endedAt", coalesce((
         select jsonb_agg(jsonb_build_object('metric', c.metric, 'aggregator', c.aggregator, 'value', c.value) order by c.metric, c.aggregator)
         from set_score c where c.job_id = n.job_id and c.value is not null), '[]') as scores
-    from newest n order by n.ended_at desc, n.job_id limit $1`,
+    from few n order by n.ended_at desc, n.job_id limit $1`,
 };
