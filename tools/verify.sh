@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 export PATH="$PWD/node_modules/.bin:$PATH"
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
+: >"$reports/failures"
 passed=0
 failed=0
 began=$SECONDS
@@ -26,30 +27,43 @@ awaited() {
   cat "$2"
   return "$code"
 }
-count() { if [ "$status" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi; }
+# count NAME: the part that ran last, as one test.
+count() {
+  if [ "$status" -eq 0 ]; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    echo "failed: $1" >>"$reports/failures"
+  fi
+}
+# count_tests KIND REPORT: the tests of the part that ran last.
+count_tests() {
+  local p=0 f=1
+  node tools/count-tests.ts "$1" "$2" "$status" >"$reports/counts" 2>>"$reports/failures" && read -r p f <"$reports/counts"
+  passed=$((passed + p)) failed=$((failed + f))
+}
 
 part setup make --no-print-directory setup
-count
+count setup
 # Each uses one core or the network: together they take as long as the longest.
 make --no-print-directory exporter-setup >"$reports/exporter-setup" 2>&1 &
 exporter=$!
 make --no-print-directory types >"$reports/types" 2>&1 &
 types=$!
 part lint make --no-print-directory lint
-count
+count lint
 part types awaited "$types" "$reports/types"
-count
+count types
 part exporter-setup awaited "$exporter" "$reports/exporter-setup"
-count
+count exporter-setup
 part test vitest run --reporter=default --reporter=json --outputFile.json="$reports/vitest.json"
-node tools/count-tests.ts vitest "$reports/vitest.json" "$status" >"$reports/counts" && read -r p f <"$reports/counts"
-passed=$((passed + p)) failed=$((failed + f))
+count_tests vitest "$reports/vitest.json"
 part exporter-test bash tools/exporter-test.sh --junitxml="$reports/pytest.xml"
-node tools/count-tests.ts junit "$reports/pytest.xml" "$status" >"$reports/counts" && read -r p f <"$reports/counts"
-passed=$((passed + p)) failed=$((failed + f))
+count_tests junit "$reports/pytest.xml"
 part bench node test/bench/main.ts --short
-count
+count bench
 
+head -30 "$reports/failures"
 echo "total: $((SECONDS - began)) s"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
