@@ -54,7 +54,9 @@ export function createWebhooks(options: WebhookOptions): DutySpec {
     async run(current, signal) {
       epoch = current;
       const untilMs = options.clock() + options.budgetMs;
-      let waiting = (await options.store.dueWebhooks(pageSize)).filter((due) => !flights.has(idOf(due)));
+      // Those that end while the rows are read may be due in what is read.
+      const flying = new Set(flights.keys());
+      let waiting = (await options.store.dueWebhooks(pageSize)).filter((due) => !flying.has(idOf(due)));
       while (!signal.aborted) {
         const next = waiting.find((due) => hasRoom(flights, receiverOf(due)));
         if (next !== undefined) {

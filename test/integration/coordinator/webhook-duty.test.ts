@@ -142,6 +142,27 @@ describe("the webhook duty", () => {
     expect(store.due).toHaveLength(1);
   });
 
+  it("sends nothing twice that ends while the next round reads what is due", async () => {
+    const answered = Promise.withResolvers<undefined>();
+    const receiver = await receiverOf((_message, response) => void answered.promise.then(() => response.end()));
+    const store = rows(due(receiver.url));
+    let begun = 0;
+    const bodyOf = (): Promise<string> => {
+      begun += 1;
+      return Promise.resolve("{}");
+    };
+    const { duty, outcomes } = dutyOf(store, { bodyOf });
+    await duty.run(1, signal);
+    const stillDue = [...store.due];
+    store.dueWebhooks = async () => {
+      answered.resolve(undefined);
+      await expect.poll(() => outcomes).toEqual(["delivered"]);
+      return stillDue;
+    };
+    await duty.run(1, signal);
+    expect(begun).toBe(1);
+  });
+
   it("lets a slow receiver delay its own deliveries only", async () => {
     const slow = await receiverOf(() => undefined);
     const quick = await receiverOf((_message, response) => response.end());

@@ -40,7 +40,7 @@ beforeAll(async () => {
   plain = await startReceiver((message, response) => answer(message, response), false);
   // Two of them share the duty; one runs the test's calls.
   const environment = { ...targets(), VAPFARM_LEASE_MS: "120000" };
-  const overrides = { environment, network: loopbackNetwork(), timings: { webhookMs: 50, dutyHoldMs: 2_000 } };
+  const overrides = { environment, network: loopbackNetwork(), timings: { webhookMs: 50 } };
   const [one] = await Promise.all([farm.start(overrides), farm.start(overrides)]);
   ({ client } = one);
   media = await uploadMedia(client);
