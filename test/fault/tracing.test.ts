@@ -153,13 +153,16 @@ describe("the command line and HTTP", () => {
       await rm(folder, { recursive: true });
       expect(code).toBe(0);
       const [, traceId = ""] = /, trace ([\da-f]{32})/.exec(stderr) ?? [];
+      // The coordinator tells of calls when they have ended, after the command's last word.
+      const last = ["FarmService/WatchJob", "FarmService/DownloadArtifact"];
+      await until("its last calls are told", () => last.every((name) => traceOf(receiver, traceId).named(name).length > 0));
       const trace = await wholeTrace(receiver, traceId);
       const [whole, call, submit] = trace.pathOf(trace.one("attempt denoise"));
       expect([whole, call, submit]).toEqual(["vapfarm render", "FarmService/SubmitRender", "submit"]);
       expect(trace.one("vapfarm render")).toMatchObject({ parentSpanId: "", service: "vapfarm-cli", error: "" });
       expect(outlastingOf(trace, /^vapfarm render$/)).toEqual([]);
       const names = trace.childrenOf(trace.one("vapfarm render")).map(({ name }) => name);
-      expect(names).toEqual(expect.arrayContaining(["FarmService/WatchJob", "FarmService/DownloadArtifact"]));
+      expect(names).toEqual(expect.arrayContaining(last));
 
       const parent = { ...caller, traceId: "2cf7651916cd43dd8448eb211c80319c" };
       await runCli(["jobs", "--address", grpcAddress], { TRACEPARENT: traceparentOf(parent) });
