@@ -19,6 +19,8 @@ export type DataLayout = {
   readonly lockFile: string;
   readonly processesFile: string;
   readonly farmFile: string;
+  /** Where the farm's artifacts are, when not in this folder; stays when the farm stops. */
+  readonly storeFile: string;
   /** There only in a backup, and where one was copied to (backup/backup-note.ts). */
   readonly backupFile: string;
   worker(name: string): string;
@@ -36,6 +38,7 @@ export function layoutOf(folder: string): DataLayout {
     lockFile: join(folder, "up.lock"),
     processesFile: join(folder, "processes.json"),
     farmFile: join(folder, "farm.json"),
+    storeFile: join(folder, "store.json"),
     backupFile: join(folder, "backup.json"),
     worker: (name) => join(folder, "workers", name),
   };
@@ -82,6 +85,21 @@ export async function readFarmFile(path: string): Promise<FarmFile | undefined> 
 /** Readers see the whole file or the one before. */
 export async function writeFarmFile(path: string, farm: FarmFile): Promise<void> {
   await writeAtomically(path, `${JSON.stringify(farm, undefined, 2)}\n`);
+}
+
+const storeFileSchema = z.object({ artifacts: z.string() });
+
+/** The address of the artifact store that the folder's farm had last; undefined: it is in the folder. */
+export async function readStoreAddress({ storeFile }: DataLayout): Promise<string | undefined> {
+  const text = await readFile(storeFile, "utf8").catch(() => undefined);
+  return text === undefined ? undefined : storeFileSchema.parse(JSON.parse(text)).artifacts;
+}
+
+/** Notes where the farm's artifacts are. */
+export async function writeStoreAddress({ storeFile, artifacts }: DataLayout, address: string): Promise<void> {
+  // A folder may be copied elsewhere: of its own store the address would be wrong there.
+  if (address === `folder:${artifacts}`) await rm(storeFile, { force: true });
+  else await writeAtomically(storeFile, `${JSON.stringify({ artifacts: address })}\n`);
 }
 
 /** Replaces a small private file in one step, for good. */

@@ -7,12 +7,13 @@
  * Invariant: a folder that held a whole backup holds one at every moment after (swap-database.ts), the one before or the new one: artifacts are only
  * added, and the new database takes its place last.
  */
-import { chmod, mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { FarmError, toFarmError } from "../../domain/errors.ts";
+import { toFarmError } from "../../domain/errors.ts";
 import { openFolderStore } from "../../platform/artifacts/folder-store.ts";
-import { type DataLayout, layoutOf } from "../data-folder.ts";
+import type { DataLayout } from "../data-folder.ts";
 import { type BackupNote, readBackupNote, writeBackupNote } from "./backup-note.ts";
+import { takeTarget } from "./backup-target.ts";
 import { freshDatabase, mendSwap, swapDatabase, type SwapStep } from "./swap-database.ts";
 
 export type BackupStep = "database" | "artifacts" | SwapStep | "note";
@@ -22,6 +23,8 @@ export type BackupRequest = {
   readonly copyDatabase: (target: string) => Promise<number>;
   readonly layout: DataLayout;
   readonly to: string;
+  /** Where the farm's artifacts are, when not in its folder: they are not copied then. */
+  readonly artifactsAt: string | undefined;
   readonly release: string;
   readonly now: Date;
   readonly signal: AbortSignal;
@@ -34,8 +37,19 @@ export type Backup = BackupNote & { readonly newArtifacts: number; readonly dama
 
 /** Writes the backup; throws BACKUP_FAILED, and leaves the backup before, or where there was none a folder that is marked as not whole. */
 export async function backUp(request: BackupRequest): Promise<Backup> {
-  const target = layoutOf(request.to);
-  if (target.folder === request.layout.folder) throw new FarmError("BACKUP_FAILED", { message: "--to is the data folder itself" });
+  const { layout: target, release } = await takeTarget(request.to, request.layout);
+  try {
+    return await backUpTo(target, request);
+  } catch (thrown) {
+    // A disk that is full needs its room.
+    await rm(freshDatabase(target), { recursive: true, force: true });
+    throw thrown;
+  } finally {
+    await release();
+  }
+}
+
+async function backUpTo(target: DataLayout, request: BackupRequest): Promise<Backup> {
   const begun: BackupNote = {
     isWhole: false,
     takenAt: request.now.toISOString(),
@@ -43,18 +57,17 @@ export async function backUp(request: BackupRequest): Promise<Backup> {
     databaseBytes: 0,
     artifacts: 0,
     artifactBytes: 0,
+    artifactsAt: request.artifactsAt,
   };
   await inTarget(async () => {
-    // The database's own user must be able to pass, as in a data folder.
-    if ((await mkdir(target.folder, { recursive: true })) !== undefined) await chmod(target.folder, 0o711);
+    if ((await readBackupNote(target))?.isWhole !== true) await writeBackupNote(target, begun);
     await mkdir(target.artifacts, { recursive: true, mode: 0o700 });
     await mendSwap(target);
-    if ((await readBackupNote(target))?.isWhole !== true) await writeBackupNote(target, begun);
   });
   request.onStep("database");
   const databaseBytes = await request.copyDatabase(freshDatabase(target));
   request.onStep("artifacts");
-  const { damaged, newArtifacts, ...artifacts } = await copyArtifacts(request, target);
+  const { damaged, newArtifacts, ...artifacts } = request.artifactsAt === undefined ? await copyArtifacts(request, target) : nothing;
   const note: BackupNote = { ...begun, ...artifacts, databaseBytes, isWhole: true };
   await inTarget(async () => {
     await swapDatabase(target, request.onStep);
@@ -63,6 +76,8 @@ export async function backUp(request: BackupRequest): Promise<Backup> {
   });
   return { ...note, newArtifacts, damaged };
 }
+
+const nothing = { damaged: [], artifacts: 0, artifactBytes: 0, newArtifacts: 0 };
 
 async function copyArtifacts({ layout, signal }: BackupRequest, target: DataLayout) {
   const [from, to] = await Promise.all([openFolderStore(layout.artifacts), openFolderStore(target.artifacts)]);

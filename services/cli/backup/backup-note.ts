@@ -16,6 +16,8 @@ const noteSchema = z.object({
   databaseBytes: z.number(),
   artifacts: z.number(),
   artifactBytes: z.number(),
+  /** Where the farm's artifacts are, when not in its folder: they are not in the backup. */
+  artifactsAt: z.string().optional(),
 });
 
 export type BackupNote = z.output<typeof noteSchema>;

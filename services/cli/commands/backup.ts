@@ -1,17 +1,18 @@
 /**
  * `vapfarm backup`: a farm of this machine → a folder that it can be started from again.
  */
-import { access, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { z } from "zod";
 import { bytesText } from "../../domain/bytes-text.ts";
-import { FarmError } from "../../domain/errors.ts";
 import { copyRunningDatabase } from "../../platform/database/base-backup.ts";
+import { invalidOption } from "../ages.ts";
 import { type Backup, backUp, type BackupRequest } from "../backup/back-up.ts";
+import { requireOwnDatabase } from "../backup/own-database.ts";
 import { describeCommand, type Finish, type JsonOption, runBody } from "../command-line.ts";
 import type { CliContext } from "../context.ts";
-import { dataFolderOf, layoutOf, readFarmFile } from "../data-folder.ts";
+import { dataFolderOf, layoutOf, readFarmFile, readStoreAddress } from "../data-folder.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { withDatabaseAlone } from "../up/database-alone.ts";
 
@@ -35,16 +36,19 @@ export function backupCommand(context: CliContext, finish: Finish): Command {
     .action(async (options: BackupOptions) => finish(await runBody(context, () => run(context, options), options)));
 }
 
+const ownTools = "name the data folder with --data; a Postgres of your own is backed up with its own tools (deploy/RUNBOOK.md)";
 const packageSchema = z.object({ version: z.string() });
 
 async function run(context: CliContext, options: BackupOptions): Promise<ExitCode> {
   const { environment, output, interrupts, projectFolder, workingFolder } = context;
   const layout = layoutOf(dataFolderOf(options.data, environment));
-  await requireOwnDatabase(layout.postgres);
+  if (options.to.trim() === "") throw invalidOption("--to", "is empty", "name a new folder, or that of the backup before");
+  await requireOwnDatabase(layout, ownTools);
   const { version: release } = packageSchema.parse(JSON.parse(await readFile(join(projectFolder, "package.json"), "utf8")));
   const request: Omit<BackupRequest, "copyDatabase"> = {
     layout,
     to: resolve(workingFolder, options.to),
+    artifactsAt: await readStoreAddress(layout),
     release,
     now: new Date(),
     signal: interrupts.signal,
@@ -65,20 +69,10 @@ async function run(context: CliContext, options: BackupOptions): Promise<ExitCod
   return exitCodes.ok;
 }
 
-async function requireOwnDatabase(folder: string): Promise<void> {
-  const isThere = await access(join(folder, "PG_VERSION")).then(
-    () => true,
-    () => false,
-  );
-  if (isThere) return;
-  throw new FarmError("CONFIG_INVALID", {
-    message: `there is no database of this farm's own in ${folder}`,
-    details: { remedy: "name the data folder with --data; a Postgres of your own is backed up with its own tools (deploy/RUNBOOK.md)" },
-  });
-}
-
 function print({ output }: CliContext, backup: Backup, folder: string): void {
-  const { artifacts, newArtifacts, artifactBytes, databaseBytes, damaged } = backup;
+  const { artifacts, newArtifacts, artifactBytes, databaseBytes, damaged, artifactsAt } = backup;
   output.line(`${folder}: database ${bytesText(databaseBytes)}, ${artifacts} artifacts ${bytesText(artifactBytes)} (${newArtifacts} new)`);
+  if (artifactsAt !== undefined)
+    output.note(`artifacts are in ${artifactsAt}, not in this backup: that store is backed up with its own tools`);
   if (damaged.length > 0) output.note(`left out, because their bytes do not have their hash: ${damaged.join(", ")}`);
 }

@@ -3,10 +3,12 @@
  */
 import type { Command } from "commander";
 import { FarmError } from "../../domain/errors.ts";
+import { invalidOption } from "../ages.ts";
 import { readBackupNote, removeBackupNote } from "../backup/backup-note.ts";
+import { requireOwnDatabase } from "../backup/own-database.ts";
 import { describeCommand, type Finish, type JsonOption, runBody } from "../command-line.ts";
 import type { CliContext } from "../context.ts";
-import type { DataLayout } from "../data-folder.ts";
+import { dataFolderOf, type DataLayout, layoutOf, readStoreAddress } from "../data-folder.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { outcomeText } from "../recover/outcome-text.ts";
 import { recoverFarm, type RecoverOutcome } from "../recover/recover-farm.ts";
@@ -50,10 +52,19 @@ async function run(context: CliContext, options: RecoverOptions): Promise<ExitCo
   if (url !== "" && artifacts === "") {
     throw new FarmError("CONFIG_INVALID", { message: "VAPFARM_ARTIFACTS is not set: the database is compared with the artifact store" });
   }
+  if (url !== "" && options.data !== undefined) {
+    throw invalidOption(
+      "--data",
+      "is given, and DATABASE_URL is set",
+      "unset DATABASE_URL to recover the folder's own database, or leave out --data",
+    );
+  }
+  if (url === "")
+    await requireOwnDatabase(layoutOf(dataFolderOf(options.data, environment)), "name the data folder with --data, or set DATABASE_URL");
   const outcome =
     url === ""
       ? await withDatabaseAlone(context, { data: options.data, takesRestored: true, isMigrated: true }, ({ url: own, layout }) =>
-          recoverFolder({ context, options, layout }, { url: own, artifacts: artifacts === "" ? `folder:${layout.artifacts}` : artifacts }),
+          recoverFolder({ context, options, layout }, { url: own, artifacts }),
         )
       : await recoverAt(context, options, { url, artifacts });
   if (options.json === true) output.json(outcome);
@@ -69,7 +80,15 @@ async function recoverFolder({ context, options, layout }: Folder, place: Place)
   if (note?.isWhole === false) {
     throw new FarmError("BACKUP_FAILED", { message: `the backup in ${layout.folder} was not finished: take another` });
   }
-  const outcome = await recoverAt(context, options, place);
+  const noted = note?.artifactsAt ?? (await readStoreAddress(layout));
+  if (place.artifacts === "" && noted !== undefined) {
+    throw new FarmError("CONFIG_INVALID", {
+      message: `the farm's artifacts were in ${noted}, not in ${layout.folder}`,
+      details: { remedy: "set VAPFARM_ARTIFACTS to where they are now, and for JetStream NATS_URL to a server that has them" },
+    });
+  }
+  const artifacts = place.artifacts === "" ? `folder:${layout.artifacts}` : place.artifacts;
+  const outcome = await recoverAt(context, options, { ...place, artifacts });
   if (outcome.isDone) await removeBackupNote(layout);
   return outcome;
 }

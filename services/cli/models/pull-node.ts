@@ -7,7 +7,7 @@
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { FarmCalls } from "../../client/calls.ts";
-import { toFarmError } from "../../domain/errors.ts";
+import { FarmError, toFarmError } from "../../domain/errors.ts";
 import { pinnedReference } from "../../domain/model-reference.ts";
 import { bytesOf } from "../../domain/model-version.ts";
 import type { HeldVersion } from "../../domain/node-budget.ts";
@@ -19,7 +19,7 @@ import { inFolder, pullVersion } from "./pull-version.ts";
 import { versionToPull } from "./version-to-pull.ts";
 
 export type NodePull = {
-  readonly calls: Pick<FarmCalls, "listModelVersions" | "getModelVersion">;
+  readonly calls: Pick<FarmCalls, "listModelVersions" | "getModelVersion" | "getFarm">;
   readonly root: string;
   /** None: what the farm needs. */
   readonly references: readonly string[];
@@ -71,11 +71,20 @@ export async function pullToNode(pull: NodePull): Promise<NodePulled> {
   return { outcomes, evicted, left };
 }
 
-async function choose({ references, root, pool, budgetBytes }: NodePull, known: readonly ModelVersion[]) {
+async function choose({ calls, references, root, pool, budgetBytes }: NodePull, known: readonly ModelVersion[]) {
   if (references.length > 0) return { references, left: [] };
   const needed = versionsNeeded(known, pool);
+  if (needed.length === 0 && pool !== undefined) await requirePool(calls, pool);
   const { fitting, left } = budgetBytes === undefined ? { fitting: needed, left: [] } : await fittingOf(needed, { root, known, budgetBytes });
   return { references: fitting.map(({ name, version }) => pinnedReference(name, version)), left };
+}
+
+/** A worker that starts without its models because of a slip of the pen would be found late. */
+async function requirePool(calls: NodePull["calls"], pool: string): Promise<void> {
+  const { farm } = await calls.getFarm({});
+  const names = farm?.pools.map(({ name }) => name) ?? [];
+  if (names.includes(pool)) return;
+  throw new FarmError("POOL_UNKNOWN", { message: `the farm has no pool ${pool}; it has ${names.join(", ")}` });
 }
 
 async function makeRoomFor({ root, budgetBytes }: NodePull, wanted: readonly VersionOnDisk[], known: readonly ModelVersion[]): Promise<readonly HeldVersion[]> {

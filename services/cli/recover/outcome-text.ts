@@ -7,7 +7,7 @@ import type { RecoverOutcome } from "./recover-farm.ts";
 /** Lines for people. */
 export function outcomeText(outcome: RecoverOutcome): readonly string[] {
   return [
-    outcome.isDone ? `recovered: the farm's epoch is ${outcome.epoch}` : "nothing was changed; with --yes this is done:",
+    headOf(outcome),
     `  sessions ended        ${outcome.sessions}`,
     `  runs taken back       ${outcome.attempts} (uncharged; they go on at their last checkpoints)`,
     `  artifacts compared    ${outcome.checked}, missing ${outcome.missing}`,
@@ -17,6 +17,12 @@ export function outcomeText(outcome: RecoverOutcome): readonly string[] {
     ...(outcome.repaired === 0 ? [] : [`  repaired              ${outcome.repaired} rows; report this as a bug`]),
     ...lossText(outcome),
   ];
+}
+
+function headOf({ isDone, isRefused, epoch }: RecoverOutcome): string {
+  if (isDone) return `recovered: the farm's epoch is ${epoch}`;
+  if (!isRefused) return "nothing was changed; with --yes this is done:";
+  return "nothing was changed; so much is missing that --yes is refused: is it the right store? With --yes --accept-losses this is done:";
 }
 
 function missingText({ missing, backend, isDone, tasksAgain, checkpoints, partialUploads }: RecoverOutcome): readonly string[] {

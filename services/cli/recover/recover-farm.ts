@@ -27,6 +27,8 @@ export type RecoverRequest = {
 /** What was done, or would be. */
 export type RecoverOutcome = Recovery & {
   readonly isDone: boolean;
+  /** So much is missing that it is done only with `acceptsLosses`. */
+  readonly isRefused: boolean;
   /** Of the artifact store. */
   readonly backend: string;
   readonly checked: number;
@@ -66,7 +68,8 @@ async function recoverFrom(request: Recovering): Promise<RecoverOutcome> {
   const { database, store, isMeant, signal, onNote } = request;
   onNote("comparing the artifact store with the database");
   const { checked, missing } = await compareStore(request, signal);
-  if (isMeant && !request.acceptsLosses && missing.length > checked * mostMissing) {
+  const isRefused = !request.acceptsLosses && missing.length > checked * mostMissing;
+  if (isMeant && isRefused) {
     throw new FarmError("RECOVERY_REFUSED", {
       message: `${missing.length} of ${checked} artifacts are missing in ${request.artifacts}`,
       details: {
@@ -85,6 +88,7 @@ async function recoverFrom(request: Recovering): Promise<RecoverOutcome> {
   return {
     ...recovery,
     isDone: isMeant,
+    isRefused,
     backend: store.backend,
     checked,
     orphans: counted && { count: counted.length, bytes, areDeleted },

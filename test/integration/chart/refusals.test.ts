@@ -15,6 +15,11 @@ const together: readonly (readonly [string, Values, string])[] = [
   ["no database", noServers, "postgres: no database; name a Secret with its address in postgres.existingSecret.name"],
   ["no broker", noServers, "nats: no server; give its address in nats.url"],
   ["no bucket", noServers, "artifacts.s3.bucket: no bucket; name one, or try the farm with artifacts.evaluation.enabled=true"],
+  [
+    "an engine that is loaded ahead of a model that the pool has not",
+    gpu({ models: ["cog"], preload: "cog/denoise,wan@prod/denoise" }),
+    "pools.gpu.preload: loads wan, but pools.gpu.models are cog",
+  ],
   ["no pool", noServers, "pools: no pool, so nothing would be rendered"],
   [
     "two databases",

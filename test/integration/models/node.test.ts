@@ -188,6 +188,7 @@ describe("a node", () => {
   const filling = (known: Known, change: Partial<NodePull> = {}): Promise<NodePulled> => {
     const versions = known.map(([version, about]) => told(version, about));
     const chunks = new Map(known.flatMap(([version]) => [...version.chunks]));
+    const getFarm = () => Promise.resolve({ farm: { pools: [{ name: "gpu" }] } });
     const found = (reference: string) => known.find(([{ name, version }]) => reference === pinnedReference(name, version))?.[0];
     const getModelVersion = ({ reference = "" }) => {
       const version = found(reference) ?? expect.fail(`${reference} was asked for`);
@@ -195,7 +196,7 @@ describe("a node", () => {
       return Promise.resolve({ version: told(version), files });
     };
     return pullToNode({
-      calls: { listModelVersions: () => Promise.resolve({ versions }), getModelVersion } as never,
+      calls: { listModelVersions: () => Promise.resolve({ versions }), getModelVersion, getFarm } as never,
       ...{ root, references: [], pool: undefined, budgetBytes: undefined, parallel: 2, signal, source: sourceFrom({ chunks }).source },
       onProgress: () => Object.assign(() => undefined, { end: () => undefined }),
       ...change,
@@ -209,6 +210,12 @@ describe("a node", () => {
     await mkdir(join(root, ".partial", "cog@000000000000"), { recursive: true });
     await filling([[prod, { aliases: ["prod"] }], [old, { liveJobs: 1 }], [dropped, {}]], { references: [ref(prod)] });
     expect(await readdir(join(root, ".partial"))).toEqual([`cog@${old.version}`]);
+  });
+
+  it("has nothing to do for a pool that needs nothing, and refuses one that the farm has not", async () => {
+    const prod = madeVersion("cog", { x: 100 });
+    expect(await filling([[prod, { aliases: ["prod"], pool: "cpu" }]], { pool: "gpu" })).toMatchObject({ outcomes: [], left: [] });
+    await expect(filling([], { pool: "gpus" })).rejects.toMatchObject({ code: "POOL_UNKNOWN", message: "the farm has no pool gpus; it has gpu" });
   });
 
   it("takes of what the farm needs what fits, what aliases name first, and says what it left", async () => {

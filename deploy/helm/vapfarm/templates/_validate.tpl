@@ -97,6 +97,14 @@ What values.schema.json cannot say: whether values make sense together. Every mi
 {{- $pool := index . 1 -}}
 {{- $at := printf "pools.%s" $name -}}
 {{- $faults := list -}}
+{{- if and $pool.models (not (has $pool.preload (list "none" "all"))) -}}
+{{- range splitList "," $pool.preload -}}
+{{- $model := regexFind "^[^@:/]+" . -}}
+{{- if not (has $model $pool.models) -}}
+{{- $faults = append $faults (printf "%s.preload: loads %s, but %s.models are %s, and a worker that cannot load it does not start; name one of these" $at $model $at (join ", " $pool.models)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if eq (join "," $pool.providers) "cpu" -}}
 {{- if $pool.device.resource -}}
 {{- $faults = append $faults (printf "%s.device.resource: %s would be held and not used, since providers are cpu only; set it to \"\" or name a provider of the device" $at $pool.device.resource) -}}

@@ -13,6 +13,7 @@ import { evictForRoom, versionsNeeded } from "../../models/pull-plan.ts";
 import { plainText } from "../../table.ts";
 import { nodeRootOf } from "./pull.ts";
 import { parseBytes, type TransferOptions, withNodeLock } from "./shared.ts";
+import { noVersionText } from "./versions.ts";
 
 type GcOptions = TransferOptions & { readonly dryRun?: boolean; readonly keep: string; readonly in?: string; readonly budget?: string };
 
@@ -58,7 +59,7 @@ async function collectFarm({ context, client, options, args: [name = ""] }: Farm
     const fateText = fate.keptBy === "" ? (isDry ? "would go" : "removed") : `stays: ${keptText(fate.keptBy)}`;
     context.output.line(plainText(`${pinnedReference(fate.name, fate.version)}  ${bytesText(Number(fate.sizeBytes))}  ${fateText}`));
   }
-  if (versions.length === 0) context.output.line("no model was pushed");
+  if (versions.length === 0) context.output.line(noVersionText(name));
 }
 
 function keptText(keptBy: string): string {

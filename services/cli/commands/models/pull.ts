@@ -1,11 +1,12 @@
 /**
  * `vapfarm models pull`: versions of models onto this node, as an init container of a worker runs it.
  */
-import { mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { bytesText } from "../../../domain/bytes-text.ts";
+import { toFarmError } from "../../../domain/errors.ts";
 import { pinnedReference } from "../../../domain/model-reference.ts";
+import { makeFolder } from "../../../platform/make-folder.ts";
 import { invalidOption } from "../../ages.ts";
 import { describeCommand, type FarmCall, type Finish, onFarm, withFarmOptions } from "../../command-line.ts";
 import type { CliContext } from "../../context.ts";
@@ -52,12 +53,20 @@ export function nodeRootOf(context: CliContext, given: string | undefined, optio
   throw invalidOption(option, "is missing", "name the node's folder of models, or set VAPFARM_MODELS");
 }
 
+async function makeRoot(root: string): Promise<void> {
+  try {
+    await makeFolder(root);
+  } catch (thrown) {
+    throw invalidOption("--to", `cannot be made: ${toFarmError(thrown).message}`, "name a folder that can be written");
+  }
+}
+
 async function pull(call: FarmCall<PullOptions>): Promise<undefined> {
   const { context, client, options, args } = call;
   const root = nodeRootOf(context, options.to, "--to");
   const budgetBytes = options.budget === undefined ? undefined : parseBytes("--budget", options.budget);
   const parallel = parallelOf(options.parallel);
-  await mkdir(root, { recursive: true });
+  await makeRoot(root);
   const { outcomes, evicted, left } = await withSource(call, (source) =>
     withNodeLock(call, root, (lock) =>
       pullToNode({
@@ -83,7 +92,11 @@ async function pull(call: FarmCall<PullOptions>): Promise<undefined> {
   for (const { reference, bytes } of leftOver) {
     context.output.note(plainText(`${reference} (${bytesText(bytes)}) does not fit into --budget and was not brought: its work waits for another node`));
   }
-  if (outcomes.length + left.length === 0) context.output.line("nothing is needed: no alias and no live job names a version");
+  if (outcomes.length + left.length === 0) context.output.line(nothingText(options.pool));
+}
+
+function nothingText(pool: string | undefined): string {
+  return `nothing is needed: no alias and no live job names a version${pool === undefined ? "" : plainText(` of a model of pool ${pool}`)}`;
 }
 
 function outcomeText({ reference, folder, bytes, pulledBytes, localBytes, seconds }: PullOutcome): string {

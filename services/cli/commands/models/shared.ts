@@ -1,7 +1,9 @@
 /**
  * What the commands of versions share: sizes, progress, and where chunks come from.
  */
+import { stat } from "node:fs/promises";
 import { bytesText } from "../../../domain/bytes-text.ts";
+import { FarmError } from "../../../domain/errors.ts";
 import { invalidOption, parseSpan } from "../../ages.ts";
 import { type FarmCall, type JsonOption, wholeOf } from "../../command-line.ts";
 import type { CliContext } from "../../context.ts";
@@ -59,12 +61,23 @@ export async function withSource<T>(call: FarmCall<TransferOptions>, work: (sour
     if (options.json !== true) context.output.note("the source of chunks does not answer; the pull goes on when it does");
   };
   if (address === undefined || address === "") return await work(farmSource(client.calls, { signal, onOutage }));
+  await requireFolderOf(address);
   const store = await openArtifacts(address, { environment: context.environment, name: "vapfarm", logLevel: "warn" });
   try {
     return await work(storeSource(store, { signal, onOutage }));
   } finally {
     await store.close();
   }
+}
+
+/** A folder that is to be read from is not made: it would be an empty store, whose chunks all seem to be lost. */
+async function requireFolderOf(address: string): Promise<void> {
+  const [, folder] = /^folder:(.+)$/.exec(address) ?? [];
+  if (folder === undefined || (await stat(folder).catch(() => undefined))?.isDirectory() === true) return;
+  throw new FarmError("CONFIG_INVALID", {
+    message: `${folder} is no folder: --artifacts (VAPFARM_ARTIFACTS) names the store to read from`,
+    details: { remedy: "mount the store there, correct the address, or leave it out to read through the farm" },
+  });
 }
 
 /** Runs work while this process alone changes the folder. */

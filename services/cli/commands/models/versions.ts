@@ -11,7 +11,7 @@ import type { CliContext } from "../../context.ts";
 import type { ExitCode } from "../../exit-codes.ts";
 import type { FarmOptions } from "../../farm-address.ts";
 import { eachOf, showList } from "../../json-list.ts";
-import { renderTable } from "../../table.ts";
+import { plainText, renderTable } from "../../table.ts";
 
 type VersionsOptions = FarmOptions & JsonOption;
 
@@ -31,11 +31,16 @@ export function versionsCommand(context: CliContext, finish: Finish): Command {
 
 async function listVersions(call: FarmCall<VersionsOptions>): Promise<ExitCode> {
   const items = () => eachOf(call.client.calls.listModelVersions({ name: call.args[0] ?? "" }).then(({ versions }) => versions));
-  return showList(call, { name: "versions", codec: ModelVersion, items, table: (versions) => versionTable(call.context, versions) });
+  return showList(call, { name: "versions", codec: ModelVersion, items, table: (versions) => versionTable(call.context, versions, call.args[0]) });
 }
 
-function versionTable({ output: { screen, paint } }: CliContext, versions: readonly ModelVersion[]): string {
-  if (versions.length === 0) return "no model was pushed";
+/** Where there is none, of a model where one was named. */
+export function noVersionText(name: string | undefined): string {
+  return name === undefined || name === "" ? "no model was pushed" : plainText(`no version of ${name} was pushed`);
+}
+
+function versionTable({ output: { screen, paint } }: CliContext, versions: readonly ModelVersion[], name: string | undefined): string {
+  if (versions.length === 0) return noVersionText(name);
   const time = timeTexts(screen.isTerminal, new Date());
   return renderTable(
     versions,

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -40,6 +40,7 @@ function request(text: string, change: Partial<BackupRequest> = {}): BackupReque
     copyDatabase: copying(text),
     layout: layoutOf(join(folder, "data")),
     to: join(folder, "backup"),
+    artifactsAt: undefined,
     release: "1.0.0",
     now: new Date(),
     signal: new AbortController().signal,
@@ -106,4 +107,56 @@ it("a first backup that breaks off is marked as not whole", async () => {
   await makeArtifact("first");
   await expect(backUp(request("first", breakingAt("artifacts")))).rejects.toMatchObject({ code: "BACKUP_FAILED" });
   expect(await readBackupNote(layoutOf(join(folder, "backup")))).toMatchObject({ isWhole: false });
+});
+
+describe("a backup is refused, and nothing is written,", () => {
+  const refused = async (to: string, words: RegExp): Promise<void> => {
+    await expect(backUp(request("first", { to }))).rejects.toMatchObject({
+      code: "FIELD_INVALID",
+      details: { fields: [{ field: "--to", reason: expect.stringMatching(words) as string }] },
+    });
+  };
+
+  beforeEach(() => makeArtifact("first"));
+
+  it("where it goes to a link to the data folder, or into that", async () => {
+    await symlink(join(folder, "data"), join(folder, "link"));
+    await refused(join(folder, "link"), /is the data folder itself/);
+    await refused(join(folder, "data", "backup"), /lies in the data folder/);
+    await refused(join(folder, "link", "deep", "backup"), /lies in the data folder/);
+    expect(await readdir(join(folder, "data"))).toEqual(["artifacts"]);
+  });
+
+  it("where another farm, or something else, is", async () => {
+    await mkdir(join(folder, "other", "postgres"), { recursive: true });
+    await refused(join(folder, "other"), /holds something else than a backup: postgres/);
+    expect(await readdir(join(folder, "other"))).toEqual(["postgres"]);
+    await writeFile(join(folder, "file"), "");
+    await refused(join(folder, "file"), /is no folder/);
+    await refused(join(folder, "file", "below"), /ENOTDIR/);
+    await refused("/proc/vapfarm", /cannot be made/);
+  });
+
+  it("while another is under way there, which ends whole", async () => {
+    const second: Promise<unknown>[] = [];
+    const onStep = (step: BackupStep): void => {
+      if (step === "artifacts") second.push(backUp(request("second")).catch((thrown: unknown) => thrown));
+    };
+    expect(await backUp({ ...request("first"), onStep })).toMatchObject({ isWhole: true });
+    expect(await Promise.all(second)).toMatchObject([{ code: "PROCESS_START_FAILED" }]);
+    expect(await restored()).toBe("first");
+  });
+});
+
+it("of a farm whose artifacts are elsewhere says so, and copies none", async () => {
+  await makeArtifact("first");
+  const backup = await backUp(request("first", { artifactsAt: "s3://bucket/farm" }));
+  expect(backup).toMatchObject({ isWhole: true, artifacts: 0, artifactsAt: "s3://bucket/farm" });
+  expect(await readBackupNote(layoutOf(join(folder, "backup")))).toMatchObject({ artifactsAt: "s3://bucket/farm" });
+});
+
+it("leaves no half of a database where it broke off", async () => {
+  await makeArtifact("first");
+  await expect(backUp(request("first", breakingAt("artifacts")))).rejects.toMatchObject({ code: "BACKUP_FAILED" });
+  expect((await readdir(join(folder, "backup"))).sort()).toEqual(["artifacts", "backup.json"]);
 });

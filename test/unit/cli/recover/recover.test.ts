@@ -58,6 +58,7 @@ describe("comparing the store with the database", () => {
 describe("what recovering says", () => {
   const outcome: RecoverOutcome = {
     isDone: true,
+    isRefused: false,
     backend: "folder",
     epoch: 7,
     sessions: 2,
@@ -76,6 +77,7 @@ describe("what recovering says", () => {
   it("names the epoch, or that nothing was done", () => {
     expect(outcomeText(outcome)[0]).toBe("recovered: the farm's epoch is 7");
     expect(outcomeText({ ...outcome, isDone: false })[0]).toBe("nothing was changed; with --yes this is done:");
+    expect(outcomeText({ ...outcome, isDone: false, isRefused: true })[0]).toMatch(/--yes is refused.*--accept-losses/);
     expect(outcomeText(outcome).join("\n")).not.toMatch(/lost|bug/);
   });
 
