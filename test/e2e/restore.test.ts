@@ -150,12 +150,12 @@ describe("a backup of vapfarm up", { timeout: 240_000 }, () => {
     // Of a stopped farm: the database is started for it alone.
     const whole = await json(["backup", "--data", data, "--to", backup]);
     expect(await json(["backup", "--data", data, "--to", backup])).toMatchObject({ artifacts: whole["artifacts"], newArtifacts: 0 });
-    // One that breaks off leaves the one before.
+    // One that breaks off leaves the one before, and nothing of its own.
     const partial = join(backup, "artifacts", "partial");
     await rm(partial, { recursive: true });
     await writeFile(partial, "");
     expect((await runCli(["backup", "--data", data, "--to", backup])).code).toBe(1);
-    expect(await isThere(join(backup, "postgres.new"))).toBe(true);
+    expect(await isThere(join(backup, "postgres.new"))).toBe(false);
     await rm(partial);
     const elsewhere = join(folder, "elsewhere");
     await copyTree(backup, elsewhere);

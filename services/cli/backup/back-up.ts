@@ -37,15 +37,15 @@ export type Backup = BackupNote & { readonly newArtifacts: number; readonly dama
 
 /** Writes the backup; throws BACKUP_FAILED, and leaves the backup before, or where there was none a folder that is marked as not whole. */
 export async function backUp(request: BackupRequest): Promise<Backup> {
-  const { layout: target, release } = await takeTarget(request.to, request.layout);
+  const target = await takeTarget(request.to, request.layout);
   try {
-    return await backUpTo(target, request);
+    return await backUpTo(target.layout, request);
   } catch (thrown) {
     // A disk that is full needs its room.
-    await rm(freshDatabase(target), { recursive: true, force: true });
+    await rm(freshDatabase(target.layout), { recursive: true, force: true });
     throw thrown;
   } finally {
-    await release();
+    await target.release();
   }
 }
 

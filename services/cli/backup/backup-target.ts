@@ -32,9 +32,10 @@ export async function takeTarget(to: string, source: DataLayout): Promise<Backup
 const elsewhere = "name a new folder, or that of the backup before";
 
 async function requireBackupOrNothing({ folder, lockFile, backupFile }: DataLayout): Promise<void> {
-  const names = await readdir(folder).catch((thrown: NodeJS.ErrnoException): readonly string[] => {
-    if (thrown.code === "ENOENT") return [];
-    throw invalidOption("--to", `is no folder that can be read: ${thrown.message}`, elsewhere);
+  const names = await readdir(folder).catch((thrown: unknown): readonly string[] => {
+    const { code, message } = thrown as NodeJS.ErrnoException;
+    if (code === "ENOENT") return [];
+    throw invalidOption("--to", `is no folder that can be read: ${message}`, elsewhere);
   });
   if (names.includes(basename(backupFile))) return;
   // Of a backup that broke off before its first word.
