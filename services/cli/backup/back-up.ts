@@ -66,7 +66,7 @@ async function backUpTo(target: DataLayout, request: BackupRequest): Promise<Bac
   });
   request.onStep("database");
   const databaseBytes = await request.copyDatabase(freshDatabase(target));
-  request.onStep("artifacts");
+  if (request.artifactsAt === undefined) request.onStep("artifacts");
   const { damaged, newArtifacts, ...artifacts } = request.artifactsAt === undefined ? await copyArtifacts(request, target) : nothing;
   const note: BackupNote = { ...begun, ...artifacts, databaseBytes, isWhole: true };
   await inTarget(async () => {
