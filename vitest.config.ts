@@ -1,10 +1,10 @@
 import { rmSync } from "node:fs";
-import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { compileCache } from "./test/support/compile-cache.ts";
 import { LongestFirst, makeMemoryFolder } from "./tools/test-run.ts";
 
 // Each file of tests has a process of its own, which loads much the same; as `vapfarm` does.
-process.env["NODE_COMPILE_CACHE"] ??= join(import.meta.dirname, ".cache/node-compile");
+process.env["NODE_COMPILE_CACHE"] ??= compileCache.NODE_COMPILE_CACHE;
 
 const memoryFolder = makeMemoryFolder();
 if (memoryFolder !== undefined) {

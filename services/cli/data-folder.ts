@@ -7,6 +7,7 @@ import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import type { Environment } from "../platform/config.ts";
 import { flushFolder } from "../platform/flush-folder.ts";
+import { makeFolder } from "../platform/make-folder.ts";
 
 /** Places inside one data folder. */
 export type DataLayout = {
@@ -117,11 +118,14 @@ export async function writeAtomically(path: string, text: string): Promise<void>
   await flushFolder(dirname(path));
 }
 
-/** Makes the folders; others may pass through the root folder (the database's user must) but not list it. */
+/** Makes a folder that others may pass through (the database's user must) but not list, whatever the umask says; one that was there keeps its mode. */
+export async function makePassableFolder(folder: string): Promise<void> {
+  if ((await makeFolder(folder)) !== undefined) await chmod(folder, 0o711);
+}
+
+/** Makes the folders of a farm. */
 export async function makeDataFolders(layout: DataLayout): Promise<void> {
-  const made = await mkdir(layout.folder, { recursive: true });
-  // Whatever the caller's umask says; a folder that was there keeps its mode.
-  if (made !== undefined) await chmod(layout.folder, 0o711);
+  await makePassableFolder(layout.folder);
   for (const folder of [layout.nats, layout.artifacts, layout.coordinator, layout.logs]) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
   }

@@ -2,7 +2,6 @@
  * Programs that tests start often: they keep what Node compiled, which is half of their start.
  */
 import { join } from "node:path";
-import { projectRoot } from "./ffmpeg.ts";
 
 /** For the environment of a program under test. */
-export const compileCache = { NODE_COMPILE_CACHE: join(projectRoot, ".cache/node-compile") } as const;
+export const compileCache = { NODE_COMPILE_CACHE: join(import.meta.dirname, "../../.cache/node-compile") } as const;

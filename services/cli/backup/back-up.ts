@@ -66,7 +66,6 @@ async function backUpTo(target: DataLayout, request: BackupRequest): Promise<Bac
   });
   request.onStep("database");
   const databaseBytes = await request.copyDatabase(freshDatabase(target));
-  if (request.artifactsAt === undefined) request.onStep("artifacts");
   const { damaged, newArtifacts, ...artifacts } = request.artifactsAt === undefined ? await copyArtifacts(request, target) : nothing;
   const note: BackupNote = { ...begun, ...artifacts, databaseBytes, isWhole: true };
   await inTarget(async () => {
@@ -79,7 +78,8 @@ async function backUpTo(target: DataLayout, request: BackupRequest): Promise<Bac
 
 const nothing = { damaged: [], artifacts: 0, artifactBytes: 0, newArtifacts: 0 };
 
-async function copyArtifacts({ layout, signal }: BackupRequest, target: DataLayout) {
+async function copyArtifacts({ layout, signal, onStep }: BackupRequest, target: DataLayout) {
+  onStep("artifacts");
   const [from, to] = await Promise.all([openFolderStore(layout.artifacts), openFolderStore(target.artifacts)]);
   const damaged: string[] = [];
   let [artifacts, artifactBytes, newArtifacts] = [0, 0, 0];

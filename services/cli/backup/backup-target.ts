@@ -1,12 +1,11 @@
 /**
  * The folder that a backup goes to: its own or a new one, never a farm's, and one backup at a time.
  */
-import { chmod, readdir, realpath } from "node:fs/promises";
+import { readdir, realpath } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { toFarmError } from "../../domain/errors.ts";
-import { makeFolder } from "../../platform/make-folder.ts";
 import { invalidOption } from "../ages.ts";
-import { type DataLayout, layoutOf } from "../data-folder.ts";
+import { type DataLayout, layoutOf, makePassableFolder } from "../data-folder.ts";
 import { type DataLock, takeDataLock } from "../up/data-lock.ts";
 
 export type BackupTarget = DataLock & { readonly layout: DataLayout };
@@ -20,8 +19,7 @@ export async function takeTarget(to: string, source: DataLayout): Promise<Backup
   const layout = layoutOf(folder);
   await requireBackupOrNothing(layout);
   try {
-    // The database's own user must be able to pass, as in a data folder.
-    if ((await makeFolder(folder)) !== undefined) await chmod(folder, 0o711);
+    await makePassableFolder(folder);
   } catch (thrown) {
     throw invalidOption("--to", `cannot be made: ${toFarmError(thrown).message}`, elsewhere);
   }

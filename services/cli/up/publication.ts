@@ -6,7 +6,7 @@
  * Without this, a program that was started again would be missing in the ledger, and outlive a killed farm.
  */
 import { rm } from "node:fs/promises";
-import { type DataLayout, type FarmFile, writeFarmFile, writeStoreAddress } from "../data-folder.ts";
+import { type DataLayout, type FarmFile, writeFarmFile } from "../data-folder.ts";
 import type { Keeper } from "./keeper.ts";
 import { writeLedger } from "./process-ledger.ts";
 
@@ -46,10 +46,7 @@ export class Publication {
     if (this.#isClosed) return;
     // Postgres keeps its own account, and ends its own leftovers.
     await writeLedger(this.#layout.processesFile, runningOf(this.keepers.filter(({ name }) => name !== "postgres")));
-    if (this.#describe === undefined) return;
-    const farm = this.#describe();
-    await writeStoreAddress(this.#layout, farm.artifacts);
-    await writeFarmFile(this.#layout.farmFile, farm);
+    if (this.#describe !== undefined) await writeFarmFile(this.#layout.farmFile, this.#describe());
   }
 }
 

@@ -12,7 +12,7 @@ import { type Component, runEach } from "../../platform/lifecycle.ts";
 import { findModels, lackOf } from "../../platform/models/repository.ts";
 import { cpuProfile, installedOnnxruntimeVersion } from "../../platform/profile.ts";
 import { findFfmpeg } from "../../platform/programs/ffmpeg.ts";
-import type { DataLayout, FarmFile } from "../data-folder.ts";
+import { type DataLayout, type FarmFile, writeStoreAddress } from "../data-folder.ts";
 import { claimFolder } from "./claim-folder.ts";
 import { beginNats, beginPostgres, type Embedded } from "./embedded.ts";
 import { createKeeper, type Keeper, type KeeperEvent, type Life } from "./keeper.ts";
@@ -63,6 +63,7 @@ export async function startFarm(request: FarmRequest): Promise<RunningFarm> {
     const publication = new Publication(layout);
     const foundation = await layFoundation(request, layout, { undo, publication });
     undo.push(() => publication.close());
+    await writeStoreAddress(layout, foundation.artifacts);
     await startServices(request, foundation, { undo, publication });
     const describe = (): FarmFile => describeFarm(foundation, publication.keepers);
     await publication.announce(describe);
